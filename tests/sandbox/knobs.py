@@ -1,0 +1,172 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a test can turn: times, limits, faults. All at their defaults the sandbox is an unhurried, healthy Azure."""
+from __future__ import annotations
+
+import random
+import re
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+# Azure's documented limits, for ``limits="azure"``. "sku" takes the figure of the registry's tier. The token figure
+# is not documented; users meet it after a few dozen requests in a burst.
+AZURE_LIMITS: dict[str, Any] = {
+    "arm_reads": {"capacity": 250, "refill": 25},
+    "arm_writes": {"capacity": 200, "refill": 10},
+    "arm_deletes": {"capacity": 200, "refill": 10},
+    "registry_reads": "sku",
+    "registry_writes": "sku",
+    "referrers": {"per_minute": 1000},
+    "tokens": {"capacity": 40, "refill": 5},
+}
+_NO_LIMITS: dict[str, Any] = dict.fromkeys(AZURE_LIMITS)
+_TOKENS = {"arm_seconds": 86399, "refresh_seconds": 10800, "access_seconds": 3600}
+
+
+class Throttle:
+    """A token bucket (``capacity``, ``refill`` a second) or a count in a window (``per_minute``, ``window`` s)."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.spec = spec
+        self.window = float(spec.get("window", 60))
+        self.capacity = float(spec.get("capacity", spec.get("per_minute", 0)))
+        self.refill = float(spec["refill"]) if "refill" in spec else None
+        self.left = self.capacity
+        self.since = time.monotonic()
+
+    def take(self) -> float:
+        """Use one: 0.0 when there was one, else the seconds until there is."""
+        now = time.monotonic()
+        if self.refill is not None:
+            self.left = min(self.capacity, self.left + (now - self.since) * self.refill)
+            self.since = now
+        elif now - self.since >= self.window:
+            self.left, self.since = self.capacity, now
+        if self.left >= 1:
+            self.left -= 1
+            return 0.0
+        if self.refill is None:
+            return self.window - (now - self.since)
+        return (1 - self.left) / self.refill if self.refill else 3600.0
+
+
+@dataclass
+class Fault:
+    """A misbehaviour of the server: which requests (regular expressions), how often, and what happens.
+
+    ``action``: {"status", "headers", "body"} answers so · {"drop": true} closes before an answer ·
+    {"drop_mid": true} closes in the middle of the true answer · {"delay": seconds} waits, then answers truly ·
+    {"slow": bytes a second} trickles the true answer.
+    """
+
+    match: dict[str, str]
+    action: dict[str, Any]
+    probability: float | None = None
+    times: int | None = None
+    every: int | None = None
+    seed: int = 1
+    hits: int = 0  # requests that matched
+    fired: int = 0
+
+    def __post_init__(self) -> None:
+        unknown = set(self.match) - {"class", "host", "method", "path"}
+        if unknown:
+            raise ValueError(f"fault match: unknown {sorted(unknown)}")
+        if not set(self.action) & {"status", "drop", "drop_mid", "delay", "slow"}:
+            raise ValueError("fault action needs one of status, drop, drop_mid, delay, slow")
+        self._patterns = [(key, re.compile(pattern)) for key, pattern in self.match.items()]
+        self._random = random.Random(self.seed)
+
+    def fires(self, facts: dict[str, str]) -> bool:
+        """Does it happen to the request with these facts (class, host, method, path)?"""
+        if not all(pattern.search(facts[key]) for key, pattern in self._patterns):
+            return False
+        self.hits += 1
+        if self.times is not None and self.fired >= self.times:
+            return False
+        if self.every is not None and self.hits % self.every:
+            return False
+        if self.probability is not None and self._random.random() >= self.probability:
+            return False
+        self.fired += 1
+        return True
+
+
+@dataclass
+class ImportFault:
+    """A misbehaviour of an import: ``source`` (regular expression over ``host/repository:tag``), ``times``, ``text``.
+
+    ``text``: a key of ``arm.FAILURES``, a literal failure text, or ``pending_forever``, ``missing_children`` (an index
+    arrives without them), ``lost`` (Succeeded, but nothing arrives). ``entries`` false: polls name no targets.
+    """
+
+    source: str
+    text: str
+    times: int | None = None
+    entries: bool = True
+    fired: int = 0
+
+    def fires(self, source: str) -> bool:
+        if self.times is not None and self.fired >= self.times or not re.search(self.source, source):
+            return False
+        self.fired += 1
+        return True
+
+
+@dataclass
+class Knobs:
+    """See each line. Times in seconds."""
+
+    import_seconds: float = 0.2  # how long an import takes
+    round_trip_seconds: float = 0.0  # added to each request, twice to each new connection (TCP and TLS)
+    retry_after: int | None = 10  # Retry-After of an accepted import
+    visibility: str = "on_time"  # early: at half of import_seconds; late: late_seconds after Succeeded
+    late_seconds: float = 2.0
+    referrers_late_seconds: float = 0.0  # how long after its arrival a manifest is missing from referrer lists
+    limits: dict[str, Any] = field(default_factory=lambda: dict(_NO_LIMITS))
+    throttle_retry_after: bool = True  # do the registries' 429s carry Retry-After?
+    tokens: dict[str, int] = field(default_factory=lambda: dict(_TOKENS))
+    faults: list[Fault] = field(default_factory=list)
+    import_faults: list[ImportFault] = field(default_factory=list)
+    # 2026: empty 202, signed Location. 2021: body "null", Location with api-version only. at_once: 200 at the POST.
+    import_poll_style: str = "2026"
+    tag_exists_at: str = "poll"  # where a NoForce conflict shows: poll, or post
+    patch_style: str = "at_once"  # async: 202 + Azure-AsyncOperation, done after import_seconds
+
+    _CHOICES = {
+        "visibility": ("early", "on_time", "late"),
+        "import_poll_style": ("2026", "2021", "at_once"),
+        "tag_exists_at": ("poll", "post"),
+        "patch_style": ("at_once", "async"),
+    }
+
+    def update(self, changes: dict[str, Any]) -> None:
+        """Lay JSON ``changes`` over the knobs; ValueError names what is wrong, and then nothing has changed."""
+        ready: dict[str, Any] = {}
+        for name, value in changes.items():
+            if name not in self.__dataclass_fields__:
+                raise ValueError(f"unknown knob {name}")
+            if name in self._CHOICES and value not in self._CHOICES[name]:
+                raise ValueError(f"{name}: one of {', '.join(self._CHOICES[name])}")
+            if name == "limits":
+                wanted = AZURE_LIMITS if value == "azure" else value or _NO_LIMITS
+                unknown = set(wanted) - set(_NO_LIMITS)
+                if unknown:
+                    raise ValueError(f"limits: unknown {sorted(unknown)}")
+                value = {**self.limits, **wanted}
+            elif name == "tokens":
+                if set(value) - set(_TOKENS):
+                    raise ValueError(f"tokens: unknown {sorted(set(value) - set(_TOKENS))}")
+                value = {**self.tokens, **value}
+            elif name == "faults":
+                value = [Fault(**{k: v for k, v in f.items() if k not in ("hits", "fired")}) for f in value]
+            elif name == "import_faults":
+                value = [ImportFault(**{k: v for k, v in f.items() if k != "fired"}) for f in value]
+            ready[name] = value
+        for name, value in ready.items():
+            setattr(self, name, value)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
