@@ -4,6 +4,12 @@
 """What the sandbox knows: clouds, tenants, principals and their rights, registries, operations, tokens, the log.
 
 Every host's app is ``async def handle(state: State, request) -> web.StreamResponse`` and reads and changes this.
+An app sets ``request["principal"]`` (a name, for the log); the server has set ``request["class"]`` before.
+
+Of a store the rest of the sandbox uses: ``await start()``, ``await stop()``, ``await clear()`` (empty it),
+``tags``, ``manifests``, ``repo_attrs``, ``await put_blob()``, ``await put_manifest()``, ``await get_manifest()``,
+``await copy_from()``, and ``set_tag(repository, tag, digest)``, which records a tag in the index even where the
+manifest is missing. ``seed.py`` has ``async def seed(state)``, which makes the registries and fills them.
 """
 from __future__ import annotations
 
