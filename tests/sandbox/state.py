@@ -6,7 +6,7 @@
 Every host's app is ``async def handle(state: State, request) -> web.StreamResponse`` and reads and changes this.
 An app sets ``request["principal"]`` (a name, for the log); the server has set ``request["class"]`` before.
 
-Of a store the rest of the sandbox uses: ``await start()``, ``await stop()``, ``await clear()`` (empty it),
+Of a store the rest of the sandbox uses: ``await start()``, ``await stop()``, ``clear()`` (empty it),
 ``tags``, ``manifests``, ``repo_attrs``, ``await put_blob()``, ``await put_manifest()``, ``await get_manifest()``,
 ``await copy_from()``, and ``set_tag(repository, tag, digest)``, which records a tag in the index even where the
 manifest is missing. ``seed.py`` has ``async def seed(state)``, which makes the registries and fills them.
@@ -14,6 +14,7 @@ manifest is missing. ``seed.py`` has ``async def seed(state)``, which makes the 
 from __future__ import annotations
 
 import asyncio
+import copy
 import fnmatch
 import secrets
 import time
@@ -414,6 +415,17 @@ def registry_properties(login_server: str, sku: str, location: str, cloud: Cloud
     return properties
 
 
+# What a test may change of each and `State.restore` puts back.
+_SETTINGS: dict[type, tuple[str, ...]] = {
+    AzureRegistry: (
+        "sku", "tags", "properties", "tokens", "abac", "abac_repositories", "one_scope_per_token", "cache_rules",
+        "referrers_api", "flags",
+    ),
+    Upstream: ("users", "private", "flags"),
+    Principal: ("secrets", "certificates", "federated", "grants", "password"),
+}  # fmt: skip
+
+
 class State:
     """The whole sandbox. All of it lives on one event loop, so nothing here takes a lock."""
 
@@ -439,8 +451,10 @@ class State:
         self.registry_hosts: dict[str, AzureRegistry] = {}  # by host name, regional endpoints included
         self.upstreams: dict[str, Upstream] = {}  # by host name: the registry's, its aliases, its token service
         self.operations: dict[str, Operation] = {}
+        self.arm_throttles: dict[tuple[str, str, str], Throttle] = {}  # limit, subscription, principal
         self.tasks: set[asyncio.Task[None]] = set()  # running imports and moving tags
         self.msi_system: str | None = "contributor"  # principal behind the managed identity endpoint
+        self._pristine: dict[int, dict[str, Any]] = {}
         self.msi_header = secrets.token_hex(16)
 
     # ---- registries -------------------------------------------------------------------------------------------
@@ -474,12 +488,27 @@ class State:
         for alias in registry.hosts:
             self.registry_hosts[alias] = registry
         await store.start()
+        self._pristine[id(registry)] = copy.deepcopy({k: getattr(registry, k) for k in _SETTINGS[AzureRegistry]})
         return registry
 
     def add_upstream(self, upstream: Upstream) -> None:
         """Serve ``upstream`` (its store is running) under its host, its aliases and its token service's host."""
         for host in (upstream.host, *upstream.aliases, *([upstream.token_host] if upstream.token_host else [])):
             self.upstreams[host] = upstream
+
+    def remember(self) -> None:
+        """Take everything but contents as it stands for what `restore` goes back to."""
+        for thing in (*self.registries.values(), *self.upstreams.values(), *self.principals.values()):
+            self._pristine[id(thing)] = copy.deepcopy({k: getattr(thing, k) for k in _SETTINGS[type(thing)]})
+
+    def restore(self) -> None:
+        """Undo what was changed of registries, upstreams and principals since `remember`; contents stay."""
+        for thing in (*self.registries.values(), *self.upstreams.values(), *self.principals.values()):
+            for name, value in copy.deepcopy(self._pristine.get(id(thing), {})).items():
+                setattr(thing, name, value)
+        for registry in self.registries.values():
+            registry.throttles.clear()
+        self.arm_throttles.clear()
 
     def registry_by_id(self, resource_id: str) -> AzureRegistry | None:
         wanted = resource_id.lower().rstrip("/")
@@ -516,7 +545,9 @@ class State:
         Resource Manager's audience holds only where the registry's azureADAuthenticationAsArmPolicy is enabled.
         """
         arm = registry.cloud.arm_audiences if registry.arm_audience_tokens else ()
-        claims = self.signer.check(token, (ACR_AUDIENCE, *arm))
+        # flags["audience"]: a registry off Azure (Azure Local) that knows one audience of its own only
+        own = registry.flags.get("audience")
+        claims = self.signer.check(token, (own,) if own else (ACR_AUDIENCE, *arm))
         if claims.get("tid") != registry.tenant:
             raise TokenError("tenant", claims)
         principal = self.principal_by_object(claims.get("oid"))
