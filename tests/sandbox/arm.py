@@ -492,7 +492,7 @@ class _Call:
         )
         shown = resource(registry)
         shown["properties"]["provisioningState"] = "Updating"
-        return 202, shown, {"Azure-AsyncOperation": place, "Location": place, **self._retry_after()}
+        return 201, shown, {"Azure-AsyncOperation": place, **self._retry_after()}
 
     def _patch_status(self, number: str) -> _Answer:
         pending = any(r.flags.get("patching") == number for r in self.state.registries.values())

@@ -133,7 +133,7 @@ class Knobs:
     # 2026: empty 202, signed Location. 2021: body "null", Location with api-version only. at_once: 200 at the POST.
     import_poll_style: str = "2026"
     tag_exists_at: str = "poll"  # where a NoForce conflict shows: poll, or post
-    patch_style: str = "at_once"  # async: 202 + Azure-AsyncOperation, done after import_seconds
+    patch_style: str = "at_once"  # async: 201 + Azure-AsyncOperation, done after import_seconds
 
     _CHOICES = {
         "visibility": ("early", "on_time", "late"),

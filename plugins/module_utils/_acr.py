@@ -1,0 +1,201 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What only Azure's registries have: sign-in with Microsoft Entra, and lists that carry digests and metadata."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from urllib.parse import quote
+
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._http import Http
+from ansible_collections.registryops.acr.plugins.module_utils._registry import (
+    Credentials,
+    Registry,
+    token_payload,
+    token_seconds,
+    valid_digest,
+)
+
+PAGE = 1000  # the most that Azure puts on one page
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A tag as an Azure registry lists it. *updated* is Azure's time stamp, as text. *locked*: can't be moved."""
+
+    name: str
+    digest: str
+    updated: str = ""
+    locked: bool = False
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How much a repository holds."""
+
+    tags: int
+    manifests: int
+
+
+class AzureRegistry(Registry):
+    """The data plane of one Azure registry.
+
+    *entra* gives an access token for the registries' audience; None reads anonymously (or with *credentials*).
+    """
+
+    scope_actions = "metadata_read,pull"
+
+    def __init__(
+        self,
+        host: str,
+        http: Http,
+        *,
+        entra: Optional[Callable[[], str]] = None,
+        tenant: Optional[str] = None,
+        credentials: Optional[Credentials] = None,
+    ) -> None:
+        super().__init__(host, http, credentials)
+        self._entra = entra if credentials is None else None
+        self._tenant = tenant
+        self._refresh: Tuple[str, float] = ("", 0.0)
+        self._refresh_lock = threading.Lock()
+        self._authorization.know("https://{0}/oauth2/token".format(host), host)
+
+    # -- sign-in ---------------------------------------------------------------------------------------------------
+
+    def fetch_token(self, realm: str, service: str, scopes: List[str]) -> Tuple[str, float]:
+        """As for any registry, but by POST, where long lists of scopes and refresh tokens have room."""
+        form = [("service", service)]
+        if self._entra is not None:
+            form += [("grant_type", "refresh_token"), ("refresh_token", self._refresh_token(service))]
+        elif self.credentials is None:
+            form += [("grant_type", "password"), ("refresh_token", "")]
+        elif self.credentials.username is None:
+            form += [("grant_type", "refresh_token"), ("refresh_token", self.credentials.password)]
+        else:
+            form += [
+                ("grant_type", "password"),
+                ("username", self.credentials.username),
+                ("password", self.credentials.password),
+            ]
+        form += [("scope", scope) for scope in scopes]
+        answer = self.http.request("tokens", "POST", realm, form=form)
+        return self.read_token(answer, scopes)
+
+    def _refresh_token(self, service: str) -> str:
+        with self._refresh_lock:
+            token, ends = self._refresh
+            if time.monotonic() < ends:
+                return token
+            assert self._entra is not None
+            form = [("grant_type", "access_token"), ("service", service), ("access_token", self._entra())]
+            if self._tenant:
+                form.append(("tenant", self._tenant))
+            answer = self.http.request("tokens", "POST", "https://{0}/oauth2/exchange".format(self.host), form=form)
+            content = answer.json()
+            found = content.get("refresh_token") if isinstance(content, dict) else None
+            if answer.status != 200 or not isinstance(found, str):
+                raise self._exchange_failure(answer)
+            self._refresh = (found, time.monotonic() + (token_seconds(found) or 3600) * 0.9)
+            return found
+
+    def _exchange_failure(self, answer: Any) -> AcrError:
+        if answer.status == 401:
+            return AcrError(
+                "unauthorized",
+                "{0} does not accept this sign-in. Either it belongs to another tenant (then give source_username and "
+                "source_password), or it wants tokens for another audience (option registry_audience).".format(self.name),
+                status=401,
+            )
+        return self.failure(answer)
+
+    def may(self, repository: str, action: str) -> bool:
+        """Whether the token in hand for *repository* names *action*; True where the token can't be read."""
+        header = self._authorization.header(self.scope(repository)) or ""
+        access = token_payload(header.partition(" ")[2]).get("access")
+        if not isinstance(access, list):
+            return True
+        for entry in access:
+            lowered = {str(key).lower(): value for key, value in entry.items()} if isinstance(entry, dict) else {}
+            if lowered.get("name") == repository and action in (lowered.get("actions") or []):
+                return True
+        return False
+
+    # -- lists -----------------------------------------------------------------------------------------------------
+
+    def counts(self, repository: str) -> Counts:
+        """How many tags and manifests a repository holds; none where it does not exist."""
+        content = self._read("/acr/v1/" + quote(repository, safe="/"), repository)
+        if content is None:
+            return Counts(0, 0)
+        return Counts(int(content.get("tagCount") or 0), int(content.get("manifestCount") or 0))
+
+    def tag(self, repository: str, tag: str) -> Optional[Tag]:
+        """One tag; None where the registry says that it does not exist. Its manifest may be gone all the same."""
+        path = "/acr/v1/{0}/_tags/{1}".format(quote(repository, safe="/"), quote(tag, safe=""))
+        content = self._read(path, repository, tag)
+        return _tag(content.get("tag") or {}) if content is not None else None
+
+    def tag_list(self, repository: str, newest: Optional[int] = None) -> Iterator[Tag]:
+        """All tags with their digests, page by page; or the *newest* ones, one page only."""
+        query = "?n={0}&orderby=timedesc".format(min(newest, PAGE)) if newest else "?n={0}".format(PAGE)
+        for page in self._list("/acr/v1/{0}/_tags{1}".format(quote(repository, safe="/"), query), repository):
+            for entry in page.get("tags") or []:
+                yield _tag(entry)
+            if newest:
+                return
+
+    def manifest_list(self, repository: str, *, orderby: str = "", limit: Optional[int] = None) -> Iterator[Dict[str, Any]]:
+        """The manifests of a repository with their metadata, as Azure lists them; *orderby* ``timeasc``, ``timedesc``."""
+        query = "?n={0}{1}".format(min(limit or PAGE, PAGE), "&orderby=" + orderby if orderby else "")
+        for page in self._list("/acr/v1/{0}/_manifests{1}".format(quote(repository, safe="/"), query), repository):
+            for entry in page.get("manifests") or []:
+                yield entry
+
+    def manifest_metadata(self, repository: str, digest: str) -> Optional[Dict[str, Any]]:
+        """One manifest's metadata, with ``references`` for an index; None where it does not exist."""
+        path = "/acr/v1/{0}/_manifests/{1}".format(quote(repository, safe="/"), quote(digest, safe=":"))
+        content = self._read(path, repository, digest)
+        return (content.get("manifest") or {}) if content is not None else None
+
+    def repositories(self) -> List[str]:
+        """The names of all repositories."""
+        names: List[str] = []
+        for page in self.pages("reads", "/acr/v1/_catalog?n={0}".format(PAGE), "registry:catalog:*"):
+            names += [str(name) for name in page.get("repositories") or []]
+        return names
+
+    def _list(self, path: str, repository: str) -> Iterator[Dict[str, Any]]:
+        try:
+            for page in self.pages("reads", path, self.scope(repository), repository):
+                yield page
+        except AcrError as error:
+            if error.kind != "not_found":
+                raise
+
+    def _read(self, path: str, repository: str, reference: str = "") -> Optional[Dict[str, Any]]:
+        answer = self.get("reads", path, self.scope(repository))
+        if answer.status != 200:
+            error = self.failure(answer, repository, reference)
+            if error.kind == "not_found":
+                return None
+            raise error
+        content = answer.json()
+        if not isinstance(content, dict):
+            raise AcrError("invalid", "{0} sent something else than JSON.".format(self.name))
+        return content
+
+
+def _tag(entry: Dict[str, Any]) -> Tag:
+    digest = str(entry.get("digest") or "")
+    if not valid_digest(digest):
+        raise AcrError("invalid", "The registry lists tag {0!r} with the digest {1!r}.".format(entry.get("name"), digest))
+    attributes = entry.get("changeableAttributes") or {}
+    locked = attributes.get("writeEnabled") is False
+    return Tag(str(entry.get("name")), digest, str(entry.get("lastUpdateTime") or ""), locked)

@@ -1,0 +1,271 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""HTTPS requests to hosts that are not trusted: paced, retried, bounded in time and size."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import random
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+from urllib.parse import urljoin, urlsplit
+
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._pace import Pace
+
+BODY_LIMIT = 4 * 1024 * 1024  # bytes; the distribution specification's bound for a manifest
+LIST_LIMIT = 32 * 1024 * 1024  # bytes; a page of 1,000 manifests stays far below
+TRIES = 8
+REQUEST_SECONDS = 60.0
+CONNECT_SECONDS = 10.0
+REDIRECTS = 3
+PASSING_STATUS = frozenset([429, 500, 502, 503, 504])
+
+
+@dataclass
+class Answer:
+    """What a host answered. *headers* look up names in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+    def json(self) -> Any:
+        """The body as JSON, or None where it isn't JSON."""
+        try:
+            return json.loads(self.body.decode("utf-8"))
+        except ValueError:
+            return None
+
+    def errors(self) -> List[Dict[str, Any]]:
+        """The entries of a registry's ``{"errors": [...]}``; empty for any other body."""
+        found = self.json()
+        entries = found.get("errors") if isinstance(found, dict) else None
+        return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+
+
+@dataclass
+class Http:
+    """Sends requests for one run: one pool of connections, one pace, one deadline, shared by all threads.
+
+    *deadline* is in monotonic seconds: no request is started, waited for or retried after it.
+    *sent* counts the requests by class.
+    """
+
+    pace: Pace = field(default_factory=Pace)
+    connections: int = 32
+    deadline: Optional[float] = None
+    sent: Dict[str, int] = field(default_factory=dict)
+    _session: Any = None
+    _proxies: Dict[str, Any] = field(default_factory=dict)
+    _lock: Any = field(default_factory=threading.Lock)
+
+    @property
+    def session(self) -> Any:
+        """The requests session; also what the Azure SDKs send through, so that they share its connections."""
+        with self._lock:
+            if self._session is None:
+                import requests
+                from requests.adapters import HTTPAdapter
+
+                session = requests.Session()
+                adapter = HTTPAdapter(pool_connections=64, pool_maxsize=self.connections, max_retries=0)
+                session.mount("https://", adapter)
+                # The environment's proxy and CA bundle count (looked up once, not for each request); ~/.netrc does
+                # not: it would put a password of its own into our Authorization header.
+                session.trust_env = False
+                session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+                session.headers["Accept-Encoding"] = "identity"
+                self._session = session
+            return self._session
+
+    def proxies(self, url: str) -> Any:
+        """The environment's proxies for *url*'s host, as requests takes them."""
+        from requests.utils import get_environ_proxies
+
+        host = urlsplit(url).netloc
+        if host not in self._proxies:
+            self._proxies[host] = get_environ_proxies(url)
+        return self._proxies[host]
+
+    def count(self, kind: str) -> None:
+        """Notes one request of the class *kind*."""
+        with self._lock:
+            self.sent[kind] = self.sent.get(kind, 0) + 1
+
+    def request(
+        self,
+        kind: str,
+        method: str,
+        url: str,
+        *,
+        headers: Optional[Dict[str, str]] = None,
+        form: Optional[List[Tuple[str, str]]] = None,
+        limit: int = BODY_LIMIT,
+        follow: bool = False,
+    ) -> Answer:
+        """One request with retries of what passes by itself. Any status is returned but 429 and 5xx, which raise
+        `AcrError` (``throttled``, ``unavailable``) once the retries are used up; so do connections that fail.
+
+        With *follow* redirects are followed, over HTTPS only, and without ``Authorization`` on another host.
+        """
+        host = urlsplit(url).netloc
+        failure: Optional[AcrError] = None
+        for attempt in range(TRIES):
+            if not self.pace.turn(host, kind, self.deadline):
+                break
+            self.count(kind)
+            try:
+                answer = self._send(method, url, dict(headers or {}), form, limit, follow)
+            except AcrError as error:
+                if not error.passing:
+                    if error.kind != "unreachable" or attempt >= 2:
+                        raise
+                failure, pause = error, self._backoff(attempt, None)
+            else:
+                if answer.status not in PASSING_STATUS:
+                    return answer
+                failure = passing_failure(host, answer)
+                pause = self._backoff(attempt, answer.headers.get("Retry-After"))
+                if answer.status == 429:
+                    # Everybody who asks this host for the same kind of thing would be refused too.
+                    self.pace.bucket(host, kind).pause(pause)
+                    continue
+            if not self._sleep(pause):
+                break
+        if failure is None:
+            raise AcrError("timeout", "The time limit passed before {0} could be asked.".format(host))
+        raise failure
+
+    def _backoff(self, attempt: int, retry_after: Optional[str]) -> float:
+        try:
+            asked = float(retry_after or 0)
+        except ValueError:  # an HTTP date: nobody here sends one
+            asked = 0.0
+        return max(min(asked, 120.0), min(0.5 * 2**attempt, 30.0) * random.uniform(0.7, 1.0))
+
+    def _sleep(self, seconds: float) -> bool:
+        if self.deadline is not None and time.monotonic() + seconds > self.deadline:
+            return False
+        time.sleep(seconds)
+        return True
+
+    def _send(
+        self, method: str, url: str, headers: Dict[str, str], form: Any, limit: int, follow: bool
+    ) -> Answer:
+        answer = self._send_once(method, url, headers, form, limit)
+        redirects = 0
+        while follow and answer.status in (301, 302, 303, 307, 308) and answer.headers.get("Location"):
+            target = urljoin(url, answer.headers["Location"])
+            redirects += 1
+            if redirects > REDIRECTS:
+                raise AcrError("invalid", "{0} redirects in circles.".format(urlsplit(url).netloc))
+            refuse_redirect(url, target)
+            if urlsplit(target).netloc != urlsplit(url).netloc:
+                headers.pop("Authorization", None)
+            url = target
+            answer = self._send_once(method, url, headers, None, limit)
+        return answer
+
+    def _send_once(self, method: str, url: str, headers: Dict[str, str], form: Any, limit: int) -> Answer:
+        import requests
+
+        host = urlsplit(url).netloc
+        started = time.monotonic()
+        ends = started + REQUEST_SECONDS
+        if self.deadline is not None:
+            ends = min(ends, self.deadline)
+        left = max(0.1, ends - started)
+        try:
+            response = self.session.request(
+                method,
+                url,
+                headers=headers,
+                data=form,
+                stream=True,
+                allow_redirects=False,
+                timeout=(min(CONNECT_SECONDS, left), left),
+                proxies=self.proxies(url),
+            )
+            try:
+                return Answer(response.status_code, response.headers, _read(response, host, limit, ends))
+            finally:
+                response.close()
+        except requests.exceptions.SSLError as error:
+            raise certificate_failure(host, error) from None
+        except requests.exceptions.ProxyError as error:
+            raise AcrError("unreachable", "The proxy could not connect to {0}: {1}.".format(host, _root(error))) from None
+        except (requests.exceptions.ConnectTimeout, requests.exceptions.InvalidURL) as error:
+            raise AcrError("unreachable", "{0} can't be reached: {1}.".format(host, _root(error))) from None
+        except requests.exceptions.ConnectionError as error:
+            text = _root(error)
+            if "establish a new connection" in text or "resolve" in text or "refused" in text:
+                message = "{0} can't be reached: {1}. Check the name and the network.".format(host, text)
+                raise AcrError("unreachable", message) from None
+            raise AcrError("unavailable", "{0} closed the connection: {1}.".format(host, text)) from None
+        except requests.exceptions.RequestException as error:
+            raise AcrError("unavailable", "{0} did not answer: {1}.".format(host, _root(error))) from None
+
+
+def _read(response: Any, host: str, limit: int, ends: float) -> bytes:
+    chunks: List[bytes] = []
+    size = 0
+    for chunk in response.iter_content(16384):
+        size += len(chunk)
+        if size > limit:
+            raise AcrError("invalid", "{0} sent more than {1} bytes; refused.".format(host, limit))
+        if time.monotonic() > ends:
+            raise AcrError("unavailable", "{0} answers too slowly.".format(host))
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _root(error: BaseException) -> str:
+    """The innermost reason of a requests exception, on one line, without the object noise."""
+    inner: Any = error
+    while True:
+        following = getattr(inner, "reason", None) or (inner.args[0] if getattr(inner, "args", None) else None)
+        if not isinstance(following, BaseException):
+            break
+        inner = following
+    text = " ".join(str(inner).split())
+    return text.rsplit(">: ", 1)[-1].rstrip(".") or inner.__class__.__name__
+
+
+def certificate_failure(host: str, error: BaseException) -> AcrError:
+    """The sentence for a TLS certificate that isn't trusted."""
+    return AcrError(
+        "certificate",
+        "The TLS certificate of {0} isn't trusted ({1}). Where a proxy or a private certificate authority stands in "
+        "between, put its certificate into a bundle and name that file in REQUESTS_CA_BUNDLE.".format(host, _root(error)),
+    )
+
+
+def passing_failure(host: str, answer: Answer) -> AcrError:
+    """A 429 or 5xx as an error. *host* is named; the body isn't trusted to be short."""
+    if answer.status == 429:
+        return AcrError("throttled", "{0} answers 'too many requests'; run again later.".format(host), status=429)
+    return AcrError(
+        "unavailable", "{0} answers with status {1}; run again later.".format(host, answer.status), status=answer.status
+    )
+
+
+def refuse_redirect(url: str, target: str) -> None:
+    """Raises where following a redirect could leak or reach what only this machine may reach."""
+    source, there = urlsplit(url).netloc, urlsplit(target)
+    if there.scheme != "https":
+        raise AcrError("invalid", "{0} redirects to plain HTTP ({1}); refused.".format(source, there.netloc))
+    try:
+        address = ipaddress.ip_address(there.hostname or "")
+    except ValueError:
+        local = (there.hostname or "") == "localhost"
+    else:
+        local = not address.is_global
+    if local and there.netloc != source:
+        raise AcrError("invalid", "{0} redirects to a local address ({1}); refused.".format(source, there.netloc))

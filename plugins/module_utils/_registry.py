@@ -1,0 +1,484 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Any registry that speaks the OCI distribution protocol: sign-in, digests, manifests, tags, referrers."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
+
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._http import LIST_LIMIT, Answer, Http
+
+INDEX_TYPES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+MANIFEST_TYPES = INDEX_TYPES + (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.oci.artifact.manifest.v1+json",
+)
+SCHEMA1_TYPES = (
+    "application/vnd.docker.distribution.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v1+prettyjws",
+)
+ACCEPT = ", ".join(MANIFEST_TYPES + ("*/*;q=0.1",))
+PAGES = 1000  # a listing of more pages than this is a registry that never ends
+TOKEN_CHARACTERS = 6144  # Azure's front refuses header lines over 8 KiB
+TOKEN_BASE = 1200  # what a token needs besides the repositories it names
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A user name and password; without a user name the password is an access token."""
+
+    username: Optional[str]
+    password: str
+
+    def __repr__(self) -> str:
+        return "Credentials(username={0!r})".format(self.username)
+
+    def basic(self) -> str:
+        """The value of an Authorization header."""
+        pair = "{0}:{1}".format(self.username or "00000000-0000-0000-0000-000000000000", self.password)
+        return "Basic " + base64.b64encode(pair.encode("utf-8")).decode("ascii")
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """A manifest as a registry announces it. *size* in bytes, None where the registry doesn't say."""
+
+    digest: str
+    media_type: str
+    size: Optional[int] = None
+
+    @property
+    def is_index(self) -> bool:
+        return self.media_type in INDEX_TYPES
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest's bytes, whose digest was computed here."""
+
+    descriptor: Descriptor
+    content: bytes
+
+    def json(self) -> Dict[str, Any]:
+        return json.loads(self.content.decode("utf-8"))
+
+    def children(self) -> List[Dict[str, Any]]:
+        """The descriptors an index lists; empty for a single manifest."""
+        found = self.json().get("manifests") if self.descriptor.is_index else None
+        return [entry for entry in found or [] if isinstance(entry, dict) and "digest" in entry]
+
+
+class Registry:
+    """One registry, by the host that answers for it. Shared by threads."""
+
+    scope_actions = "pull"
+
+    def __init__(self, host: str, http: Http, credentials: Optional[Credentials] = None, name: str = "") -> None:
+        self.host = host
+        self.name = name or host
+        self.http = http
+        self.credentials = credentials
+        self._authorization = Authorization(self)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def prepare(self, repositories: Iterable[str]) -> None:
+        """Asks for tokens for many repositories at once, so that the reads that follow need none of their own."""
+        self._authorization.prepare([self.scope(repository) for repository in repositories])
+
+    def scope(self, repository: str) -> str:
+        return "repository:{0}:{1}".format(repository, self.scope_actions)
+
+    def describe(self, repository: str, reference: str) -> Descriptor:
+        """The manifest that a tag or digest names. `AcrError` ``not_found`` where there is none.
+
+        Asked with HEAD, which counts as no pull on Docker Hub; with GET where the registry refuses HEAD or leaves the
+        digest out.
+        """
+        answer = self._manifest_request("HEAD", repository, reference)
+        if answer.status == 200:
+            digest = answer.headers.get("Docker-Content-Digest") or ""
+            media_type = (answer.headers.get("Content-Type") or "").split(";")[0].strip()
+            if valid_digest(digest) and media_type in MANIFEST_TYPES:
+                if reference.startswith("sha256:") and digest != reference:
+                    raise self._wrong_digest(repository, reference, digest)
+                length = answer.headers.get("Content-Length") or ""
+                return Descriptor(digest, media_type, int(length) if length.isdigit() else None)
+        elif answer.status not in (404, 405, 403, 400, 501):
+            raise self.failure(answer, repository, reference)
+        elif answer.status == 404 and self._speaks_registry(answer):
+            raise self.failure(answer, repository, reference)
+        return self.manifest(repository, reference).descriptor
+
+    def manifest(self, repository: str, reference: str) -> Manifest:
+        """The manifest itself; its digest is computed over the bytes, never taken on trust."""
+        answer = self._manifest_request("GET", repository, reference)
+        if answer.status != 200:
+            raise self.failure(answer, repository, reference)
+        media_type = (answer.headers.get("Content-Type") or "").split(";")[0].strip()
+        try:
+            content = json.loads(answer.body.decode("utf-8"))
+        except ValueError:
+            content = None
+        if not isinstance(content, dict):
+            raise AcrError("invalid", "{0} sent something else than a manifest.".format(self._of(repository, reference)))
+        if media_type not in MANIFEST_TYPES:
+            media_type = str(content.get("mediaType") or media_type)
+        if media_type in SCHEMA1_TYPES or content.get("schemaVersion") == 1:
+            raise AcrError(
+                "invalid",
+                "{0} is a manifest of the retired Docker schema 1, which Azure does not import; push the image again "
+                "with a current client.".format(self._of(repository, reference)),
+            )
+        algorithm = reference.split(":")[0] if valid_digest(reference) else "sha256"
+        digest = "{0}:{1}".format(algorithm, hashlib.new(algorithm, answer.body).hexdigest())
+        claimed = reference if valid_digest(reference) else answer.headers.get("Docker-Content-Digest")
+        if claimed and claimed.startswith(algorithm) and claimed != digest:
+            raise self._wrong_digest(repository, reference, digest)
+        return Manifest(Descriptor(digest, media_type, len(answer.body)), answer.body)
+
+    def tags(self, repository: str) -> List[str]:
+        """The names of all tags of a repository, in the registry's order."""
+        names: List[str] = []
+        for page in self.pages("reads", "/v2/{0}/tags/list?n=1000".format(repository), self.scope(repository), repository):
+            names += [str(tag) for tag in page.get("tags") or []]
+        return names
+
+    def referrers(self, repository: str, digest: str) -> List[Dict[str, Any]]:
+        """The descriptors of what refers to a manifest (OCI 1.1); by tag schema where the registry lacks the API."""
+        path = "/v2/{0}/referrers/{1}".format(repository, digest)
+        found: List[Dict[str, Any]] = []
+        try:
+            for page in self.pages("referrers", path, self.scope(repository), repository):
+                found += [entry for entry in page.get("manifests") or [] if isinstance(entry, dict)]
+            return found
+        except AcrError as error:
+            if error.kind != "not_found":
+                raise
+        try:
+            index = self.manifest(repository, digest.replace(":", "-"))
+        except AcrError as error:
+            if error.kind != "not_found":
+                raise
+            return []
+        return index.children()
+
+    # -- requests --------------------------------------------------------------------------------------------------
+
+    def pages(self, kind: str, path: str, scope: str, repository: str = "") -> Iterator[Dict[str, Any]]:
+        """The pages of a listing, following ``Link`` on this host only."""
+        seen = set()
+        for count in range(PAGES):
+            answer = self.get(kind, path, scope, limit=LIST_LIMIT)
+            page = answer.json()
+            if answer.status != 200:
+                raise self.failure(answer, repository)
+            if not isinstance(page, dict):
+                raise AcrError("invalid", "{0} sent something else than JSON for a listing.".format(self.name))
+            yield page
+            following = self._next(path, answer.headers.get("Link") or "")
+            if following is None:
+                return
+            if following in seen:
+                break
+            seen.add(following)
+            path = following
+        raise AcrError("invalid", "The listing of {0} never ends; refused.".format(self._of(repository)))
+
+    def _next(self, path: str, link: str) -> Optional[str]:
+        found = re.match(r'\s*<([^>]*)>\s*;.*rel="?next"?', link)
+        if not found:
+            return None
+        here = "https://{0}{1}".format(self.host, path)
+        there = urlsplit(urljoin(here, found.group(1)))
+        if there.netloc != self.host or there.scheme != "https":
+            raise AcrError("invalid", "{0} continues a listing on another host ({1}); refused.".format(self.name, there.netloc))
+        # Some registries put only the new parameters into the link; those that were asked for stay.
+        asked = dict(parse_qsl(urlsplit(path).query))
+        asked.update(parse_qsl(there.query))
+        return "{0}?{1}".format(there.path, urlencode(asked)) if asked else there.path
+
+    def get(
+        self,
+        kind: str,
+        path: str,
+        scope: str,
+        *,
+        method: str = "GET",
+        headers: Optional[Dict[str, str]] = None,
+        limit: int = 4 * 1024 * 1024,
+    ) -> Answer:
+        """One read with whatever sign-in the registry asks for; any final status is returned."""
+        url = "https://{0}{1}".format(self.host, path)
+        answer = None
+        for attempt in range(3):
+            sent = dict(headers or {})
+            authorization = self._authorization.header(scope)
+            if authorization:
+                sent["Authorization"] = authorization
+            answer = self.http.request(kind, method, url, headers=sent, limit=limit, follow=True)
+            if answer.status in (400, 431) and authorization and self._authorization.too_long(authorization):
+                continue
+            if answer.status != 401:
+                return answer
+            if not self._authorization.challenged(scope, answer.headers.get("WWW-Authenticate") or "", authorization):
+                return answer
+        return answer
+
+    def _manifest_request(self, method: str, repository: str, reference: str) -> Answer:
+        path = "/v2/{0}/manifests/{1}".format(repository, quote(reference, safe=":"))
+        return self.get("reads", path, self.scope(repository), method=method, headers={"Accept": ACCEPT})
+
+    def fetch_token(self, realm: str, service: str, scopes: List[str]) -> Tuple[str, float]:
+        """A bearer token for *scopes* and its life in seconds, from the token service *realm*.
+
+        Asked as the distribution specification's token protocol says: credentials as Basic, ``scope`` repeated.
+        """
+        query = ([("service", service)] if service else []) + [("scope", scope) for scope in scopes]
+        headers = {"Authorization": self.credentials.basic()} if self.credentials else {}
+        separator = "&" if "?" in realm else "?"
+        answer = self.http.request("tokens", "GET", realm + separator + urlencode(query), headers=headers)
+        return self.read_token(answer, scopes)
+
+    def read_token(self, answer: Answer, scopes: List[str]) -> Tuple[str, float]:
+        """The token in a token service's answer and its life in seconds."""
+        content = answer.json()
+        token = (content.get("access_token") or content.get("token")) if isinstance(content, dict) else None
+        if answer.status == 200 and isinstance(token, str):
+            seconds = content.get("expires_in") or token_seconds(token) or 60
+            return token, float(seconds)
+        if answer.status == 200:
+            raise AcrError("invalid", "The token service of {0} answered without a token.".format(self.name))
+        repository = scopes[0].split(":")[1] if scopes and scopes[0].count(":") >= 2 else ""
+        raise self.failure(answer, repository)
+
+    # -- failures --------------------------------------------------------------------------------------------------
+
+    def _speaks_registry(self, answer: Answer) -> bool:
+        """Whether a body-less 404 comes from a registry and not from something in front of it."""
+        return bool(answer.headers.get("Docker-Distribution-Api-Version"))
+
+    def _of(self, repository: str = "", reference: str = "") -> str:
+        separator = "@" if valid_digest(reference) else ":"
+        return "/".join(part for part in (self.name, repository) if part) + (separator + reference if reference else "")
+
+    def _wrong_digest(self, repository: str, reference: str, digest: str) -> AcrError:
+        message = "{0} answers with content of another digest ({1}); nothing of it is used."
+        return AcrError("invalid", message.format(self._of(repository, reference), digest))
+
+    def failure(self, answer: Answer, repository: str = "", reference: str = "") -> AcrError:
+        """The error for an answer that isn't what was asked for."""
+        what = self._of(repository, reference)
+        entries = answer.errors()
+        codes = [str(entry.get("code", "")).upper() for entry in entries]
+        text = "; ".join(str(entry.get("message", "")) for entry in entries)[:300].rstrip(".")
+        said = " The registry says: {0}.".format(text) if text else ""
+        status = answer.status
+        if status == 404:
+            if entries or not answer.body or self._speaks_registry(answer):
+                return AcrError("not_found", "{0} does not exist.".format(what), status=status, detail=text)
+            message = "{0} answered 404 with something that no registry sends; is a proxy in the way?".format(self.host)
+            return AcrError("invalid", message, status=status)
+        if status == 403 and "not allowed access" in text:
+            found = re.search(r"IP '([^']+)'", text)
+            message = (
+                "The firewall of {0} refuses this machine{1}, so digests can't be read from here. Allow the address, run "
+                "from inside the network, or set verify: false.".format(
+                    self.name, " ({0})".format(found.group(1)) if found else ""
+                )
+            )
+            return AcrError("firewall", message, status=status, detail=text)
+        if status == 401:
+            if self.credentials is None:
+                message = "{0} needs credentials that may pull it; none were given.{1}".format(what, said)
+            else:
+                message = "{0} refuses the given credentials.{1} Check user name and password.".format(what, said)
+            return AcrError("unauthorized", message, status=status, detail=text)
+        if status == 403:
+            message = "{0} denies access.{1} The account needs the right to pull it.".format(what, said)
+            return AcrError("denied", message, status=status, detail=text)
+        message = "{0} answered with status {1}.{2}".format(what, status, said or " That is not what a registry sends.")
+        return AcrError("invalid", message, status=status, detail=",".join(codes))
+
+
+@dataclass(frozen=True)
+class _Token:
+    value: str
+    ends: float  # monotonic seconds
+    scopes: Tuple[str, ...]  # as they were asked for
+
+
+class Authorization:
+    """What a registry wants to see in ``Authorization``: learnt from its challenges, kept in memory only."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._lock = threading.RLock()
+        self._basic = False
+        self._realm: Optional[Tuple[str, str]] = None
+        self._tokens: Dict[str, _Token] = {}
+        self._scopes: Dict[str, str] = {}  # our scope -> the one that the registry's challenge names
+        self._batch = TOKEN_CHARACTERS
+
+    def know(self, realm: str, service: str) -> None:
+        """Sets the token service, where it is known without a challenge."""
+        self._realm = (realm, service)
+
+    def header(self, scope: str) -> Optional[str]:
+        """The header's value for *scope*, or None while the registry asked for nothing yet."""
+        if self._basic:
+            return self._registry.credentials.basic() if self._registry.credentials else None
+        token = self._tokens.get(scope)
+        if token and time.monotonic() < token.ends:
+            return "Bearer " + token.value
+        if self._realm is None:
+            return None
+        return "Bearer " + self._fetch([scope])
+
+    def prepare(self, scopes: List[str]) -> None:
+        """Fetches tokens for all *scopes*, as few as their size allows."""
+        now = time.monotonic()
+        missing = [scope for scope in dict.fromkeys(scopes) if scope not in self._tokens or self._tokens[scope].ends < now]
+        if len(missing) < 2 or self._basic:
+            return
+        if self._realm is None:
+            answer = self._registry.http.request("tokens", "GET", "https://{0}/v2/".format(self._registry.host))
+            if answer.status != 401 or not self._learn(answer.headers.get("WWW-Authenticate") or ""):
+                return
+        if self._basic or self._realm is None:
+            return
+        while missing:
+            batch: List[str] = []
+            size = TOKEN_BASE
+            for scope in missing:
+                # A token names each repository in JSON, and base64 makes four characters of three.
+                size += (len(scope) + 60) * 4 // 3
+                if batch and size > self._batch:
+                    break
+                batch.append(scope)
+            try:
+                self._fetch(batch)
+            except AcrError as error:
+                if error.status not in (400, 414, 431) or len(batch) < 2:
+                    raise
+                self._batch = max(TOKEN_BASE, size // 2)
+                continue
+            missing = missing[len(batch):]
+
+    def too_long(self, authorization: str) -> bool:
+        """The registry's front refused a long header line: forget such tokens, ask for shorter ones."""
+        with self._lock:
+            long_ones = [scope for scope, token in self._tokens.items() if len(token.scopes) > 1]
+            if not long_ones:
+                return False
+            self._batch = max(TOKEN_BASE, min(self._batch, len(authorization)) // 2)
+            for scope in long_ones:
+                del self._tokens[scope]
+        return True
+
+    def challenged(self, scope: str, challenge: str, sent: Optional[str]) -> bool:
+        """The registry answered 401 to what was *sent*. True when there is something new to try."""
+        if sent is not None and sent.startswith("Basic "):
+            return False
+        if not self._learn(challenge):
+            return False
+        if self._basic:
+            return self._registry.credentials is not None
+        wanted = _wider(scope, challenge_values(challenge).get("scope") or scope)
+        with self._lock:
+            token = self._tokens.get(scope)
+            if sent is not None and token is not None:
+                if sent != "Bearer " + token.value:
+                    return True  # another thread has fetched a newer one meanwhile
+                if token.scopes == (wanted,) and "invalid_token" not in challenge:
+                    return False  # a token of its own, and still not enough: denied
+            self._scopes[scope] = wanted
+            self._fetch([scope])
+        return True
+
+    def _learn(self, challenge: str) -> bool:
+        scheme = challenge.split(" ", 1)[0].lower()
+        if scheme == "basic":
+            self._basic = True
+            return True
+        if scheme != "bearer":
+            return False
+        values = challenge_values(challenge)
+        realm = values.get("realm", "")
+        parts = urlsplit(realm)
+        if parts.scheme != "https" or not parts.netloc:
+            message = "{0} names a token service without TLS ({1}); no credentials were sent."
+            raise AcrError("invalid", message.format(self._registry.name, realm))
+        self._realm = (realm, values.get("service", ""))
+        return True
+
+    def _fetch(self, scopes: List[str]) -> str:
+        assert self._realm is not None
+        wanted = [self._scopes.get(scope, scope) for scope in scopes]
+        value, seconds = self._registry.fetch_token(self._realm[0], self._realm[1], wanted)
+        # Renewed a little early: a token must not end between being chosen and being looked at.
+        token = _Token(value, time.monotonic() + max(5.0, seconds * 0.9), tuple(wanted))
+        with self._lock:
+            for scope in scopes:
+                self._tokens[scope] = token
+        return value
+
+
+def _wider(ours: str, theirs: str) -> str:
+    """*ours* where it already asks for all that *theirs* names; else *theirs*."""
+    one, other = ours.rsplit(":", 1), theirs.rsplit(":", 1)
+    if one[0] == other[0] and set(other[-1].split(",")) <= set(one[-1].split(",")):
+        return ours
+    return theirs
+
+
+def challenge_values(challenge: str) -> Dict[str, str]:
+    """The parameters of a ``WWW-Authenticate`` header."""
+    from requests.utils import parse_dict_header
+
+    return {key.lower(): value or "" for key, value in parse_dict_header(challenge.partition(" ")[2]).items()}
+
+
+def token_payload(token: str) -> Dict[str, Any]:
+    """What a JSON Web Token says of itself, unverified (it is only looked at for hints); empty for other tokens."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return {}
+    try:
+        found = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)).decode("utf-8"))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def token_seconds(token: str) -> Optional[float]:
+    """How long a JSON Web Token lives from now, without asking this machine's clock, which may be wrong.
+
+    Azure's registries backdate ``iat`` by 15 minutes.
+    """
+    payload = token_payload(token)
+    try:
+        seconds = float(payload["exp"]) - float(payload["iat"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return seconds - 900 if seconds > 1800 else seconds
+
+
+def valid_digest(text: str) -> bool:
+    """Whether *text* is a digest whose algorithm is known here."""
+    return re.fullmatch(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}", text or "") is not None

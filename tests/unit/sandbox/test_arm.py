@@ -1,0 +1,440 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Resource Manager: registries, limits, and imports, through azure-mgmt-containerregistry and plain requests."""
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+import requests
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.identity import ClientSecretCredential
+from azure.mgmt.containerregistry import ContainerRegistryManagementClient
+
+from tests.sandbox.handle import PRINCIPALS, SUBSCRIPTION, Sandbox
+
+ARM = "https://management.azure.test"
+GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-registries"
+PROD = f"{GROUP}/providers/Microsoft.ContainerRegistry/registries/contosoprod"
+DEV = f"{GROUP}/providers/Microsoft.ContainerRegistry/registries/contosodev"
+VERSION = {"api-version": "2025-11-01"}
+
+
+def credential(principal: str = "contributor") -> ClientSecretCredential:
+    tenant, client, secret = PRINCIPALS[principal]
+    return ClientSecretCredential(
+        tenant, client, secret, authority="https://login.azure.test", disable_instance_discovery=True
+    )
+
+
+def bearer(principal: str = "contributor", scope: str = f"{ARM}/.default") -> dict[str, str]:
+    return {"Authorization": f"Bearer {credential(principal).get_token(scope).token}"}
+
+
+@pytest.fixture
+def client(sandbox: Sandbox) -> ContainerRegistryManagementClient:
+    return ContainerRegistryManagementClient(
+        credential(), SUBSCRIPTION, base_url=ARM, credential_scopes=[f"{ARM}/.default"], polling_interval=0.05
+    )
+
+
+class Imports:
+    """Sends imports as ``principal`` and follows them to the end."""
+
+    def __init__(self, http: requests.Session, principal: str = "contributor") -> None:
+        self.http = http
+        self.headers = bearer(principal)
+
+    def post(self, source: dict[str, Any], *targets: str, mode: str = "NoForce", **more: Any) -> requests.Response:
+        body = {"source": source, "targetTags": list(targets), "mode": mode, **more}
+        return self.http.post(f"{ARM}{PROD}/importImage", params=VERSION, json=body, headers=self.headers)
+
+    def follow(self, answer: requests.Response, seconds: float = 10.0) -> requests.Response:
+        assert answer.status_code == 202, answer.text
+        end = time.monotonic() + seconds
+        while answer.status_code == 202:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+            answer = self.http.get(answer.headers["Location"], headers=self.headers)
+        return answer
+
+    def run(self, *arguments: Any, **options: Any) -> requests.Response:
+        return self.follow(self.post(*arguments, **options))
+
+
+@pytest.fixture
+def imports(http: requests.Session) -> Imports:
+    return Imports(http)
+
+
+FROM_DEV = {"resourceId": DEV, "sourceImage": "aci-helloworld:v1"}
+FROM_HUB = {"registryUri": "docker.io", "sourceImage": "library/hello-world:latest"}
+
+
+def failure(answer: requests.Response) -> str:
+    """The text of a failed operation, checked for the shape around it."""
+    body = answer.json()
+    assert (answer.status_code, body["status"], body["error"]["code"]) == (400, "Failed", "InvalidParameters")
+    head, text = body["error"]["message"].split(f" failed. Resource {PROD} ")
+    assert head.startswith("Operation registries-")
+    return text
+
+
+# ---- registries -------------------------------------------------------------------------------------------------
+
+
+def test_registries_are_found_listed_and_patched(client: ContainerRegistryManagementClient) -> None:
+    registry = client.registries.get("rg-registries", "contosoprod")
+    assert (registry.id, registry.login_server, registry.sku.name) == (PROD, "contosoprod.azurecr.test", "Premium")
+    names = {r.name for r in client.registries.list()}
+    assert {"contosoprod", "contosodev", "contosovault", "contosolabel"} <= names
+    assert "contososhared" not in names
+    patched = client.registries.begin_update(
+        "rg-registries", "contosoprod", {"properties": {"networkRuleBypassOptions": "None"}}
+    ).result()
+    assert patched.network_rule_bypass_options == "None"
+    assert client.registries.get("rg-registries", "contosoprod").public_network_access == "Enabled"
+    with pytest.raises(ResourceNotFoundError, match="ResourceNotFound"):
+        client.registries.get("rg-registries", "nosuchregistry")
+    with pytest.raises(ResourceNotFoundError, match="ResourceGroupNotFound"):
+        client.registries.get("rg-none", "contosoprod")
+
+
+def test_a_patch_can_take_its_time(sandbox: Sandbox, client: ContainerRegistryManagementClient) -> None:
+    sandbox.knobs(patch_style="async", import_seconds=0.3, retry_after=None)
+    poller = client.registries.begin_update(
+        "rg-registries", "contosoprod", {"properties": {"networkRuleBypassOptions": "None"}}
+    )
+    poller.result()
+    assert client.registries.get("rg-registries", "contosoprod").network_rule_bypass_options == "None"
+
+
+def test_resources_by_type_and_name(sandbox: Sandbox, http: requests.Session) -> None:
+    url = f"{ARM}/subscriptions/{SUBSCRIPTION}/resources"
+    by_type = "resourceType eq 'Microsoft.ContainerRegistry/registries'"
+    found = http.get(url, params={**VERSION, "$filter": by_type}, headers=bearer()).json()["value"]
+    assert PROD in [r["id"] for r in found]
+    assert "properties" not in found[0]
+    both = f"{by_type} and name eq 'ContosoProd'"
+    found = http.get(url, params={**VERSION, "$filter": both}, headers=bearer()).json()["value"]
+    assert [r["name"] for r in found] == ["contosoprod"]
+    bad = http.get(url, params={**VERSION, "$filter": "size gt 3"}, headers=bearer())
+    assert (bad.status_code, bad.json()["error"]["code"]) == (400, "InvalidFilterInQueryString")
+
+
+def test_rights_decide_what_is_seen(sandbox: Sandbox, http: requests.Session) -> None:
+    listing = f"{ARM}/subscriptions/{SUBSCRIPTION}/providers/Microsoft.ContainerRegistry/registries"
+    seen = http.get(listing, params=VERSION, headers=bearer("importer")).json()["value"]
+    assert [r["name"] for r in seen] == ["contosoprod"]
+    for principal, url in (("nobody", listing), ("nobody", ARM + PROD), ("importer", ARM + DEV)):
+        answer = http.get(url, params=VERSION, headers=bearer(principal))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "AuthorizationFailed")
+        assert answer.headers["x-ms-failure-cause"] == "gateway"
+    answer = http.patch(ARM + PROD, params=VERSION, json={}, headers=bearer("reader"))
+    assert "'Microsoft.ContainerRegistry/registries/write' over scope '" + PROD in answer.json()["error"]["message"]
+
+
+def test_tokens_are_checked(sandbox: Sandbox, http: requests.Session) -> None:
+    def code(headers: dict[str, str], url: str = ARM + PROD) -> str:
+        answer = http.get(url, params=VERSION, headers=headers)
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"].startswith('Bearer authorization_uri="https://login.')
+        return answer.json()["error"]["code"]
+
+    assert code({}) == "AuthenticationFailed"
+    good = bearer()
+    assert code({"Authorization": good["Authorization"][:-8] + "AAAAAAAA"}) == "InvalidAuthenticationToken"
+    acr = bearer(scope="https://containerregistry.azure.net/.default")
+    assert code(acr) == "InvalidAuthenticationTokenAudience"
+    assert code(good, "https://management.azure.com" + PROD) == "InvalidAuthenticationTokenAudience"
+    assert code(bearer("fabrikam-puller")) == "InvalidAuthenticationTokenTenant"
+    sandbox.knobs(tokens={"arm_seconds": 0})
+    assert code(bearer()) == "ExpiredAuthenticationToken"
+
+
+def test_reads_and_writes_have_their_own_buckets(sandbox: Sandbox, http: requests.Session, imports: Imports) -> None:
+    sandbox.knobs(limits={"arm_reads": {"capacity": 2, "refill": 1}, "arm_writes": {"capacity": 1, "refill": 0.1}})
+    reads = [http.get(ARM + PROD, params=VERSION, headers=imports.headers) for _ in range(3)]
+    assert [r.status_code for r in reads] == [200, 200, 429]
+    assert [r.headers["x-ms-ratelimit-remaining-subscription-reads"] for r in reads] == ["1", "0", "0"]
+    assert reads[2].headers["Retry-After"] == "1"
+    assert imports.post(FROM_DEV, "a:1").status_code == 202
+    refused = imports.post(FROM_DEV, "a:2")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "10")
+    error = refused.json()["error"]
+    assert error["code"] == "SubscriptionRequestsThrottled"
+    assert "REGISTRIES/CONTOSOPROD/IMPORTIMAGE' exceeded the backend storage limit" in error["message"]
+    # Another principal has buckets of its own.
+    assert http.get(ARM + PROD, params=VERSION, headers=bearer("reader")).status_code == 200
+
+
+def test_cloud_metadata(sandbox: Sandbox, http: requests.Session) -> None:
+    one = http.get(f"{ARM}/metadata/endpoints?api-version=2022-09-01").json()
+    assert one["authentication"]["loginEndpoint"] == "https://login.azure.test/"
+    assert one["authentication"]["audiences"] == [ARM]
+    assert one["suffixes"]["acrLoginServer"] == "azurecr.test"
+    many = http.get("https://management.azure.com/metadata/endpoints?api-version=2019-05-01").json()
+    assert [c["name"] for c in many] == ["AzureCloud", "AzureUSGovernment", "AzureChinaCloud"]
+
+
+# ---- imports ----------------------------------------------------------------------------------------------------
+
+
+def test_an_import_through_the_sdk_copies_everything(
+    sandbox: Sandbox, client: ContainerRegistryManagementClient
+) -> None:
+    sandbox.knobs(retry_after=None)
+    client.registries.begin_import_image(
+        "rg-registries",
+        "contosoprod",
+        {"source": FROM_DEV, "targetTags": ["app/hello:1", "app/hello:2"], "mode": "NoForce"},
+    ).result()
+    digest = sandbox.tags("contosodev", "aci-helloworld")["v1"]
+    assert sandbox.tags("contosoprod", "app/hello") == {"1": digest, "2": digest}
+    children = sandbox.manifests("contosodev", "aci-helloworld")[digest]["children"]
+    assert len(children) > 1
+    assert set(sandbox.manifests("contosoprod", "app/hello")) == {digest, *children}
+    with pytest.raises(HttpResponseError, match="app/hello:2 Tag app/hello:2 already exists in target registry."):
+        client.registries.begin_import_image(
+            "rg-registries", "contosoprod", {"source": FROM_DEV, "targetTags": ["app/hello:2"], "mode": "NoForce"}
+        ).result()
+
+
+def test_the_answers_of_an_import_byte_for_byte(sandbox: Sandbox, http: requests.Session, imports: Imports) -> None:
+    sandbox.knobs(import_seconds=0.5)
+    accepted = imports.post(FROM_DEV, "a:1", "b:2")
+    assert (accepted.status_code, accepted.content, accepted.headers["Content-Length"]) == (202, b"", "0")
+    assert accepted.headers["Retry-After"] == "10"
+    assert "Azure-AsyncOperation" not in accepted.headers
+    location = accepted.headers["Location"]
+    start = f"{ARM}/subscriptions/{SUBSCRIPTION}/providers/Microsoft.ContainerRegistry/locations/WESTEUROPE/"
+    assert location.startswith(start + "operationResults/registries-")
+    assert len(location) > 2500
+    pending = http.get(location, headers=imports.headers)
+    assert (pending.status_code, pending.content) == (
+        202,
+        b'{"a:1":"Pending","b:2":"Pending","status":"Accepted"}',
+    )
+    assert pending.headers["Location"] != location
+    assert sandbox.tags("contosoprod", "a") == {}
+    done = imports.follow(pending)
+    assert (done.status_code, done.content) == (200, b'{"status":"Succeeded"}')
+    assert "Location" not in done.headers
+    classes = [e["class"] for e in sandbox.log(host="management.azure.test")]
+    assert classes[0] == "import" and set(classes[1:]) == {"import_poll"}
+    tampered = http.get(location.replace("&s=", "&s=0"), headers=imports.headers)
+    assert tampered.status_code == 403
+
+
+def test_older_answers(sandbox: Sandbox, imports: Imports) -> None:
+    sandbox.knobs(import_poll_style="2021")
+    accepted = imports.post(FROM_DEV, "a:1")
+    assert (accepted.content, "&t=" in accepted.headers["Location"]) == (b"null", False)
+    assert imports.follow(accepted).status_code == 200
+    sandbox.knobs(import_poll_style="at_once")
+    at_once = imports.post(FROM_DEV, "a:2")
+    assert (at_once.status_code, at_once.json()) == (200, {"status": "Succeeded"})
+
+
+@pytest.mark.parametrize(
+    ("source", "targets", "text"),
+    [
+        (
+            {"registryUri": "https://docker.io/", "sourceImage": "library/hello-world:latest"},
+            ["a:1"],
+            "Invalid value https://docker.io/ for property parameters.Source.RegistryUri for resource name "
+            "contosoprod. For more information, please visit https://aka.ms/acr/import.",
+        ),
+        (
+            {"resourceId": DEV, "sourceImage": "a:1@sha256:" + "0" * 64},
+            ["a:1"],
+            "Invalid value a:1@sha256:" + "0" * 64 + " for property parameters.Source.SourceImage for resource name "
+            "contosoprod. For more information, please visit https://aka.ms/acr/import.",
+        ),
+        (
+            FROM_DEV,
+            [],
+            "Missing property parameters.TargetTags for the operation against the resource with name contosoprod",
+        ),
+    ],
+)
+def test_bad_parameters_fail_at_the_post(
+    imports: Imports, source: dict[str, str], targets: list[str], text: str
+) -> None:
+    answer = imports.post(source, *targets)
+    assert answer.status_code == 400
+    assert answer.json() == {"error": {"code": "InvalidImportImageParameter", "message": text}, "status": "Failed"}
+
+
+def test_force_overwrites_and_keeps_the_creation_time(sandbox: Sandbox, imports: Imports) -> None:
+    assert imports.run(FROM_HUB, "a:1").status_code == 200
+    before = sandbox.tags("contosoprod", "a")["1"]
+    assert failure(imports.run(FROM_DEV, "a:1")) == "a:1 Tag a:1 already exists in target registry."
+    assert imports.run(FROM_DEV, "a:1", mode="Force").status_code == 200
+    assert sandbox.tags("contosoprod", "a")["1"] not in (before, None)
+
+
+def test_untagged_targets(sandbox: Sandbox, imports: Imports) -> None:
+    assert imports.run(FROM_DEV, untaggedTargetRepositories=["plain"]).status_code == 200
+    assert sandbox.tags("contosoprod", "plain") == {}
+    assert sandbox.tags("contosodev", "aci-helloworld")["v1"] in sandbox.manifests("contosoprod", "plain")
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (
+            {"resourceId": DEV, "sourceImage": "aci-helloworld:none"},
+            "Unable to find manifest digest  Repo: contosodev.azurecr.test/aci-helloworld Tag: none Manifest: ",
+        ),
+        ({"registryUri": "docker.io", "sourceImage": "acme/private:latest"}, "Invalid message Unauthorized Unauthorized {"),
+        (
+            {
+                "registryUri": "bearer.vendor.test:8443",
+                "sourceImage": "vendor/tool:1.0",
+                "credentials": {"username": "vendor", "password": "wrong"},
+            },
+            "Invalid message Unauthorized Unauthorized {",
+        ),
+        (
+            {"registryUri": "fabrikam.azurecr.test", "sourceImage": "sourcerepo:tag"},
+            "Access to contosoprod.azurecr.test denied.",
+        ),
+        (
+            {"registryUri": "contosovault.azurecr.test", "sourceImage": "secret/app:1.0"},
+            'Invalid message Forbidden Forbidden {"errors":[{"code":"DENIED","message":"client with IP ',
+        ),
+        ({"registryUri": "gone.test", "sourceImage": "a:1"}, "Invalid message No such host is known. (gone.test/a)"),
+    ],
+)
+def test_sources_that_give_nothing(imports: Imports, source: dict[str, Any], text: str) -> None:
+    assert failure(imports.run(source, "a:1")).startswith(text)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {
+            "registryUri": "docker.io",
+            "sourceImage": "acme/private:latest",
+            "credentials": {"username": "dockeruser", "password": "dockerpass"},
+        },
+        {
+            "registryUri": "bearer.vendor.test:8443",
+            "sourceImage": "vendor/tool:1.0",
+            "credentials": {"username": "vendor", "password": "vendorpass"},
+        },
+        {
+            "registryUri": "fabrikam.azurecr.test",
+            "sourceImage": "sourcerepo:tag",
+            "credentials": {"username": "pulltoken", "password": "pulltokenpass"},
+        },
+        {
+            "registryUri": "fabrikam.azurecr.test",
+            "sourceImage": "vendor/tool:1.0",
+            "credentials": {
+                "username": PRINCIPALS["fabrikam-puller"][1],
+                "password": PRINCIPALS["fabrikam-puller"][2],
+            },
+        },
+        {"resourceId": DEV.replace("contosodev", "contosovault"), "sourceImage": "secret/app:1.0"},
+    ],
+)
+def test_sources_that_need_credentials_or_trust(sandbox: Sandbox, imports: Imports, source: dict[str, Any]) -> None:
+    assert imports.run(source, "a:1").status_code == 200
+    assert set(sandbox.tags("contosoprod", "a")) == {"1"}
+
+
+def test_rights_to_import_and_to_read_the_source(http: requests.Session, imports: Imports) -> None:
+    refused = Imports(http, "reader").post(FROM_DEV, "a:1")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "AuthorizationFailed")
+    assert "'Microsoft.ContainerRegistry/registries/importImage/action'" in refused.json()["error"]["message"]
+    linked = Imports(http, "importer").post(FROM_DEV, "a:1")
+    assert (linked.status_code, linked.json()["error"]["code"]) == (403, "LinkedAuthorizationFailed")
+    assert f"on the linked scope(s) '{DEV}'" in linked.json()["error"]["message"]
+    assert Imports(http, "importer").run(FROM_HUB, "a:1").status_code == 200
+
+
+def test_a_restricted_target_needs_the_bypass(sandbox: Sandbox, imports: Imports) -> None:
+    sandbox.patch_registry("contosoprod", properties={"publicNetworkAccess": "Disabled"})
+    assert imports.run(FROM_DEV, "a:1").status_code == 200
+    sandbox.patch_registry("contosoprod", properties={"networkRuleBypassOptions": "None"})
+    assert failure(imports.run(FROM_DEV, "a:2")).startswith("Invalid message Forbidden Forbidden")
+
+
+def test_locks_and_cache_rules_refuse_an_import(sandbox: Sandbox, imports: Imports) -> None:
+    assert imports.run(FROM_DEV, "a:1").status_code == 200
+    sandbox.lock("contosoprod", "a", tag="1", writeEnabled=False)
+    assert "REGISTRY_DISALLOWED_OPERATION" in failure(imports.run(FROM_HUB, "a:1", mode="Force"))
+    assert imports.run(FROM_DEV, "a:2").status_code == 200
+    sandbox.patch_registry("contosoprod", cache_rules={"hub/*": "docker.io/library/*"})
+    assert "cache rule hub/*" in failure(imports.run(FROM_DEV, "hub/x:1"))
+
+
+def test_at_most_50_manifests(sandbox: Sandbox, imports: Imports) -> None:
+    for count, expected in ((50, 200), (51, 400)):
+        sandbox.push("contosodev", "huge", [f"of-{count}"], kind="big_index", count=count)
+        answer = imports.run({"resourceId": DEV, "sourceImage": f"huge:of-{count}"}, f"huge:{count}")
+        assert answer.status_code == expected
+
+
+@pytest.mark.parametrize("by", ["tag", "digest"])
+def test_a_tag_that_moves_during_an_import(sandbox: Sandbox, imports: Imports, by: str) -> None:
+    first = sandbox.push("contosodev", "moving", ["latest"], seed=1)["digest"]
+    sandbox.knobs(import_seconds=0.6)
+    image = "moving:latest" if by == "tag" else f"moving@{first}"
+    accepted = imports.post({"resourceId": DEV, "sourceImage": image}, "moving:latest")
+    second = sandbox.push("contosodev", "moving", ["latest"], seed=2)["digest"]
+    assert imports.follow(accepted).status_code == 200
+    expected = second if by == "tag" else first
+    assert sandbox.tags("contosoprod", "moving") == {"latest": expected}
+    assert (expected in sandbox.manifests("contosoprod", "moving")) == (by == "digest")
+
+
+@pytest.mark.parametrize(
+    ("visibility", "seen_before", "seen_at"), [("early", True, True), ("on_time", False, True), ("late", False, False)]
+)
+def test_when_the_registry_shows_an_import(
+    sandbox: Sandbox, imports: Imports, visibility: str, seen_before: bool, seen_at: bool
+) -> None:
+    sandbox.knobs(import_seconds=0.6, visibility=visibility, late_seconds=0.4)
+    accepted = imports.post(FROM_DEV, "a:1")
+    time.sleep(0.45)
+    assert bool(sandbox.tags("contosoprod", "a")) == seen_before
+    assert imports.follow(accepted).status_code == 200
+    assert bool(sandbox.tags("contosoprod", "a")) == seen_at
+    time.sleep(0.5)
+    assert sandbox.tags("contosoprod", "a")
+
+
+def test_import_faults(sandbox: Sandbox, http: requests.Session, imports: Imports) -> None:
+    sandbox.knobs(import_faults=[{"source": "hello-world:latest$", "times": 1, "text": "throttled"}])
+    text = "Invalid message 429 Too Many Requests Too Many Requests (HAP429)."
+    assert failure(imports.run(FROM_HUB, "a:1")) == text
+    assert imports.run(FROM_HUB, "a:1").status_code == 200
+    sandbox.knobs(import_faults=[{"source": "", "text": "Something {odd} happened"}])
+    assert failure(imports.run(FROM_HUB, "a:2")) == "Something {odd} happened"
+    sandbox.knobs(import_faults=[{"source": "", "text": "pending_forever", "entries": False}])
+    accepted = imports.post(FROM_HUB, "a:3")
+    time.sleep(0.4)
+    assert http.get(accepted.headers["Location"], headers=imports.headers).json() == {"status": "Accepted"}
+    sandbox.knobs(import_faults=[{"source": "", "text": "missing_children"}])
+    assert imports.run(FROM_DEV, "b:1").status_code == 200
+    assert list(sandbox.manifests("contosoprod", "b")) == [sandbox.tags("contosodev", "aci-helloworld")["v1"]]
+    sandbox.knobs(import_faults=[{"source": "", "text": "lost"}])
+    assert imports.run(FROM_DEV, "c:1").status_code == 200
+    assert sandbox.tags("contosoprod", "c") == {}
+
+
+def test_hundreds_of_imports_at_once(sandbox: Sandbox, imports: Imports) -> None:
+    sandbox.bulk("contosodev", ["many"], tags=300)
+    sandbox.knobs(import_seconds=1.0)
+    began = time.monotonic()
+    for tag in sandbox.tags("contosodev", "many"):
+        assert imports.post({"resourceId": DEV, "sourceImage": f"many:{tag}"}, f"many:{tag}").status_code == 202
+    operations = sandbox.wait_for_operations(20)
+    assert time.monotonic() - began < 6
+    assert {o["status"] for o in operations} == {"Succeeded"}
+    assert sandbox.tags("contosoprod", "many") == sandbox.tags("contosodev", "many")

@@ -1,0 +1,186 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The front: hosts, connections, log, limits and faults."""
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+import requests
+
+from tests.sandbox.handle import ROOT, AdminError, Sandbox
+
+KEYS = "https://login.azure.test/common/discovery/v2.0/keys"
+PING = "https://contosoprod.azurecr.test/v2/"
+
+
+def test_unknown_hosts_never_leave_the_machine(sandbox: Sandbox, http: requests.Session) -> None:
+    with pytest.raises(requests.exceptions.ProxyError, match="502"):
+        http.get("https://example.com/")
+    with pytest.raises(requests.exceptions.ProxyError, match="502"):
+        http.get("https://nosuchregistry.azurecr.test/v2/")
+    assert [e["host"] for e in sandbox.log(status=502)] == ["example.com", "nosuchregistry.azurecr.test"]
+    answer = http.get("http://example.com/", proxies={"http": sandbox.proxy_url})
+    assert answer.status_code == 502
+
+
+def test_certificates_come_from_the_sandbox_s_own_authority(
+    sandbox: Sandbox, http: requests.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert http.get(KEYS).status_code == 200
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    with pytest.raises(requests.exceptions.SSLError), requests.Session() as stranger:
+        stranger.get(KEYS)
+
+
+def test_requests_share_a_connection(sandbox: Sandbox, http: requests.Session) -> None:
+    sandbox.knobs(round_trip_seconds=0.05)
+    http.get(KEYS)  # three round trips: two for the connection
+    began = time.monotonic()
+    for _ in range(4):
+        http.get(KEYS)
+    assert 0.2 <= time.monotonic() - began < 0.35
+
+
+def test_the_log_says_who_asked_what(sandbox: Sandbox, http: requests.Session) -> None:
+    http.get(KEYS)
+    http.get(PING)
+    http.get("https://contosoprod.azurecr.test/acr/v1/a%2Fb/_tags?n=1")
+    entries = sandbox.log()
+    assert [(e["class"], e["host"], e["path"], e["query"], e["status"]) for e in entries] == [
+        ("authority", "login.azure.test", "/common/discovery/v2.0/keys", "", 200),
+        ("other", "contosoprod.azurecr.test", "/v2/", "", 401),
+        ("tag_list", "contosoprod.azurecr.test", "/acr/v1/a/b/_tags", "n=1", 401),
+    ]
+    assert sandbox.log(since=entries[1]["n"]) == entries[2:]
+    sandbox.clear_log()
+    assert sandbox.log() == []
+
+
+def test_a_header_line_over_8_kib_is_refused_as_openresty_does(sandbox: Sandbox, http: requests.Session) -> None:
+    fits = http.get(PING, headers={"Authorization": "Bearer " + "x" * 8168})
+    assert fits.status_code == 401
+    too_long = http.get(PING, headers={"Authorization": "Bearer " + "x" * 8169})
+    assert too_long.status_code == 400
+    assert too_long.headers["Content-Type"] == "text/html"
+    assert "<center>Request Header Or Cookie Too Large</center>" in too_long.text
+
+
+@pytest.mark.parametrize("with_pause", [True, False])
+def test_registry_reads_are_limited(sandbox: Sandbox, http: requests.Session, with_pause: bool) -> None:
+    sandbox.knobs(limits={"registry_reads": {"per_minute": 3}}, throttle_retry_after=with_pause)
+    statuses = [http.get(PING).status_code for _ in range(4)]
+    assert statuses == [401, 401, 401, 429]
+    refused = http.get(PING)
+    assert refused.json()["errors"][0]["code"] == "TOOMANYREQUESTS"
+    assert ("Retry-After" in refused.headers) == with_pause
+    assert http.get("https://contosodev.azurecr.test/v2/").status_code == 401
+
+
+def test_a_limit_s_window_passes(sandbox: Sandbox, http: requests.Session) -> None:
+    sandbox.knobs(limits={"registry_reads": {"per_minute": 1, "window": 0.3}})
+    assert [http.get(PING).status_code for _ in range(2)] == [401, 429]
+    time.sleep(0.3)
+    assert http.get(PING).status_code == 401
+
+
+def test_faults_answer_in_the_server_s_place(sandbox: Sandbox, http: requests.Session) -> None:
+    sandbox.knobs(
+        faults=[
+            {
+                "match": {"host": r"^login", "method": "GET"},
+                "times": 1,
+                "action": {"status": 503, "headers": {"Retry-After": "7"}, "body": {"down": True}},
+            }
+        ]
+    )
+    first = http.get(KEYS)
+    assert (first.status_code, first.headers["Retry-After"], first.json()) == (503, "7", {"down": True})
+    assert http.get(KEYS).status_code == 200
+
+
+def test_faults_by_turn_and_by_chance(sandbox: Sandbox, http: requests.Session) -> None:
+    sandbox.knobs(faults=[{"match": {"path": "keys"}, "every": 3, "action": {"status": 500}}])
+    assert [http.get(KEYS).status_code for _ in range(6)] == [200, 200, 500, 200, 200, 500]
+
+    def series() -> list[int]:
+        sandbox.knobs(faults=[{"match": {}, "probability": 0.5, "seed": 7, "action": {"status": 500}}])
+        return [http.get(KEYS).status_code for _ in range(20)]
+
+    first = series()
+    assert series() == first
+    assert 4 <= first.count(500) <= 16
+
+
+def test_connections_break_before_and_within_an_answer(sandbox: Sandbox, http: requests.Session) -> None:
+    sandbox.knobs(faults=[{"match": {"class": "authority"}, "times": 1, "action": {"drop": True}}])
+    with pytest.raises(requests.exceptions.ConnectionError):
+        http.get(KEYS)
+    assert sandbox.log()[-1]["status"] == 0
+    sandbox.knobs(faults=[{"match": {"class": "authority"}, "times": 1, "action": {"drop_mid": True}}])
+    with pytest.raises((requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+        http.get(KEYS)
+    assert http.get(KEYS).status_code == 200
+
+
+def test_answers_can_be_late_or_slow(sandbox: Sandbox, http: requests.Session) -> None:
+    whole = http.get(KEYS).content
+    for action in ({"delay": 0.3}, {"slow": int(len(whole) / 0.35)}):
+        sandbox.knobs(faults=[{"match": {}, "action": action}])
+        began = time.monotonic()
+        assert http.get(KEYS).content == whole
+        assert 0.29 <= time.monotonic() - began < 1
+
+
+def test_bad_knobs_are_refused_and_change_nothing(sandbox: Sandbox) -> None:
+    before = sandbox.knobs()
+    for change in (
+        {"import_secs": 1},
+        {"visibility": "never", "import_seconds": 9},
+        {"limits": {"reads": None}},
+        {"faults": [{"match": {"url": "x"}, "action": {"status": 500}}]},
+        {"faults": [{"match": {}, "action": {}}]},
+    ):
+        with pytest.raises(AdminError):
+            sandbox.knobs(**change)
+    assert sandbox.knobs() == before
+
+
+def test_reset_undoes_what_a_test_changed(sandbox: Sandbox, http: requests.Session) -> None:
+    sandbox.patch_registry("contosoprod", properties={"publicNetworkAccess": "Disabled"})
+    sandbox.patch_principal("reader", grants={})
+    sandbox.knobs(import_seconds=9, limits="azure")
+    assert http.get(PING).status_code == 403
+    sandbox.reset()
+    assert sandbox.knobs()["import_seconds"] == 0.2
+    assert http.get(PING).status_code == 401
+    assert sandbox.log()[-1]["n"] > 0
+
+
+def test_it_dies_with_its_parent() -> None:
+    program = (
+        "import os, sys\n"
+        "from tests.sandbox.handle import Sandbox\n"
+        "s = Sandbox.start()\n"
+        "print(s._process.pid, flush=True)\n"
+        "os._exit(0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    pid = int(done.stdout)
+    end = time.monotonic() + 15
+    while _alive(pid):
+        assert time.monotonic() < end, "still running"
+        time.sleep(0.05)
+    left = subprocess.run(["ps", "-eo", "ppid,pid,args"], capture_output=True, text=True, check=True).stdout
+    assert not [line for line in left.splitlines() if line.split()[0] == str(pid)]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            return stat.read().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
