@@ -13,7 +13,7 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
@@ -48,6 +48,9 @@ class Answer:
         found = self.json()
         entries = found.get("errors") if isinstance(found, dict) else None
         return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+
+
+AnyAnswer = TypeVar("AnyAnswer", bound=Answer)
 
 
 @dataclass
@@ -115,28 +118,36 @@ class Http:
 
         With *follow* redirects are followed, over HTTPS only, and without ``Authorization`` on another host.
         """
-        host = urlsplit(url).netloc
+        return self.attempts(
+            urlsplit(url).netloc, kind, lambda: self._send(method, url, dict(headers or {}), form, limit, follow)
+        )
+
+    def attempts(self, host: str, kind: str, send: Callable[[], AnyAnswer]) -> AnyAnswer:
+        """What `request` does around sending: turns, counting, retries. *send* returns an `Answer`."""
         failure: Optional[AcrError] = None
+        bucket = self.pace.bucket(host, kind)
         for attempt in range(TRIES):
             if not self.pace.turn(host, kind, self.deadline):
                 break
             self.count(kind)
             try:
-                answer = self._send(method, url, dict(headers or {}), form, limit, follow)
+                answer = send()
             except AcrError as error:
-                if not error.passing:
-                    if error.kind != "unreachable" or attempt >= 2:
-                        raise
+                bucket.answered()
+                if not error.passing and (error.kind != "unreachable" or attempt >= 2):
+                    raise
                 failure, pause = error, self._backoff(attempt, None)
             else:
                 if answer.status not in PASSING_STATUS:
+                    bucket.answered(_remaining(answer.headers, kind))
                     return answer
                 failure = passing_failure(host, answer)
                 pause = self._backoff(attempt, answer.headers.get("Retry-After"))
                 if answer.status == 429:
                     # Everybody who asks this host for the same kind of thing would be refused too.
-                    self.pace.bucket(host, kind).pause(pause)
+                    bucket.refused(pause)
                     continue
+                bucket.answered()
             if not self._sleep(pause):
                 break
         if failure is None:
@@ -200,17 +211,24 @@ class Http:
         except requests.exceptions.SSLError as error:
             raise certificate_failure(host, error) from None
         except requests.exceptions.ProxyError as error:
-            raise AcrError("unreachable", "The proxy could not connect to {0}: {1}.".format(host, _root(error))) from None
+            raise AcrError("unreachable", "The proxy could not connect to {0}: {1}.".format(host, root_reason(error))) from None
         except (requests.exceptions.ConnectTimeout, requests.exceptions.InvalidURL) as error:
-            raise AcrError("unreachable", "{0} can't be reached: {1}.".format(host, _root(error))) from None
+            raise AcrError("unreachable", "{0} can't be reached: {1}.".format(host, root_reason(error))) from None
         except requests.exceptions.ConnectionError as error:
-            text = _root(error)
+            text = root_reason(error)
             if "establish a new connection" in text or "resolve" in text or "refused" in text:
                 message = "{0} can't be reached: {1}. Check the name and the network.".format(host, text)
                 raise AcrError("unreachable", message) from None
             raise AcrError("unavailable", "{0} closed the connection: {1}.".format(host, text)) from None
         except requests.exceptions.RequestException as error:
-            raise AcrError("unavailable", "{0} did not answer: {1}.".format(host, _root(error))) from None
+            raise AcrError("unavailable", "{0} did not answer: {1}.".format(host, root_reason(error))) from None
+
+
+def _remaining(headers: Mapping[str, str], kind: str) -> Optional[int]:
+    """How many more requests Azure Resource Manager would take, where it says so."""
+    name = {"imports": "writes", "arm_writes": "writes", "arm_reads": "reads"}.get(kind)
+    text = headers.get("x-ms-ratelimit-remaining-subscription-" + name) if name else None
+    return int(text) if text is not None and text.isdigit() else None
 
 
 def _read(response: Any, host: str, limit: int, ends: float) -> bytes:
@@ -226,7 +244,7 @@ def _read(response: Any, host: str, limit: int, ends: float) -> bytes:
     return b"".join(chunks)
 
 
-def _root(error: BaseException) -> str:
+def root_reason(error: BaseException) -> str:
     """The innermost reason of a requests exception, on one line, without the object noise."""
     inner: Any = error
     while True:
@@ -243,7 +261,7 @@ def certificate_failure(host: str, error: BaseException) -> AcrError:
     return AcrError(
         "certificate",
         "The TLS certificate of {0} isn't trusted ({1}). Where a proxy or a private certificate authority stands in "
-        "between, put its certificate into a bundle and name that file in REQUESTS_CA_BUNDLE.".format(host, _root(error)),
+        "between, put its certificate into a bundle and name that file in REQUESTS_CA_BUNDLE.".format(host, root_reason(error)),
     )
 
 

@@ -10,47 +10,76 @@ import threading
 import time
 from typing import Callable, Dict, Optional, Tuple
 
-# Azure Resource Manager's documented budgets per subscription, principal and region: (burst, per second).
-ARM_BUDGETS = {"imports": (200.0, 10.0), "arm_writes": (200.0, 10.0), "arm_reads": (250.0, 25.0)}
-# What is asked of a registry has no fixed budget here (it depends on the tier): the first "too many requests" sets one.
-UNLIMITED = (float("inf"), float("inf"))
+INFINITE = float("inf")
+SLOWEST = 1.0  # requests a second, however often the far side refuses
+# Azure Resource Manager's documented budgets per subscription, principal and region: (burst, per second). What is asked
+# of a registry has none here (it depends on the tier): the first refusal sets one.
+BUDGETS = {"imports": (200.0, 10.0), "arm_writes": (200.0, 10.0), "arm_reads": (250.0, 25.0)}
 
 
 class Bucket:
-    """A token bucket shared by threads: *burst* requests at once, then *rate* a second."""
+    """A token bucket shared by threads: *burst* requests at once, then *rate* a second.
+
+    Without a rate it is open until the far side refuses for the first time; from then on its rate follows what gets
+    through: halved by a refusal, raised a little by each success.
+    """
 
     def __init__(self, burst: float, rate: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._fixed = rate != INFINITE
         self._burst = burst
         self._rate = rate
         self._tokens = burst
         self._clock = clock
-        self._stamp = clock()
+        self._stamp = self._since = clock()
         self._not_before = 0.0
+        self._taken = 0  # since the last refusal
+        self._under_way = 0
         self._lock = threading.Lock()
 
-    def reserve(self) -> float:
-        """Takes a turn and returns how many seconds from now it comes."""
+    def take(self) -> float:
+        """Takes a turn: 0.0 when there is one, else the seconds after which asking again makes sense."""
         with self._lock:
             now = self._clock()
-            wait = max(0.0, self._not_before - now)
-            if self._rate != float("inf"):
+            if now < self._not_before:
+                return self._not_before - now
+            if self._rate != INFINITE:
                 self._tokens = min(self._burst, self._tokens + (now - self._stamp) * self._rate)
                 self._stamp = now
+                if self._tokens < 1.0:
+                    return (1.0 - self._tokens) / self._rate
                 self._tokens -= 1.0
-                if self._tokens < 0:
-                    wait = max(wait, -self._tokens / self._rate)
-            return wait
+            self._taken += 1
+            self._under_way += 1
+            return 0.0
 
-    def pause(self, seconds: float) -> None:
-        """Nobody's turn comes sooner than in *seconds* from now: the far side asked for it."""
+    def answered(self, remaining: Optional[int] = None) -> None:
+        """A request that had its turn got through; *remaining*: how many more the far side says it would take now."""
         with self._lock:
-            self._not_before = max(self._not_before, self._clock() + seconds)
+            self._under_way = max(0, self._under_way - 1)
+            if self._fixed and remaining is not None:
+                # What is under way has its turn already, but the far side may not have counted it yet.
+                self._tokens = float(remaining - self._under_way)
+                self._stamp = self._clock()
+                self._burst = max(self._burst, self._tokens)
+            elif not self._fixed and self._rate != INFINITE:
+                self._rate *= 1.02
+                self._burst = max(1.0, self._rate)
 
-    def learn(self, remaining: int) -> None:
-        """The far side says how many requests are left; believe it when it is less than thought."""
+    def refused(self, seconds: float) -> None:
+        """The far side answered "too many requests": nobody's turn comes sooner than in *seconds* from now."""
         with self._lock:
-            if self._rate != float("inf"):
-                self._tokens = min(self._tokens, float(remaining))
+            self._under_way = max(0, self._under_way - 1)
+            now = self._clock()
+            if now >= self._not_before:  # the first refusal of a wave
+                if self._fixed:
+                    self._tokens, self._stamp = 0.0, now
+                else:
+                    seen = self._taken / max(1.0, now - self._since)
+                    self._rate = max(SLOWEST, min(self._rate, seen) / 2)
+                    self._burst = max(1.0, self._rate)
+                    self._tokens, self._stamp = 0.0, now
+                self._taken, self._since = 0, now
+            self._not_before = max(self._not_before, now + seconds)
 
 
 class Pace:
@@ -60,23 +89,22 @@ class Pace:
         self._buckets: Dict[Tuple[str, str], Bucket] = {}
         self._lock = threading.Lock()
         self._sleep = sleep
-        self.waited = 0.0
 
     def bucket(self, host: str, kind: str) -> Bucket:
+        """The bucket of one class of requests to one host."""
         key = (host, kind)
         with self._lock:
             if key not in self._buckets:
-                self._buckets[key] = Bucket(*ARM_BUDGETS.get(kind, UNLIMITED))
+                self._buckets[key] = Bucket(*BUDGETS.get(kind, (INFINITE, INFINITE)))
             return self._buckets[key]
 
     def turn(self, host: str, kind: str, deadline: Optional[float] = None) -> bool:
         """Waits for a turn. False when it would come only after *deadline* (monotonic seconds)."""
-        wait = self.bucket(host, kind).reserve()
-        if wait <= 0:
-            return True
-        if deadline is not None and time.monotonic() + wait > deadline:
-            return False
-        with self._lock:
-            self.waited += wait
-        self._sleep(wait)
-        return True
+        bucket = self.bucket(host, kind)
+        while True:
+            wait = bucket.take()
+            if wait <= 0:
+                return True
+            if deadline is not None and time.monotonic() + wait > deadline:
+                return False
+            self._sleep(min(wait, 5.0))

@@ -1,0 +1,302 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Azure Resource Manager: finding registries, their network posture, and imports.
+
+Reads go over `_http` straight away; azure-mgmt-containerregistry is loaded only to change something.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, Iterator, List, Optional
+from urllib.parse import quote, urlsplit
+
+from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import Context, explain
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._http import (
+    Answer,
+    Http,
+    certificate_failure,
+    root_reason,
+)
+
+SUBSCRIPTIONS_VERSION = "2022-12-01"
+REGISTRIES_VERSION = "2023-07-01"
+PROVIDER = "Microsoft.ContainerRegistry"
+RETRY_AFTER = 10.0  # seconds between two questions about an import, where Azure names none
+
+
+@dataclass(frozen=True)
+class RegistryResource:
+    """A container registry as Azure Resource Manager knows it. *properties* are Azure's own, by its own names."""
+
+    id: str
+    name: str
+    login_server: str
+    location: str
+    sku: str
+    tags: Dict[str, str] = field(default_factory=dict)
+    properties: Dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def subscription(self) -> str:
+        return self.id.split("/")[2]
+
+    @property
+    def resource_group(self) -> str:
+        return self.id.split("/")[4]
+
+
+@dataclass
+class Operation:
+    """An accepted import. *location* is where to ask next; it changes with each answer. Times are monotonic seconds."""
+
+    location: str
+    ask_at: float
+    context: Context
+    done: bool = False
+
+    @property
+    def id(self) -> str:
+        """The operation's name, ``registries-…``; empty where the import was over at once."""
+        return urlsplit(self.location).path.rpartition("/")[2]
+
+
+class Arm:
+    """Azure Resource Manager of one cloud, for one identity."""
+
+    def __init__(self, identity: Any, http: Http) -> None:
+        self._identity = identity
+        self._http = http
+        self._url = identity.cloud.resource_manager.rstrip("/")
+        self._host = urlsplit(self._url).netloc
+        self._clients: Dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    # -- registries ------------------------------------------------------------------------------------------------
+
+    def registry(self, registry_id: Any, resource_group: Optional[str] = None) -> RegistryResource:
+        """The registry that a `RegistryId` names; looked for in all subscriptions where it takes that.
+
+        AcrError ``not_found`` where no subscription that the account sees has it.
+        """
+        if registry_id.kind == "resource_id":
+            return self._get(registry_id.subscription, registry_id.resource_group, registry_id.name)
+        default = self._identity.subscription_id
+        if registry_id.name and resource_group and default:
+            return self._get(default, resource_group, registry_id.name)
+        seen = 0
+        for subscription in self._candidates(default):
+            seen += 1
+            for found in self.registries(subscription):
+                if _is(found, registry_id):
+                    return found
+        raise AcrError(
+            "not_found",
+            "There is no registry {0} in the {1} that this account sees. Check the name, the sign-in ({2}) and its "
+            "rights (Reader on the registry), or give the resource ID.".format(
+                registry_id.login_server or registry_id.name,
+                "subscription" if seen == 1 else "{0} subscriptions".format(seen),
+                self._identity.describe(),
+            ),
+        )
+
+    def registries(self, subscription: str) -> Iterator[RegistryResource]:
+        """All registries of a subscription that the account sees."""
+        path = "/subscriptions/{0}/providers/{1}/registries?api-version={2}".format(
+            quote(subscription), PROVIDER, REGISTRIES_VERSION
+        )
+        for entry in self._list(path, Context("subscription {0}".format(subscription))):
+            yield _resource(entry)
+
+    def subscriptions(self) -> List[str]:
+        """The IDs of all subscriptions that the account sees."""
+        path = "/subscriptions?api-version=" + SUBSCRIPTIONS_VERSION
+        return [str(entry.get("subscriptionId")) for entry in self._list(path, Context("the list of subscriptions"))]
+
+    def _candidates(self, default: Optional[str]) -> Iterator[str]:
+        if default:
+            yield default
+        for subscription in self.subscriptions():
+            if subscription.lower() != (default or "").lower():
+                yield subscription
+
+    def _get(self, subscription: str, resource_group: str, name: str) -> RegistryResource:
+        path = "/subscriptions/{0}/resourceGroups/{1}/providers/{2}/registries/{3}?api-version={4}".format(
+            quote(subscription), quote(resource_group), PROVIDER, quote(name), REGISTRIES_VERSION
+        )
+        what = "registry {0} in resource group {1}".format(name, resource_group)
+        return _resource(self._read(self._url + path, Context(what)))
+
+    def _list(self, path: str, context: Context) -> Iterator[Dict[str, Any]]:
+        url: Optional[str] = self._url + path
+        while url:
+            page = self._read(url, context)
+            for entry in page.get("value") or []:
+                yield entry
+            url = page.get("nextLink")
+            if url:
+                self._refuse_foreign(url)
+
+    def _read(self, url: str, context: Context) -> Dict[str, Any]:
+        answer = self._http.request("arm_reads", "GET", url, headers=self._authorization())
+        content = answer.json()
+        if answer.status != 200 or not isinstance(content, dict):
+            raise _failure(answer, context)
+        return content
+
+    def _authorization(self) -> Dict[str, str]:
+        return {"Authorization": "Bearer " + self._identity.token(self._identity.cloud.arm_scope)}
+
+    def _refuse_foreign(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "https" or not (parts.netloc == self._host or parts.netloc.endswith("." + self._host)):
+            raise AcrError("invalid", "{0} points to another host ({1}); refused.".format(self._host, parts.netloc))
+
+    # -- changes ---------------------------------------------------------------------------------------------------
+
+    def update(self, resource: RegistryResource, properties: Dict[str, Any]) -> RegistryResource:
+        """Sets these *properties* (Azure's names) of a registry, and no other."""
+        body = json.dumps({"properties": properties}).encode("utf-8")
+        client = self._client(resource.subscription)
+        context = Context("the update of registry {0}".format(resource.name))
+
+        def send(hook: Callable[[Any], None]) -> Any:
+            poller = client.registries.begin_update(
+                resource.resource_group, resource.name, _stream(body), raw_response_hook=hook, polling_interval=2
+            )
+            return poller.result()
+
+        self._change("arm_writes", context, send)
+        return self._get(resource.subscription, resource.resource_group, resource.name)
+
+    def start_import(self, resource: RegistryResource, body: Dict[str, Any], context: Context) -> Operation:
+        """Starts an import with the body that ``importImage`` takes. AcrError with what Azure says against it."""
+        content = json.dumps(body).encode("utf-8")
+        client = self._client(resource.subscription)
+
+        def send(hook: Callable[[Any], None]) -> Any:
+            return client.registries.begin_import_image(
+                resource.resource_group, resource.name, _stream(content), polling=False, raw_response_hook=hook
+            )
+
+        answer = self._change("imports", context, send)
+        location = answer.headers.get("Location") or ""
+        if answer.status == 200 or not location:
+            return Operation("", time.monotonic(), context, done=True)
+        self._refuse_foreign(location)
+        return Operation(location, time.monotonic() + _seconds(answer), context)
+
+    def ask(self, operation: Operation) -> None:
+        """Asks how an import stands: sets ``done`` when it succeeded, ``ask_at`` while it is under way.
+
+        AcrError, with what Azure says, when it failed. Call it no sooner than ``ask_at``.
+        """
+        answer = self._http.request("arm_reads", "GET", operation.location, headers=self._authorization())
+        content = answer.json()
+        status = content.get("status") if isinstance(content, dict) else None
+        if answer.status in (200, 202) and status not in ("Failed", "Canceled"):
+            operation.done = answer.status == 200
+            operation.ask_at = time.monotonic() + _seconds(answer)
+            location = answer.headers.get("Location")
+            if location and not operation.done:
+                self._refuse_foreign(location)
+                operation.location = location
+            return
+        raise _failure(answer, operation.context)
+
+    def _change(self, kind: str, context: Context, send: Callable[[Callable[[Any], None]], Any]) -> Answer:
+        """Carries out a call of the SDK under our own pacing and retries; returns its first answer."""
+        from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
+
+        def once() -> Answer:
+            answers: List[Any] = []
+            self._authorization()  # so that a failed sign-in is told as such, and not as a failed import
+            try:
+                send(lambda response: answers.append(response.http_response))
+            except HttpResponseError as error:
+                if error.response is None:
+                    raise AcrError("invalid", "Azure Resource Manager: {0}".format(error.message)) from None
+                answers.insert(0, error.response)
+            except (ServiceRequestError, ServiceResponseError) as error:
+                reason = root_reason(error)
+                if "CERTIFICATE_VERIFY" in reason or "certificate" in reason.lower():
+                    raise certificate_failure(self._host, error) from None
+                kind = "unreachable" if isinstance(error, ServiceRequestError) else "unavailable"
+                raise AcrError(kind, "{0} can't be reached: {1}.".format(self._host, reason)) from None
+            return Answer(answers[0].status_code, answers[0].headers, answers[0].body() or b"")
+
+        answer = self._http.attempts(self._host, kind, once)
+        if answer.status >= 300:
+            raise _failure(answer, context)
+        return answer
+
+    def _client(self, subscription: str) -> Any:
+        with self._lock:
+            if subscription not in self._clients:
+                from azure.core.pipeline.transport import RequestsTransport
+                from azure.mgmt.containerregistry import ContainerRegistryManagementClient
+
+                session = self._http.session
+                self._clients[subscription] = ContainerRegistryManagementClient(
+                    self._identity.credential,
+                    subscription,
+                    base_url=self._url,
+                    credential_scopes=[self._identity.cloud.arm_scope],
+                    transport=RequestsTransport(session=session, session_owner=False, use_env_settings=False),
+                    connection_verify=session.verify,
+                    proxies=self._http.proxies(self._url),
+                    retry_total=0,  # `_http` retries, at a pace that all requests share
+                )
+            return self._clients[subscription]
+
+
+def _stream(content: bytes) -> Any:
+    from io import BytesIO
+
+    return BytesIO(content)
+
+
+def _is(resource: RegistryResource, registry_id: Any) -> bool:
+    if registry_id.login_server:
+        return resource.login_server.lower() == registry_id.login_server.lower()
+    return resource.name.lower() == registry_id.name.lower()
+
+
+def _resource(entry: Dict[str, Any]) -> RegistryResource:
+    properties = entry.get("properties") or {}
+    found = RegistryResource(
+        id=str(entry.get("id")),
+        name=str(entry.get("name")),
+        login_server=str(properties.get("loginServer") or "").lower(),
+        location=str(entry.get("location") or ""),
+        sku=str((entry.get("sku") or {}).get("name") or ""),
+        tags=dict(entry.get("tags") or {}),
+        properties=properties,
+    )
+    if not re.match(r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/[^/]+/registries/[^/]+$", found.id, re.I):
+        raise AcrError("invalid", "Azure Resource Manager describes a registry without a resource ID.")
+    return found
+
+
+def _seconds(answer: Answer) -> float:
+    text = answer.headers.get("Retry-After") or ""
+    return float(text) if text.isdigit() else RETRY_AFTER
+
+
+def _failure(answer: Answer, context: Context) -> AcrError:
+    content = answer.json()
+    error = content.get("error") if isinstance(content, dict) else None
+    if not isinstance(error, dict):
+        error = {}
+    code, text = str(error.get("code") or ""), str(error.get("message") or "")
+    if not code and not text and answer.status not in (401, 403, 404):
+        message = "Azure Resource Manager answered for {0} with status {1} and nothing that explains it."
+        return AcrError("invalid", message.format(context.target, answer.status), status=answer.status)
+    return explain(code, text, answer.status, context)

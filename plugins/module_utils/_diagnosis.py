@@ -1,0 +1,236 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What Azure Resource Manager's refusals mean: from its code and text to one sentence that helps. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple, Pattern
+
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+
+IMPORT_ROLE = "Container Registry Data Importer and Data Reader"
+SHOWN = 400  # characters of Azure's own text that an error repeats
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the failing request was about, in the user's words. *registry* is the source's host."""
+
+    target: str = "the target"
+    source: str = "the source"
+    registry: str = "the source registry"
+    credentials: bool = False
+
+
+class Row(NamedTuple):
+    """One line of the table. *pattern* is searched in ``code: text``; its named groups can be used in *sentence*."""
+
+    name: str
+    pattern: Pattern[str]
+    kind: str
+    sentence: str
+
+
+def _row(name: str, pattern: str, kind: str, sentence: str) -> Row:
+    return Row(name, re.compile(pattern, re.IGNORECASE | re.DOTALL), kind, sentence)
+
+
+# The first line that matches counts.
+TABLE = [
+    _row(
+        "tag exists",
+        r"already exists in target registry",
+        "exists",
+        "{target} exists already.",
+    ),
+    _row(
+        "upstream throttles",
+        r"HAP429|429 Too Many Requests|TOOMANYREQUESTS|pull rate limit",
+        "throttled",
+        "{registry} limits how often Azure may pull from it; {source} was refused for now. Run again later, or give "
+        "source_username and source_password of an account with a higher limit.",
+    ),
+    _row(
+        "linked scope",
+        r"does not have permission to perform action\(?s?\)? '(?P<action>[^']*)' on the linked scope\(?s?\)? "
+        r"'(?P<scope>[^']*)'|LinkedAuthorizationFailed",
+        "denied",
+        "This account may import into the target, but may not read the source registry {scope}. Give it Reader or "
+        "AcrPull there, or name the source by its login server with source_username and source_password.",
+    ),
+    _row(
+        "no right to import",
+        r"AuthorizationFailed.*importImage/action",
+        "denied",
+        "This account has no right to import into the registry of {target}: it needs the action "
+        "Microsoft.ContainerRegistry/registries/importImage/action there. The built-in role '" + IMPORT_ROLE + "' has "
+        "it, and Contributor.",
+    ),
+    _row(
+        "no right",
+        r"AuthorizationFailed.*perform action '(?P<action>[^']*)' over scope '(?P<scope>[^']*)'|AuthorizationFailed",
+        "denied",
+        "This account has no right to {action} on {scope}.",
+    ),
+    _row(
+        "subscription not found",
+        r"SubscriptionNotFound|InvalidSubscriptionId",
+        "not_found",
+        "The subscription does not exist, or this account can't see it.",
+    ),
+    _row(
+        "wrong tenant",
+        r"InvalidAuthenticationTokenTenant",
+        "unauthorized",
+        "The subscription belongs to another tenant than the one signed in to; set tenant to the subscription's.",
+    ),
+    _row(
+        "wrong audience",
+        r"InvalidAuthenticationTokenAudience|InvalidAuthenticationToken|AuthenticationFailed|ExpiredAuthenticationToken",
+        "unauthorized",
+        "Azure Resource Manager does not accept this sign-in; check cloud_environment and tenant.",
+    ),
+    _row(
+        "export policy",
+        r"export.*(disabled|not allowed|disallowed)",
+        "denied",
+        "{registry} may not be copied from: its export policy is disabled.",
+    ),
+    _row(
+        "source firewall",
+        r"Invalid message Forbidden.*(is not allowed access|acr/firewall)",
+        "firewall",
+        "The firewall of the source {registry} refuses Azure's import service (Azure names the target instead). Allow "
+        "trusted services on the source registry (registryops.acr.acr_trusted_services), and name it by source_registry "
+        "without user name and password: with a login server and credentials Azure comes from a public address, which "
+        "trusted services do not cover.",
+    ),
+    _row(
+        "locked",
+        r"DISALLOWED_OPERATION|operation is disallowed on this registry|is locked|writeEnabled",
+        "locked",
+        "{target} is locked against writing (write-enabled false on the tag, the manifest or the repository). Unlock it, "
+        "or set if_exists: keep.",
+    ),
+    _row(
+        "source forbidden",
+        r"Invalid message Forbidden",
+        "denied",
+        "{registry} forbids Azure to copy {source}: the account lacks the right, or the registry's export policy is "
+        "disabled.",
+    ),
+    _row(
+        "source unauthorized",
+        r"Invalid message Unauthorized",
+        "unauthorized",
+        "{registry} refuses {source} to Azure: the user name or password is wrong, or the image needs credentials "
+        "(source_username, source_password).",
+    ),
+    _row(
+        "source denies",
+        r"Access to \S+ denied",
+        "denied",
+        "The registry {registry} refuses Azure the image {source} (Azure may name the target instead). Give the account "
+        "AcrPull on the source, name an Azure registry by its resource ID (source_registry), or check source_username "
+        "and source_password.",
+    ),
+    _row(
+        "cache rule",
+        r"cache rule",
+        "denied",
+        "{target} is in a repository under a cache rule, into which nothing can be imported. Choose another target "
+        "repository, or remove the cache rule.",
+    ),
+    _row(
+        "too many manifests",
+        r"more than \S*\s*\d+ (manifests|that)|manifest list has \d+|exceeds? .*manifests",
+        "invalid",
+        "{source} has more than the 50 manifests that Azure can import at once. Import one platform (platform), or "
+        "copy the image by other means.",
+    ),
+    _row(
+        "source missing",
+        r"Unable to find manifest digest|manifest unknown|MANIFEST_UNKNOWN|NAME_UNKNOWN",
+        "not_found",
+        "{source} does not exist, or {registry} does not show it to Azure.",
+    ),
+    _row(
+        "no digest header",
+        r"No value specified for Docker-Content-Digest",
+        "invalid",
+        "{registry} answers without the header Docker-Content-Digest, and Azure can't import from such a registry. "
+        "Update it, or copy the image by other means.",
+    ),
+    _row(
+        "source unreachable",
+        r"No such host is known|Name or service not known|remote name could not be resolved|No connection could be made",
+        "unreachable",
+        "Azure can't reach the source registry {registry}. It must be reachable from Azure, not only from here.",
+    ),
+    _row(
+        "quota",
+        r"quota|storage limit|MaximumStorage|SizeLimit",
+        "invalid",
+        "The registry of {target} has no room left (its storage quota is reached). Delete what isn't needed, or choose a "
+        "larger tier.",
+    ),
+    _row(
+        "quarantine",
+        r"quarantin",
+        "denied",
+        "{source} is in quarantine and can't be copied until it is released.",
+    ),
+    _row(
+        "throttled",
+        r"RequestsThrottled|TooManyRequests|being throttled",
+        "throttled",
+        "Azure Resource Manager takes no more requests for now; run again later.",
+    ),
+    _row(
+        "temporary",
+        r"Error copying blobs|InternalServerError|ServerTimeout|GatewayTimeout|ServiceUnavailable|temporar|timed? ?out|"
+        r"try again|OperationPreempted|ServerBusy|50[0234] \w+",
+        "unavailable",
+        "Azure failed to copy {source} for a passing reason; run again later.",
+    ),
+    _row(
+        "bad parameter",
+        r"InvalidImportImageParameter",
+        "invalid",
+        "Azure refuses the import's parameters for {target}.",
+    ),
+    _row(
+        "not found",
+        r"ResourceNotFound|ResourceGroupNotFound|NotFound",
+        "not_found",
+        "Azure finds no such registry, or this account can't see it.",
+    ),
+]
+
+
+def explain(code: str, text: str, status: int, context: Context = Context()) -> AcrError:
+    """The error for a refusal of Azure Resource Manager or a failed import.
+
+    *code* and *text* are those of Azure's ``error`` object. The sentence ends with what Azure said, shortened.
+    """
+    whole = "{0}: {1}".format(code, text)
+    said = " ".join(re.sub(r"Operation registries-\S+ failed\. |Resource /subscriptions/\S+ ", "", text).split())
+    said = said if len(said) <= SHOWN else said[:SHOWN] + "…"
+    for row in TABLE:
+        found = row.pattern.search(whole)
+        if found:
+            # Groups that did not take part stand as words that still make a sentence.
+            facts = {"action": "do this", "scope": "(Azure does not say which)"}
+            facts.update({key: value for key, value in found.groupdict().items() if value})
+            sentence = row.sentence.format(
+                target=context.target, source=context.source, registry=context.registry, **facts
+            )
+            return AcrError(row.kind, "{0} Azure says: {1}".format(sentence, said), status=status, detail=row.name)
+    if status == 403:
+        return AcrError("denied", "Azure denies access to {0}. It says: {1}".format(context.target, said), status=status)
+    message = "Azure refused {0} ({1}, status {2}): {3}".format(context.target, code or "no code", status, said or "no text")
+    return AcrError("invalid", message, status=status)
