@@ -1,0 +1,420 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An Azure registry's front: who may do what, the lists and properties under ``/acr/v1``, and ``/v2``.
+
+Flags of a registry that are read here and in what this calls: ``tags_late_seconds`` (a tag is missing from lists until
+so long after it was made), ``cache_referrers_424`` (referrers of repositories under a cache rule fail), ``referrers_page``
+and ``referrers_filter`` (see oci.referrers), ``space_scopes`` (see acr_tokens).
+"""
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from . import acr_tokens, oci
+from .acr_tokens import UNAUTHORIZED, BadToken, identify
+from .oci import answer, encode, errors
+from .state import AzureRegistry, Identity, State, new_id
+from .store import Manifest, Tag, dotnet_time
+
+__all__ = ["firewall_body", "handle", "identify"]
+
+_V1 = re.compile(r"^/acr/v1/(?P<repository>.+?)(?:/(?P<kind>_tags|_manifests)(?:/(?P<reference>[^/]*))?)?/?$")
+_DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
+_DISALLOWED = (
+    "The operation is disallowed on this registry, repository or image. View troubleshooting steps at "
+    "https://aka.ms/acr/faq/#why-does-my-pull-or-push-request-fail-with-disallowed-operation"
+)
+_NOT_FOUND = b"404 page not found\n"
+
+
+def firewall_body(address: str) -> str:
+    """What a registry tells a client from an address that its firewall does not let in."""
+    # Azure writes the apostrophes as JSON escapes.
+    return (
+        f'{{"errors":[{{"code":"DENIED","message":"client with IP \\u0027{address}\\u0027 is not allowed access. '
+        'Refer https://aka.ms/acr/firewall to grant access."}]}'
+    )
+
+
+def _headers() -> CIMultiDict[str]:
+    headers = CIMultiDict(_COMMON)
+    headers["X-Ms-Correlation-Request-Id"] = new_id()
+    return headers
+
+
+_HSTS = "max-age=31536000; includeSubDomains"
+_COMMON = CIMultiDict(
+    [
+        ("Server", "openresty"),
+        ("Docker-Distribution-Api-Version", "registry/2.0"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Strict-Transport-Security", _HSTS),
+        ("Strict-Transport-Security", _HSTS),
+        ("Access-Control-Expose-Headers", "Docker-Content-Digest"),
+        ("Access-Control-Expose-Headers", "WWW-Authenticate"),
+        ("Access-Control-Expose-Headers", "Link"),
+        ("Access-Control-Expose-Headers", "X-Ms-Correlation-Request-Id"),
+    ]
+)
+
+
+class _Refused(Exception):
+    """An error answer."""
+
+    def __init__(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        super().__init__(status)
+        self.status, self.body, self.headers = status, body, headers or {}
+
+
+async def handle(state: State, request: web.BaseRequest) -> web.StreamResponse:
+    """One request to a registry's login server or regional endpoint."""
+    host = request.host.rsplit(":", 1)[0].lower()
+    registry = state.registry_hosts[host]
+    headers = _headers()
+    if not registry.open_to(state.client_address):
+        return answer(403, firewall_body(state.client_address).encode() + b"\n", headers)
+    if request.path.startswith("/oauth2/"):
+        return await acr_tokens.handle(state, registry, request, headers)
+    try:
+        return await _Call(state, registry, request, host, headers).answer()
+    except _Refused as refused:
+        headers.update(refused.headers)
+        return answer(refused.status, refused.body, headers)
+
+
+class _Call:
+    """One request to ``/v2`` or ``/acr/v1``."""
+
+    def __init__(
+        self, state: State, registry: AzureRegistry, request: web.BaseRequest, host: str, headers: CIMultiDict[str]
+    ) -> None:
+        self.state = state
+        self.registry = registry
+        self.store = registry.store
+        self.request = request
+        self.host = host
+        self.headers = headers
+
+    async def answer(self) -> web.StreamResponse:
+        if self.request.path.startswith("/acr/v1/"):
+            return await self._v1()
+        path = oci.parse(self.request.path)
+        if path is None:
+            raise _page_not_found()
+        return await self._v2(path)
+
+    # ---- who may ------------------------------------------------------------------------------------------------
+
+    def _need(self, repository: str, *actions: str) -> None:
+        """Challenge, unless the client may do ``actions`` to ``repository`` (empty: to the catalog; no actions: be
+        known)."""
+        problem = ""
+        identity: Identity | None = None
+        try:
+            identity = acr_tokens.asker(self.state, self.registry, self.request)
+        except BadToken as bad:
+            if bad.basic:
+                self._challenge(repository, actions, f'Basic realm="{self.host}"')
+            problem = "invalid_token"
+        if identity is not None:
+            self.request["principal"] = identity.name
+            wanted = set(actions) if repository else {"metadata_read"} if actions else set()
+            if wanted <= identity.allowed(repository):
+                return
+            problem = "insufficient_scope"
+        parts = [f'realm="https://{self.host}/oauth2/token"', f'service="{self.host}"']
+        if actions and not repository:
+            parts.append('scope="registry:catalog:*"')
+        elif actions:
+            parts.append(f'scope="repository:{repository}:{",".join(actions)}"')
+        if problem:
+            parts.append(f'error="{problem}"')
+        self._challenge(repository, actions, "Bearer " + ",".join(parts))
+
+    def _challenge(self, repository: str, actions: tuple[str, ...], value: str) -> None:
+        detail: Any = None
+        if actions and not repository:
+            detail = [{"Type": "registry", "Name": "catalog", "Action": "*"}]
+        elif actions:
+            detail = [{"Type": "repository", "Name": repository, "Action": a} for a in actions]
+        raise _Refused(401, errors("UNAUTHORIZED", UNAUTHORIZED, detail), {"WWW-Authenticate": value})
+
+    def _unlocked(self, attribute: str, *locks: dict[str, bool] | None) -> None:
+        """Refuse when one of these attribute sets forbids; a write lock forbids deletion too."""
+        for lock in locks:
+            if lock is not None and not (lock[attribute] and (attribute != "deleteEnabled" or lock["writeEnabled"])):
+                raise _Refused(405, errors("REGISTRY_DISALLOWED_OPERATION", _DISALLOWED, {}))
+
+    def _number(self) -> int:
+        try:
+            return oci.page_size(self.request)
+        except ValueError:
+            raise _Refused(400, errors("PAGINATION_NUMBER_INVALID", "invalid number of results requested")) from None
+
+    # ---- /acr/v1 --------------------------------------------------------------------------------------------------
+
+    async def _v1(self) -> web.StreamResponse:
+        if self.request.path.rstrip("/") == "/acr/v1/_catalog":
+            return self._catalog()
+        found = _V1.match(self.request.path)
+        if found is None:
+            raise _page_not_found()
+        repository, kind, reference = found["repository"], found["kind"], found["reference"]
+        if kind == "_manifests" and reference and not _DIGEST.match(reference):
+            raise _page_not_found()  # before any challenge
+        method = self.request.method
+        action = {"GET": "metadata_read", "HEAD": "metadata_read", "PATCH": "metadata_write", "DELETE": "delete"}
+        if method not in action or reference in (None, "") and kind and method not in ("GET", "HEAD"):
+            raise _Refused(405, errors("UNSUPPORTED", "The operation is unsupported."))
+        self._need(repository, action[method])
+        if repository not in self.store.repo_times:
+            if method == "DELETE" and kind is None:
+                body = errors("NAME_UNKNOWN", "repository name not known to registry", {"name": repository})
+                raise _Refused(404, body)
+            raise _Refused(404, errors("NAME_UNKNOWN", f'repository "{repository}" is not found'))
+        if kind is None:
+            return await self._repository(repository)
+        if kind == "_tags":
+            return await self._tag(repository, reference) if reference else self._tags(repository)
+        return await self._manifest(repository, reference) if reference else self._manifests(repository)
+
+    def _catalog(self) -> web.Response:
+        self._need("", "metadata_read")
+        attributes = self.store.repo_attrs
+        number = self._number()
+        names, more = oci.page(
+            self.store.repositories(), str, number, self.request.query.get("last", ""),
+            keep=lambda name: attributes[name]["listEnabled"],
+        )
+        if more:
+            self._link(names[-1], number)
+        return self._json({"repositories": names})
+
+    async def _repository(self, repository: str) -> web.Response:
+        attributes = self.store.repo_attrs[repository]
+        if self.request.method == "DELETE":
+            self._unlocked("deleteEnabled", attributes)
+            digests, tags = self.store.delete_repository(repository)
+            return self._json({"manifestsDeleted": digests, "tagsDeleted": tags}, 202)
+        if self.request.method == "PATCH":
+            await self._change(attributes)
+        times = self.store.repo_times[repository]
+        return self._json(
+            {
+                **self._names(repository),
+                "createdTime": dotnet_time(times.created),
+                "lastUpdateTime": dotnet_time(times.updated),
+                "manifestCount": len(self.store.manifests[repository]),
+                "tagCount": len(self.store.tags[repository]),
+                "changeableAttributes": attributes,
+            }
+        )
+
+    def _tags(self, repository: str) -> web.Response:
+        order, digest = self.request.query.get("orderby", ""), self.request.query.get("digest")
+        shown, number = self._listed_tags(repository, order, digest)
+        tags = [_tag(tag) for tag in shown]
+        return self._json({**self._names(repository), "tags": tags})
+
+    def _listed_tags(self, repository: str, order: str, digest: str | None) -> tuple[list[Tag], int]:
+        """A page of a repository's tags, with the Link header set when there are more."""
+        number = self._number()
+        keep = self._seen(lambda tag: digest is None or tag.digest == digest)
+        shown, more = oci.page(
+            self.store.sorted_tags(repository, order), lambda tag: tag.name, number,
+            self.request.query.get("last", ""), order == "", keep,
+        )
+        if more:
+            self._link(shown[-1].name, number, order, {"digest": digest} if digest else {})
+        return shown, number
+
+    def _seen(self, matches: Callable[[Tag], bool]) -> Callable[[Tag], bool]:
+        late = float(self.registry.flags.get("tags_late_seconds", 0))
+        newest = time.time_ns() - int(late * 1e9)
+        return lambda tag: tag.attrs["listEnabled"] and (not late or tag.created <= newest) and matches(tag)
+
+    async def _tag(self, repository: str, name: str) -> web.Response:
+        tag = self.store.tags[repository].get(name)
+        if tag is None:
+            raise _Refused(404, errors("TAG_UNKNOWN", "the specified tag does not exist"))
+        if self.request.method == "DELETE":
+            self._unlocked("deleteEnabled", self.store.repo_attrs[repository], tag.attrs)
+            self.store.delete_tag(repository, name)
+            self.headers["X-Ms-Int-Docker-Content-Digest"] = tag.digest
+            self.headers["X-Ms-Ratelimit-Remaining-Calls-Per-Second"] = "8.000000"
+            return web.Response(status=202, headers=self.headers)
+        if self.request.method == "PATCH":
+            await self._change(tag.attrs)
+        return self._json({**self._names(repository), "tag": _tag(tag)})
+
+    def _manifests(self, repository: str) -> web.Response:
+        order, number = self.request.query.get("orderby", ""), self._number()
+        shown, more = oci.page(
+            self.store.sorted_manifests(repository, order), lambda entry: entry.digest, number,
+            self.request.query.get("last", ""), order == "", lambda entry: entry.attrs["listEnabled"],
+        )
+        if more:
+            self._link(shown[-1].digest, number, order)
+        tags = self.store.tags_by_digest(repository)
+        found = [_manifest(entry, tags.get(entry.digest)) for entry in shown]
+        return self._json({**self._names(repository), "manifests": found})
+
+    async def _manifest(self, repository: str, digest: str) -> web.Response:
+        entry = self.store.manifests[repository].get(digest)
+        if entry is None:
+            raise _Refused(404, errors("MANIFEST_UNKNOWN", "manifest unknown"))
+        if self.request.method == "DELETE":
+            return self._delete_manifest(repository, entry)
+        if self.request.method == "PATCH":
+            await self._change(entry.attrs)
+        shown = _manifest(entry, self.store.tags_by_digest(repository).get(digest))
+        if entry.platforms:
+            keys = ("digest", "architecture", "os")
+            shown["references"] = [{k: p[k] for k in keys if k in p} for p in entry.platforms]
+        return self._json({**self._names(repository), "manifest": shown})
+
+    def _delete_manifest(self, repository: str, entry: Manifest) -> web.Response:
+        tags = self.store.tags[repository]
+        named = [tags[name].attrs for name in self.store.tags_by_digest(repository).get(entry.digest, [])]
+        self._unlocked("deleteEnabled", self.store.repo_attrs[repository], entry.attrs, *named)
+        self.store.delete_manifest(repository, entry.digest)
+        return web.Response(status=202, headers=self.headers)
+
+    async def _change(self, attributes: dict[str, bool]) -> None:
+        try:
+            changes = json.loads(await self.request.read())
+        except ValueError:
+            changes = None
+        if not isinstance(changes, dict) or any(
+            name not in attributes or not isinstance(value, bool) for name, value in changes.items()
+        ):
+            raise _Refused(400, errors("UNSUPPORTED", "invalid changeable attributes"))
+        attributes.update(changes)
+
+    def _names(self, repository: str) -> dict[str, str]:
+        return {"registry": self.registry.login_server, "imageName": repository}
+
+    def _json(self, value: Any, status: int = 200) -> web.Response:
+        return answer(status, encode(value), self.headers)
+
+    def _link(self, last: str, number: int, order: str = "", more: dict[str, str] | None = None) -> None:
+        query = {"last": last, "n": str(number), "orderby": order, **(more or {})}
+        self.headers["Link"] = oci.next_link(self.request, query)
+
+    # ---- /v2 ------------------------------------------------------------------------------------------------------
+
+    async def _v2(self, path: oci.Path) -> web.StreamResponse:
+        method, repository = self.request.method, path.repository
+        reading = method in ("GET", "HEAD")
+        if path.kind == "ping":
+            self._need("")
+            return self._json({})
+        if path.kind == "catalog":
+            return self._catalog()
+        if path.kind == "tags" and reading:
+            self._need(repository, "metadata_read")
+            if repository not in self.store.repo_times:
+                raise _Refused(404, errors("NAME_UNKNOWN", f'repository "{repository}" is not found'))
+            shown, _number = self._listed_tags(repository, "", None)
+            return self._json({"name": repository, "tags": [tag.name for tag in shown]})
+        if path.kind == "manifest" and reading:
+            return await self._pull(path)
+        if path.kind == "manifest" and method == "PUT":
+            self._need(repository, "pull", "push")
+            self._pushable(repository, path.reference)
+            return await oci.put_manifest(self.request, self.store, path, self.headers)
+        if path.kind == "manifest" and method == "DELETE":
+            self._need(repository, "delete")
+            entry = self.store.manifests.get(repository, {}).get(path.reference)
+            if entry is None:
+                raise _Refused(404, oci.unknown_manifest(self.store, repository, path.reference))
+            return self._delete_manifest(repository, entry)
+        if path.kind == "blob" and reading:
+            self._need(repository, "pull")
+            return await oci.send_blob(self.request, self.store, path, self.headers)
+        if path.kind == "upload":
+            self._need(repository, "pull", "push")
+            self._pushable(repository, "")
+            return await oci.upload(self.request, self.store, self.headers)
+        if path.kind == "referrers" and reading:
+            return self._referrers(path)
+        raise _Refused(405, errors("UNSUPPORTED", "The operation is unsupported."))
+
+    async def _pull(self, path: oci.Path) -> web.Response:
+        repository, reference = path.repository, path.reference
+        self._need(repository, "pull")
+        entry = self.store.manifest(repository, reference)
+        if entry is None:
+            raise _Refused(404, oci.unknown_manifest(self.store, repository, reference))
+        tag = None if ":" in reference else self.store.tags[repository][reference]
+        self._unlocked("readEnabled", self.store.repo_attrs[repository], entry.attrs, tag.attrs if tag else None)
+        sent = oci.accepted(self.request, self.store, repository, entry, convert=False)
+        if isinstance(sent, str):
+            raise _Refused(404, errors("MANIFEST_UNKNOWN", sent))
+        self.headers["Docker-Content-Digest"] = sent.digest
+        self.headers["ETag"] = f'"{sent.digest}"'
+        return await oci.send_manifest(self.request, self.store, repository, sent, self.headers)
+
+    def _pushable(self, repository: str, reference: str) -> None:
+        """Refuse a push to what is locked, and into repositories that a cache rule fills."""
+        if self.registry.cache_rule(repository) is not None:
+            raise _Refused(405, errors("REGISTRY_DISALLOWED_OPERATION", _DISALLOWED, {}))
+        tag = self.store.tags.get(repository, {}).get(reference)
+        entry = self.store.manifests.get(repository, {}).get(reference)
+        locks = (self.store.repo_attrs.get(repository), tag.attrs if tag else None, entry.attrs if entry else None)
+        self._unlocked("writeEnabled", *locks)
+
+    def _referrers(self, path: oci.Path) -> web.Response:
+        self._need(path.repository, "pull")
+        flags = self.registry.flags
+        if not self.registry.referrers_api:
+            raise _page_not_found()
+        if flags.get("cache_referrers_424") and self.registry.cache_rule(path.repository) is not None:
+            raise _Refused(424, errors("UNKNOWN", "unknown error", {}))
+        self._number()
+        late = self.state.knobs.referrers_late_seconds
+        return oci.referrers(self.request, self.store, path, self.headers, late, flags)
+
+
+def _page_not_found() -> _Refused:
+    return _Refused(404, _NOT_FOUND, {"Content-Type": "text/plain; charset=utf-8"})
+
+
+def _tag(tag: Tag) -> dict[str, Any]:
+    return {
+        "name": tag.name,
+        "digest": tag.digest,
+        "createdTime": dotnet_time(tag.created),
+        "lastUpdateTime": dotnet_time(tag.updated),
+        "signed": False,
+        "changeableAttributes": tag.attrs,
+    }
+
+
+def _manifest(entry: Manifest, tags: list[str] | None) -> dict[str, Any]:
+    """A manifest as lists show it: no ``tags`` where it has none, ``configMediaType`` only where it was pushed."""
+    shown: dict[str, Any] = {
+        "digest": entry.digest,
+        "imageSize": entry.image_size,
+        "createdTime": dotnet_time(entry.created),
+        "lastUpdateTime": dotnet_time(entry.updated),
+    }
+    if entry.architecture:
+        shown["architecture"] = entry.architecture
+    if entry.os:
+        shown["os"] = entry.os
+    shown["mediaType"] = entry.media_type
+    if entry.config_media_type and not entry.imported:
+        shown["configMediaType"] = entry.config_media_type
+    if tags:
+        shown["tags"] = tags
+    shown["changeableAttributes"] = entry.attrs
+    return shown

@@ -1,0 +1,283 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How one signs in to an Azure registry: ``/oauth2/exchange``, ``/oauth2/token``, and what each token allows.
+
+A refresh token says who one is, an access token what one may do to which repositories. Both are JWTs whose ``iat``
+lies 15 minutes back, as Azure's do; how long they live is in them only.
+"""
+from __future__ import annotations
+
+import base64
+import binascii
+import fnmatch
+import secrets
+import time
+from typing import Any
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from .knobs import Throttle
+from .oci import answer, encode, errors
+from .state import NULL_GUID, TIER_LIMITS, AzureRegistry, Identity, State, TokenError, new_id
+
+ISSUER = "Azure Container Registry"
+UNAUTHORIZED = "authentication required, visit https://aka.ms/acr/authorization for more information."
+_BACKDATED = 900  # seconds
+
+
+class BadToken(Exception):
+    """Credentials that do not hold. ``basic``: they came as a user name and a password."""
+
+    def __init__(self, basic: bool = False) -> None:
+        super().__init__()
+        self.basic = basic
+
+
+async def handle(state: State, registry: AzureRegistry, request: web.BaseRequest,
+                 headers: CIMultiDict[str]) -> web.Response:
+    """``POST /oauth2/exchange``, ``GET`` and ``POST /oauth2/token``."""
+    fields = request.query if request.method == "GET" else await _form(request)
+    if request.path == "/oauth2/exchange" and request.method == "POST":
+        return _exchange(state, registry, request, fields, headers)
+    if request.path == "/oauth2/token" and request.method in ("GET", "POST"):
+        return _token(state, registry, request, fields, headers)
+    return web.Response(status=404, text="404 page not found\n", headers=headers)
+
+
+async def _form(request: web.BaseRequest) -> Any:
+    text = (await request.read()).decode("utf-8", "replace")
+    return CIMultiDict(parse_qsl(text, keep_blank_values=True))
+
+
+def _exchange(state: State, registry: AzureRegistry, request: web.BaseRequest, form: Any,
+              headers: CIMultiDict[str]) -> web.Response:
+    problem = _wrong_service(registry, form, headers)
+    if problem is not None:
+        return problem
+    # The two longer names are deprecated ways to say the same; a bare Entra refresh token is no longer taken.
+    if form.get("grant_type") not in ("access_token", "access_token_refresh_token") or not form.get("access_token"):
+        return answer(400, errors("UNSUPPORTED", "The grant type or its parameters are not supported."), headers)
+    try:
+        identity = state.entra_identity(registry, form["access_token"])
+        tenant = state.tenant(form["tenant"]) if form.get("tenant") else None
+        if form.get("tenant") and (tenant is None or tenant.id != registry.tenant):
+            raise TokenError("tenant")
+    except TokenError:
+        return _refused(headers)
+    request["principal"] = identity.name
+    now = int(time.time())
+    rights = identity.allowed("")
+    actions = [a for right, a in (("pull", "read"), ("push", "write"), ("delete", "delete")) if right in rights]
+    principal = state.principals[identity.name]
+    token = state.signer.issue({
+        "jti": new_id(),
+        "sub": identity.name,
+        "nbf": now - _BACKDATED,
+        "exp": now + state.knobs.tokens["refresh_seconds"],
+        "iat": now - _BACKDATED,
+        "iss": ISSUER,
+        "aud": registry.login_server,
+        "version": "1.0",
+        "rid": secrets.token_hex(16),
+        "grant_type": "refresh_token",
+        "appid": principal.client_id,
+        "tenant": registry.tenant,
+        "permissions": {"Actions": actions, "NotActions": None},
+        "roles": [],
+    })
+    return _given(registry, {"refresh_token": token}, headers)
+
+
+def _token(state: State, registry: AzureRegistry, request: web.BaseRequest, fields: Any,
+           headers: CIMultiDict[str]) -> web.Response:
+    problem = _wrong_service(registry, fields, headers)
+    if problem is not None:
+        return problem
+    identity = _asker(state, registry, request, fields)
+    if identity is None:
+        return _refused(headers)
+    request["principal"] = identity.name
+    access = []
+    for scope in _scopes(registry, fields.getall("scope", [])):
+        if registry.abac and "*" in scope[1]:
+            return _refused(headers)
+        access.append(_grant(identity, *scope))
+    now = int(time.time())
+    token = state.signer.issue({
+        "jti": new_id(),
+        "sub": identity.name,
+        "nbf": now - _BACKDATED,
+        "exp": now + state.knobs.tokens["access_seconds"],
+        "iat": now - _BACKDATED,
+        "iss": ISSUER,
+        "aud": registry.login_server,
+        "version": "2.0",
+        "rid": secrets.token_hex(16),
+        "access": access,
+        "roles": [],
+    })
+    return _given(registry, {"access_token": token}, headers)
+
+
+def _asker(state: State, registry: AzureRegistry, request: web.BaseRequest, fields: Any) -> Identity | None:
+    """Who asks for an access token; None for credentials that do not hold."""
+    if request.method == "GET":
+        try:
+            basic = basic_credentials(request)
+        except ValueError:
+            return None
+        if basic is not None:
+            return _by_password(state, registry, *basic)
+    elif fields.get("grant_type") == "refresh_token":
+        return _by_token(state, registry, fields.get("refresh_token", ""), "refresh_token")
+    elif fields.get("grant_type") == "password":
+        if fields.get("username"):
+            return _by_password(state, registry, fields["username"], fields.get("password", ""))
+    else:
+        return None
+    return state.anonymous_identity(registry) if registry.anonymous_pull else None
+
+
+def _scopes(registry: AzureRegistry, texts: list[str]) -> list[tuple[str, str, list[str]]]:
+    """(type, name, actions) of each scope that the registry honours.
+
+    That scopes may be joined by a space is documented nowhere: only the first counts, unless the flag
+    ``space_scopes`` is set.
+    """
+    found = []
+    for text in texts:
+        words = text.split()
+        for word in words if registry.flags.get("space_scopes") else words[:1]:
+            kind, _colon, rest = word.partition(":")
+            name, _colon, actions = rest.rpartition(":")
+            if name:
+                found.append((kind, name, actions.split(",")))
+    return found[:1] if registry.one_scope_per_token else found
+
+
+def _grant(identity: Identity, kind: str, name: str, actions: list[str]) -> dict[str, Any]:
+    """The entry of a token: of the actions asked for, those that are allowed. None missing is no error."""
+    if kind == "registry":
+        allowed = {"*"} if name == "catalog" and "metadata_read" in identity.allowed("") else set()
+    else:
+        allowed = identity.allowed(name)
+        if "*" in actions:
+            return {"Type": kind, "Name": name, "Actions": sorted(allowed)}
+    return {"Type": kind, "Name": name, "Actions": [a for a in actions if a in allowed]}
+
+
+def _wrong_service(registry: AzureRegistry, fields: Any, headers: CIMultiDict[str]) -> web.Response | None:
+    if fields.get("service") in registry.hosts:
+        return None
+    return answer(400, errors("UNSUPPORTED", f"The service '{fields.get('service', '')}' is not this registry."), headers)
+
+
+def _refused(headers: CIMultiDict[str]) -> web.Response:
+    return answer(401, errors("UNAUTHORIZED", UNAUTHORIZED, None), headers)
+
+
+def _given(registry: AzureRegistry, body: dict[str, str], headers: CIMultiDict[str]) -> web.Response:
+    reads = TIER_LIMITS[registry.sku][0]
+    calls = registry.throttles.get("calls")
+    if calls is None or calls.capacity != reads:
+        calls = registry.throttles["calls"] = Throttle({"per_minute": reads})
+    calls.take()
+    headers["x-ms-ratelimit-remaining-calls-per-second"] = f"{calls.left / 60:.2f}"
+    headers.popall("Docker-Distribution-Api-Version", None)
+    response = answer(200, encode(body), headers)
+    response.enable_chunked_encoding()
+    return response
+
+
+# ---- what credentials show ------------------------------------------------------------------------------------------
+
+
+def basic_credentials(request: web.BaseRequest) -> tuple[str, str] | None:
+    """User name and password of a Basic header, None without one. ValueError when it can't be read."""
+    scheme, _space, value = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        username, colon, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        raise ValueError("Basic credentials") from None
+    if not colon:
+        raise ValueError("Basic credentials")
+    return username, password
+
+
+def identify(state: State, registry: AzureRegistry, username: str | None, password: str | None) -> Identity | None:
+    """Who the credentials of an import's source are to this registry, None for nobody it knows.
+
+    Without a user name the password is a token: the registry's own, or one from Entra. Without both: anonymous.
+    """
+    if not password:
+        return state.anonymous_identity(registry)
+    if username and username != NULL_GUID:
+        return state.password_identity(registry, username, password)
+    identity = _by_token(state, registry, password)
+    if identity is None:
+        try:
+            identity = state.entra_identity(registry, password)
+        except TokenError:
+            return None
+    return identity
+
+
+def asker(state: State, registry: AzureRegistry, request: web.BaseRequest) -> Identity | None:
+    """Who a data request comes from: None without credentials; BadToken when they do not hold."""
+    scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
+    if not scheme:
+        return None
+    if scheme.lower() == "basic":
+        try:
+            basic = basic_credentials(request)
+        except ValueError:
+            raise BadToken(basic=True) from None
+        identity = _by_password(state, registry, *basic) if basic else None
+        if identity is None:
+            raise BadToken(basic=True)
+        return identity
+    identity = _by_token(state, registry, token, "") if scheme.lower() == "bearer" else None
+    if identity is None:
+        raise BadToken
+    return identity
+
+
+def _by_password(state: State, registry: AzureRegistry, username: str, password: str) -> Identity | None:
+    if username == NULL_GUID:
+        return _by_token(state, registry, password)
+    return state.password_identity(registry, username, password)
+
+
+def _by_token(state: State, registry: AzureRegistry, token: str, kind: str | None = None) -> Identity | None:
+    """Who a token of this registry shows. ``kind``: ``refresh_token``, empty for access tokens, None for both."""
+    try:
+        claims = state.signer.check(token, (registry.login_server,))
+    except TokenError:
+        return None
+    found = claims.get("grant_type", "")
+    if claims.get("iss") != ISSUER or kind is not None and found != kind:
+        return None
+    if found == "refresh_token":
+        principal = state.principals.get(claims["sub"])
+        return state.principal_identity(registry, principal) if principal else None
+    return Identity(claims["sub"], None, lambda repository: _actions(claims["access"], repository))
+
+
+def _actions(access: list[dict[str, Any]], repository: str) -> set[str]:
+    """What an access token's entries allow: of a repository, or ("") of the catalog."""
+    if not repository:
+        catalog = any(e["Type"] == "registry" and e["Name"] == "catalog" and "*" in e["Actions"] for e in access)
+        return {"metadata_read"} if catalog else set()
+    allowed: set[str] = set()
+    for entry in access:
+        name = entry["Name"]
+        if entry["Type"] == "repository" and (
+            name == repository or "*" in name and fnmatch.fnmatchcase(repository, name)
+        ):
+            allowed.update(entry["Actions"])
+    return allowed
