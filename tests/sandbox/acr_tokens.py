@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import web
-from multidict import CIMultiDict
+from multidict import CIMultiDict, MultiDict
 
 from .knobs import Throttle
 from .oci import answer, encode, errors
@@ -49,7 +49,7 @@ async def handle(state: State, registry: AzureRegistry, request: web.BaseRequest
 
 async def _form(request: web.BaseRequest) -> Any:
     text = (await request.read()).decode("utf-8", "replace")
-    return CIMultiDict(parse_qsl(text, keep_blank_values=True))
+    return MultiDict(parse_qsl(text, keep_blank_values=True))
 
 
 def _exchange(state: State, registry: AzureRegistry, request: web.BaseRequest, form: Any,
