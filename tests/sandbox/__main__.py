@@ -19,6 +19,17 @@ from .handle import environment
 from .server import Server
 
 
+_MEMORY = Path("/dev/shm")
+_ROOM = 1 << 30  # bytes
+
+
+def _place() -> str | None:
+    """Where to keep the registries: in memory where there is room, since thousands of small files on a disk take
+    seconds; None for the usual place of temporary files."""
+    roomy = _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _ROOM
+    return str(_MEMORY) if roomy and "TMPDIR" not in os.environ else None
+
+
 async def _run(arguments: argparse.Namespace, root: Path) -> None:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
@@ -53,7 +64,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="loopback port of the proxy (default: a free one)")
     parser.add_argument("--json", action="store_true", help="print facts as JSON; end when standard input closes")
     arguments = parser.parse_args()
-    root = Path(tempfile.mkdtemp(prefix="acr-sandbox-"))
+    root = Path(tempfile.mkdtemp(prefix="acr-sandbox-", dir=_place()))
     try:
         asyncio.run(_run(arguments, root))
     finally:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -114,6 +115,7 @@ class Sandbox:
             if pipe is not None:
                 pipe.close()
         self._errors.close()
+        shutil.rmtree(Path(self.ca_path).parent, ignore_errors=True)  # its own work, unless it was killed
 
     def __enter__(self) -> Sandbox:
         return self

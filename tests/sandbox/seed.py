@@ -23,11 +23,12 @@ Content = dict[str, list[tuple[Image, list[str]]]]
 async def seed(state: State) -> None:
     """Start every registry of the sandbox and fill it."""
     contents, stores = await asyncio.gather(asyncio.to_thread(_contents), _start(state))
-    for host, content in contents.items():
-        moment = _BORN
-        for repository, work in content.items():
-            moment += _MINUTE
-            await stores[host].add(repository, work, moment)
+    await asyncio.gather(*(_fill(stores[host], content) for host, content in contents.items()))
+
+
+async def _fill(store: Store, content: Content) -> None:
+    for number, (repository, work) in enumerate(content.items()):
+        await store.add(repository, work, _BORN + number * _MINUTE)
 
 
 async def _start(state: State) -> dict[str, Store]:

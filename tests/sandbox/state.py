@@ -6,10 +6,7 @@
 Every host's app is ``async def handle(state: State, request) -> web.StreamResponse`` and reads and changes this.
 An app sets ``request["principal"]`` (a name, for the log); the server has set ``request["class"]`` before.
 
-Of a store the rest of the sandbox uses: ``await start()``, ``await stop()``, ``clear()`` (empty it),
-``tags``, ``manifests``, ``repo_attrs``, ``await put_blob()``, ``await put_manifest()``, ``await get_manifest()``,
-``await copy_from()``, and ``set_tag(repository, tag, digest)``, which records a tag in the index even where the
-manifest is missing. ``seed.py`` has ``async def seed(state)``, which makes the registries and fills them.
+`seed.seed` makes the registries and fills them.
 """
 from __future__ import annotations
 
@@ -252,8 +249,10 @@ class Upstream:
             known = self.users.get(username) == password if username else password in self.users.values()
             if not known:
                 return False
-            return True
-        return not any(repository.startswith(prefix) for prefix in self.private)
+        elif any(repository.startswith(prefix) for prefix in self.private):
+            return False
+        # Docker Hub does not tell a repository that isn't there from one that is private.
+        return not self.flags.get("hub") or repository in self.store.repo_times
 
 
 @dataclass
