@@ -152,6 +152,18 @@ class Registry:
             raise self._wrong_digest(repository, reference, digest)
         return Manifest(Descriptor(digest, media_type, len(answer.body)), answer.body)
 
+    def blob(self, repository: str, digest: str) -> bytes:
+        """A small blob, such as an image's configuration; bytes of another digest are refused."""
+        if not valid_digest(digest):
+            raise AcrError("invalid", "{0} names a blob by {1!r}, which is no digest.".format(self._of(repository), digest))
+        answer = self.get("reads", "/v2/{0}/blobs/{1}".format(repository, digest), self.scope(repository))
+        if answer.status != 200:
+            raise self.failure(answer, repository, digest)
+        algorithm, expected = digest.split(":")
+        if hashlib.new(algorithm, answer.body).hexdigest() != expected:
+            raise self._wrong_digest(repository, digest, "{0}:…".format(algorithm))
+        return answer.body
+
     def tags(self, repository: str) -> List[str]:
         """The names of all tags of a repository, in the registry's order."""
         names: List[str] = []

@@ -1,0 +1,563 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Carries out imports: starts them at the pace that Azure allows, watches the target registry for what has landed, asks
+Azure Resource Manager why the others have not, and checks what came.
+
+No thread waits while Azure copies. Threads only send requests; all state is changed by the thread that called `run`.
+"""
+
+from __future__ import annotations
+
+import functools
+import queue
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable, Dict, Iterable, List, Optional, Set
+
+from ansible_collections.registryops.acr.plugins.module_utils import _plan
+from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, Operation, RegistryResource
+from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import Context
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._pace import Bucket
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Import, Origin, Seen, Step, Target
+from ansible_collections.registryops.acr.plugins.module_utils._targets import FEW, Targets
+
+STARTERS = 16  # threads that start imports
+ASKERS = 4  # threads that ask Azure Resource Manager
+FASTEST, SLOWEST = 0.2, 2.0  # seconds between two looks at a repository
+SETTLE = 60.0  # seconds that the registry may take to show what Azure calls done
+FOREIGN = 5.0  # seconds after which somebody else's digest under our tag is believed
+TRIES = 5  # of an import that fails for passing reasons
+FIRST_PAUSE = 2.0  # seconds before the second try; each further pause is three times as long
+DAMAGE_PAUSES = (0.5, 1.0, 2.0)  # seconds between looks for what an import should have brought
+# Requests a minute that a registry takes, by tier; watching uses at most half of them.
+READS = {"basic": 1000, "standard": 3000, "premium": 10000}
+FATAL = frozenset(["no right to import", "wrong audience", "wrong tenant"])  # would hit every other import too
+
+
+@dataclass
+class Outcome:
+    """How one step ended. *seconds* from the import's start; *operation* where it was not waited for."""
+
+    step: Step
+    error: Optional[AcrError] = None
+    seconds: float = 0.0
+    operation: str = ""
+
+
+@dataclass
+class Progress:
+    """Numbers of targets."""
+
+    total: int
+    done: int = 0
+    failed: int = 0
+    in_flight: int = 0
+
+
+@dataclass(eq=False)
+class Job:
+    """One import on its way. Times are monotonic seconds."""
+
+    work: Import
+    tries: int = 0
+    started: float = 0.0
+    not_before: float = 0.0
+    operation: Optional[Operation] = None
+    asking: bool = False
+    left: Dict[Target, Step] = field(default_factory=dict)
+    succeeded: Optional[float] = None  # when Azure called it done
+    shown: Dict[Target, Seen] = field(default_factory=dict)
+    unread: Optional[AcrError] = None  # why the target registry could not be read
+    looks: int = 0  # for damage
+    repaired: bool = False
+    last_pass: bool = False
+
+    @property
+    def running(self) -> bool:
+        return self.operation is not None and bool(self.left)
+
+
+@dataclass
+class _Watch:
+    """When a repository is looked at next."""
+
+    next_at: float = 0.0
+    busy: bool = False
+    landed: int = 0
+    unchecked: Dict[str, List[Job]] = field(default_factory=dict)
+    check_at: float = 0.0
+
+
+class Imports:
+    """Carries out imports into one registry.
+
+    *targets* None: the registry's content is not looked at, and Azure's word counts. *body* gives an origin's
+    ``source`` object. *timeout*: seconds for one import from its start; *deadline*: monotonic end of everything.
+    """
+
+    def __init__(
+        self,
+        arm: Arm,
+        resource: RegistryResource,
+        targets: Optional[Targets],
+        body: Callable[[Origin], Dict[str, Any]],
+        *,
+        timeout: float,
+        deadline: Optional[float] = None,
+        wait: bool = True,
+        stop_on_error: bool = False,
+        concurrency: int = STARTERS,
+        notify: Optional[Callable[[Progress], None]] = None,
+    ) -> None:
+        self._arm = arm
+        self._resource = resource
+        self._targets = targets
+        self._body = body
+        self._timeout = timeout
+        self._deadline = deadline
+        self._wait = wait
+        self._stop_on_error = stop_on_error
+        self._notify = notify
+        self._events: queue.Queue[Callable[[], None]] = queue.Queue()
+        self._jobs: Set[Job] = set()
+        self._watches: Dict[str, _Watch] = {}
+        self._outcomes: Dict[Target, Outcome] = {}
+        self._last: List[Job] = []
+        self._refusal: Optional[AcrError] = None  # set: nothing new is started
+        self._progress = Progress(0)
+        per_minute = READS.get(resource.sku.lower(), READS["basic"])
+        self._looks = Bucket(per_minute / 10.0, per_minute / 120.0)
+        self._starters = ThreadPoolExecutor(max(1, min(STARTERS, concurrency)))
+        self._readers = ThreadPoolExecutor(max(1, concurrency))
+        self._askers = ThreadPoolExecutor(ASKERS)
+
+    def run(self, steps: Iterable[Step]) -> List[Outcome]:
+        """Carries out the steps that change something; returns how each of them ended, in their order."""
+        steps = [step for step in steps if step.changes]
+        self._progress.total = len(steps)
+        try:
+            for work in _plan.imports(steps, together=self._targets is not None):
+                self._add(Job(work))
+            self._loop()
+        finally:
+            for pool in (self._starters, self._readers, self._askers):
+                pool.shutdown(wait=False, cancel_futures=True)
+        return [self._outcomes[step.want.target] for step in steps]
+
+    # -- the loop --------------------------------------------------------------------------------------------------
+
+    def _loop(self) -> None:
+        while self._jobs or self._last:
+            if not self._jobs:
+                # Everything else is over: once more over what failed for passing reasons.
+                again, self._last = self._last, []
+                for job in again:
+                    job.last_pass = True
+                    self._add(job)
+            now = time.monotonic()
+            next_at = min(self._due(now), now + SLOWEST)
+            try:
+                event: Optional[Callable[[], None]] = self._events.get(timeout=max(0.005, next_at - now))
+            except queue.Empty:
+                event = None
+            while event is not None:
+                event()
+                try:
+                    event = self._events.get_nowait()
+                except queue.Empty:
+                    event = None
+            if self._notify is not None:
+                self._progress.in_flight = sum(len(job.left) for job in self._jobs if job.operation is not None)
+                self._notify(self._progress)
+
+    def _due(self, now: float) -> float:
+        """Does all that is due at *now*; returns when the next thing is."""
+        next_at = now + SLOWEST
+        busy_repositories = set()
+        for job in list(self._jobs):
+            if job.operation is None:
+                if job.not_before:
+                    if now >= job.not_before:
+                        job.not_before = 0.0
+                        self._start(job)
+                    else:
+                        next_at = min(next_at, job.not_before)
+                        if self._deadline is not None and now > self._deadline:
+                            self._expired(job)
+                continue
+            if not job.left:
+                continue  # being checked
+            if now >= self._ends(job):
+                self._expired(job)
+                continue
+            next_at = min(next_at, self._ends(job))
+            if job.succeeded is None:
+                if not job.asking:
+                    if now >= job.operation.ask_at:
+                        self._ask(job)
+                    else:
+                        next_at = min(next_at, job.operation.ask_at)
+            elif self._gave_up(job, now):
+                continue
+            busy_repositories.update(target.repository for target in job.left)
+        if self._targets is not None:
+            for repository in busy_repositories:
+                next_at = min(next_at, self._look_when_due(repository, now))
+            for repository, watch in self._watches.items():
+                if watch.unchecked and not watch.busy and repository not in busy_repositories:
+                    if now >= watch.check_at:
+                        self._check(repository, watch)
+                    else:
+                        next_at = min(next_at, watch.check_at)
+        return next_at
+
+    def _do(self, pool: ThreadPoolExecutor, work: Callable[[], Any], then: Callable[[Any, Optional[AcrError]], None]) -> None:
+        """Runs *work* on a thread, then *then(value, error)* on ours."""
+
+        def run() -> None:
+            try:
+                event = functools.partial(then, work(), None)
+            except AcrError as error:
+                event = functools.partial(then, None, error)
+            except BaseException as error:  # a fault of ours, or a failed sign-in: ends the run
+                event = functools.partial(_raise, error)
+            self._events.put(event)
+
+        pool.submit(run)
+
+    # -- starting --------------------------------------------------------------------------------------------------
+
+    def _add(self, job: Job) -> None:
+        job.left = {step.want.target: step for step in job.work.steps}
+        job.operation, job.succeeded, job.unread = None, None, None
+        job.shown.clear()
+        self._jobs.add(job)
+        if not job.not_before:
+            self._start(job)
+
+    def _start(self, job: Job) -> None:
+        origin = job.work.origin
+        context = Context(
+            target=", ".join("{0}/{1}".format(self._resource.login_server, target) for target in job.left),
+            source=_plan.origin_name(origin),
+            registry=getattr(origin.registry, "name", ""),
+        )
+
+        def work() -> Operation:
+            if self._refusal is not None:
+                raise self._refusal
+            return self._arm.start_import(self._resource, job.work.body(self._body(origin)), context)
+
+        def then(operation: Optional[Operation], error: Optional[AcrError]) -> None:
+            job.tries += 1
+            if error is not None or operation is None:
+                self._failed(job, error or AcrError("invalid", "Azure did not take the import."))
+                return
+            job.operation = operation
+            job.started = time.monotonic()
+            if not self._wait:
+                for step in list(job.left.values()):
+                    self._end(job, step, Outcome(step, operation=operation.id))
+            elif operation.done:
+                self._success(job)
+
+        self._do(self._starters, work, then)
+
+    # -- asking Azure Resource Manager -----------------------------------------------------------------------------
+
+    def _ask(self, job: Job) -> None:
+        operation = job.operation
+        assert operation is not None
+        job.asking = True
+
+        def then(_value: Any, error: Optional[AcrError]) -> None:
+            job.asking = False
+            if job not in self._jobs or job.operation is not operation or not job.left:
+                return  # landed meanwhile
+            if error is not None:
+                if error.status in (429, 500, 502, 503, 504) or error.kind in ("unreachable", "timeout"):
+                    operation.ask_at = time.monotonic() + 10.0  # the question failed, not the import
+                else:
+                    self._failed(job, error)
+            elif operation.done:
+                self._success(job)
+
+        self._do(self._askers, lambda: self._arm.ask(operation), then)
+
+    def _success(self, job: Job) -> None:
+        """Azure calls the import done: now the registry should show it."""
+        job.succeeded = time.monotonic()
+        if self._targets is None:
+            for step in list(job.left.values()):
+                self._end(job, step, Outcome(step, seconds=job.succeeded - job.started))
+            return
+        for target in job.left:
+            self._watch(target.repository).next_at = 0.0
+
+    def _gave_up(self, job: Job, now: float) -> bool:
+        """Whether the registry has had its time to show what Azure calls done."""
+        assert job.succeeded is not None
+        waited = now - job.succeeded
+        for target, step in list(job.left.items()):
+            shown = job.shown.get(target, Seen())
+            foreign = shown.digest not in (None, step.want.digest, step.seen.digest)
+            if waited < (FOREIGN if foreign else SETTLE):
+                continue
+            name = "{0}/{1}".format(self._resource.login_server, target)
+            if job.unread is not None:
+                message = "Azure says that {0} was imported, but it can't be read to check: {1}".format(name, job.unread)
+            elif shown.digest is None:
+                message = "Azure says that {0} was imported, but it isn't there; run again.".format(name)
+            else:
+                message = (
+                    "Azure says that {0} was imported, but it has digest {1} instead of {2}; somebody else may have moved "
+                    "it meanwhile. Run again.".format(name, shown.digest, step.want.digest)
+                )
+            self._end(job, step, Outcome(step, AcrError("invalid", message)))
+        return not job.left
+
+    # -- watching the target registry ------------------------------------------------------------------------------
+
+    def _watch(self, repository: str) -> _Watch:
+        return self._watches.setdefault(repository, _Watch())
+
+    def _look_when_due(self, repository: str, now: float) -> float:
+        watch = self._watch(repository)
+        if watch.busy:
+            return now + SLOWEST
+        waiting = [
+            (job, target, step)
+            for job in self._jobs
+            if job.operation is not None
+            for target, step in job.left.items()
+            if target.repository == repository
+        ]
+        if not waiting:
+            return now + SLOWEST
+        if not watch.next_at:
+            watch.next_at = now + (0.0 if any(job.succeeded for job, _target, _step in waiting) else FASTEST)
+        if now < watch.next_at:
+            return watch.next_at
+        pause = self._looks.take()
+        if pause > 0:
+            watch.next_at = now + pause
+            return watch.next_at
+        newest_start = max(job.started for job, _target, _step in waiting)
+        watch.busy = True
+        count = len(waiting) + watch.landed + 20
+        direct = {target: step for _job, target, step in waiting if len(waiting) <= FEW or not _by_list(_job, step)}
+
+        def work() -> Dict[Target, Seen]:
+            assert self._targets is not None
+            shown = {target: self._look(target, step) for target, step in direct.items()}
+            if len(direct) < len(waiting):
+                listed = self._targets.newest(repository, count)
+                for _job, target, _step in waiting:
+                    if target not in shown and target.tag in listed:
+                        shown[target] = listed[target.tag]
+            return shown
+
+        def then(shown: Optional[Dict[Target, Seen]], error: Optional[AcrError]) -> None:
+            watch.busy = False
+            watch.next_at = time.monotonic() + min(SLOWEST, max(FASTEST, 0.1 * (time.monotonic() - newest_start)))
+            for job, target, step in waiting:
+                if job not in self._jobs or target not in job.left:
+                    continue
+                job.unread = error
+                if shown is None or target not in shown:
+                    continue
+                job.shown[target] = shown[target]
+                if _landed(step, shown[target], job.succeeded is not None):
+                    watch.landed += 1
+                    self._arrived(job, step)
+
+        self._do(self._readers, work, then)
+        return now + SLOWEST
+
+    def _look(self, target: Target, step: Step) -> Seen:
+        assert self._targets is not None
+        if target.tag is None:
+            return self._targets.manifest(target.repository, step.want.digest or "")
+        if step.seen.updated and step.seen.digest == step.want.digest:
+            return self._targets.entry(target.repository, target.tag)
+        return self._targets.tag(target.repository, target.tag)
+
+    def _arrived(self, job: Job, step: Step) -> None:
+        """The target shows the right digest; what stands behind it is checked when its repository is quiet."""
+        target = step.want.target
+        del job.left[target]
+        watch = self._watch(target.repository)
+        watch.unchecked.setdefault(step.want.digest or "", []).append(job)
+        watch.check_at = 0.0
+
+    # -- checking what came ----------------------------------------------------------------------------------------
+
+    def _check(self, repository: str, watch: _Watch) -> None:
+        batch, watch.unchecked = watch.unchecked, {}
+        watch.busy = True
+
+        def work() -> Dict[str, List[str]]:
+            assert self._targets is not None
+            return self._targets.damage(repository, batch)
+
+        def then(damage: Optional[Dict[str, List[str]]], error: Optional[AcrError]) -> None:
+            watch.busy = False
+            for digest, jobs in batch.items():
+                for job in jobs:
+                    for step in job.work.steps:
+                        if step.want.target.repository != repository or step.want.target in self._outcomes:
+                            continue
+                        if error is not None:
+                            message = "{0}/{1} was imported, but can't be checked: {2}"
+                            failure = AcrError(error.kind, message.format(self._resource.login_server, step.want.target, error))
+                            self._end(job, step, Outcome(step, failure))
+                        elif damage and digest in damage:
+                            self._damaged(repository, watch, job, step, damage[digest])
+                        elif step.want.target not in job.left:
+                            self._end(job, step, Outcome(step, seconds=time.monotonic() - job.started))
+
+        self._do(self._readers, work, then)
+
+    def _damaged(self, repository: str, watch: _Watch, job: Job, step: Step, missing: List[str]) -> None:
+        if job.looks < len(DAMAGE_PAUSES):
+            watch.check_at = max(watch.check_at, time.monotonic() + DAMAGE_PAUSES[job.looks])
+            watch.unchecked.setdefault(step.want.digest or "", [])
+            if job not in watch.unchecked[step.want.digest or ""]:
+                watch.unchecked[step.want.digest or ""].append(job)
+                job.looks += 1
+        elif not job.repaired:
+            self._jobs.discard(job)
+            step = replace(step, action=_plan.REPAIR)
+            self._add(Job(Import(job.work.origin, "Force", (step,)), tries=job.tries, repaired=True))
+        else:
+            message = (
+                "Azure imported {0}/{1} twice, and still {2} of what it lists are missing in the registry ({3}). Report it "
+                "to Azure's support.".format(self._resource.login_server, step.want.target, len(missing), missing[0])
+            )
+            self._end(job, step, Outcome(step, AcrError("invalid", message)))
+
+    # -- ends ------------------------------------------------------------------------------------------------------
+
+    def _end(self, job: Job, step: Step, outcome: Outcome) -> None:
+        self._outcomes[step.want.target] = outcome
+        job.left.pop(step.want.target, None)
+        if all(other.want.target in self._outcomes for other in job.work.steps):
+            self._jobs.discard(job)
+        if outcome.error is None:
+            self._progress.done += 1
+        else:
+            self._progress.failed += 1
+            if self._stop_on_error and self._refusal is None:
+                self._refusal = AcrError("stopped", "Not started, since another image failed (on_error: stop).")
+
+    def _failed(self, job: Job, error: AcrError) -> None:
+        """An import was refused or failed."""
+        self._jobs.discard(job)
+        now = time.monotonic()
+        if error.detail in FATAL and self._refusal is None:
+            self._refusal = error
+        if error.kind == "exists":
+            self._exists(job, error)
+            return
+        if error.passing:
+            pause = FIRST_PAUSE * 3 ** (job.tries - 1)
+            in_time = self._deadline is None or now + pause < self._deadline
+            if job.tries < TRIES and in_time and self._refusal is None:
+                job.not_before = now + pause
+                self._add(job)
+                return
+            if not job.last_pass and in_time and self._refusal is None:
+                self._last.append(job)
+                return
+        elif len(job.left) > 1 and error is not self._refusal:
+            # One of several targets may be to blame: each gets an import of its own.
+            for step in job.left.values():
+                self._add(Job(replace(job.work, steps=(step,)), tries=job.tries))
+            return
+        self._jobs.add(job)
+        for step in list(job.left.values()):
+            self._end(job, step, Outcome(step, error))
+
+    def _exists(self, job: Job, error: AcrError) -> None:
+        """A target that was absent has appeared: look again, and decide again."""
+        self._jobs.add(job)
+        if self._targets is None or job.tries >= TRIES:
+            for step in list(job.left.values()):
+                if self._targets is None and step.want.if_exists in ("update", "keep"):
+                    action = _plan.KEEP if step.want.if_exists == "keep" else _plan.NONE
+                    self._end(job, step, Outcome(replace(step, action=action)))
+                else:
+                    message = "{0} Choose another tag, or set if_exists: update with verify: true.".format(error)
+                    self._end(job, step, Outcome(step, AcrError("exists", message)))
+            return
+        targets, left = self._targets, dict(job.left)
+        job.operation = None
+
+        def work() -> Dict[Target, Seen]:
+            return {
+                target: targets.tag(target.repository, target.tag)
+                if target.tag
+                else targets.manifest(target.repository, step.want.digest or "")
+                for target, step in left.items()
+            }
+
+        def then(shown: Optional[Dict[Target, Seen]], failure: Optional[AcrError]) -> None:
+            self._jobs.discard(job)
+            again: List[Step] = []
+            for target, step in left.items():
+                if shown is None:
+                    self._end(job, step, Outcome(step, failure))
+                    continue
+                try:
+                    decided = _plan.decide(step.want, shown[target])
+                except _plan.Conflict as conflict:
+                    self._end(job, step, Outcome(step, AcrError("exists", str(conflict))))
+                    continue
+                if decided.changes:
+                    again.append(decided)
+                else:
+                    self._end(job, step, Outcome(decided))
+            for work_again in _plan.imports(again):
+                # Azure sees a tag that the registry does not show yet: give it a moment.
+                pause = FIRST_PAUSE if work_again.mode == "NoForce" and len(left) == 1 else 0.0
+                self._add(Job(work_again, tries=job.tries, not_before=time.monotonic() + pause if pause else 0.0))
+
+        self._do(self._readers, work, then)
+
+    def _ends(self, job: Job) -> float:
+        ends = job.started + self._timeout
+        return ends if self._deadline is None else min(ends, self._deadline)
+
+    def _expired(self, job: Job) -> None:
+        for step in list(job.left.values()):
+            name = "{0}/{1}".format(self._resource.login_server, step.want.target)
+            if job.succeeded is not None:
+                message = "Azure says that {0} was imported, but the registry did not show it within {1:g} s."
+            elif job.operation is None:
+                message = "The time limit of {1:g} s passed before {0} could be imported."
+            else:
+                message = "Azure still calls the import of {0} pending after {1:g} s."
+            message += " Running again is safe: what has landed meanwhile is not imported again. A longer time limit is set by timeout."
+            self._end(job, step, Outcome(step, AcrError("timeout", message.format(name, self._timeout))))
+
+
+def _by_list(job: Job, step: Step) -> bool:
+    """Whether a listing of tags tells that the step has landed."""
+    return step.want.target.tag is not None and job.succeeded is None and step.seen.digest != step.want.digest
+
+
+def _landed(step: Step, shown: Seen, succeeded: bool) -> bool:
+    if not shown.present or shown.digest != step.want.digest:
+        return False
+    if step.seen.digest != step.want.digest or succeeded:
+        return True
+    # The digest was right before: only a newer time stamp tells that the tag was written again.
+    return bool(step.seen.updated) and shown.updated != step.seen.updated
+
+
+def _raise(error: BaseException) -> None:
+    raise error

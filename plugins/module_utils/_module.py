@@ -1,0 +1,91 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What all modules share: options, sign-in, and errors that become one sentence."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from typing import Any, Callable, Dict, List
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._identity import AUTH_ARGUMENTS, Identity, IdentityError
+from ansible_collections.registryops.acr.plugins.module_utils._mirror import Report, Result
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Conflict, origin_name
+from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference
+
+REGISTRY_ARGUMENTS: Dict[str, Any] = {
+    "registry": {"type": "str", "required": True},
+    "resource_group": {"type": "str"},
+}
+# The libraries a user may lack: the module that Python misses → the package to install.
+PACKAGES = {
+    "requests": "requests",
+    "azure.identity": "azure-identity",
+    "azure.mgmt": "azure-mgmt-containerregistry",
+    "azure.core": "azure-identity",
+    "azure": "azure-identity",
+    "msal": "azure-identity",
+}
+
+
+def run(arguments: Dict[str, Any], work: Callable[[AnsibleModule, Identity], Dict[str, Any]], **more: Any) -> None:
+    """Runs a module: *work* gets the module and who is signed in, and returns the module's result.
+
+    *arguments* are the module's own options; those for the registry and for signing in are added. *more* goes to
+    `AnsibleModule`.
+    """
+    module = AnsibleModule(
+        argument_spec={**AUTH_ARGUMENTS, **REGISTRY_ARGUMENTS, **arguments}, supports_check_mode=True, **more
+    )
+    try:
+        result = work(module, Identity(module.params, os.environ))
+    except (AcrError, IdentityError, InvalidReference, Conflict) as error:
+        module.fail_json(msg=str(error))
+    except ImportError as error:
+        missing = error.name or ""
+        package = next((PACKAGES[name] for name in sorted(PACKAGES, reverse=True) if missing.startswith(name)), missing)
+        if not package:
+            raise
+        module.fail_json(msg=missing_required_lib(package), exception=traceback.format_exc())
+    else:
+        module.exit_json(**result)
+
+
+def target_result(report: Report, result: Result) -> Dict[str, Any]:
+    """One target as modules return it."""
+    step = result.step
+    found: Dict[str, Any] = {
+        "image": "{0}/{1}".format(report.login_server, step.want.target),
+        "digest": step.want.digest or step.seen.digest or None,
+        "previous_digest": step.seen.digest or None,
+        "action": "failed" if result.error else step.action,
+    }
+    if result.operation:
+        found["operation"] = result.operation
+    if result.error is not None:
+        found["error"] = str(result.error)
+    return found
+
+
+def source_name(result: Result) -> str:
+    """The source of a target: registry, repository, tag."""
+    return origin_name(result.step.want.origin)
+
+
+def diff(report: Report) -> List[Dict[str, Any]]:
+    """What ``--diff`` shows: the targets that change, each with its digest before and after."""
+    if not report.diff.after:
+        return []
+    return [
+        {
+            "before_header": report.login_server,
+            "after_header": report.login_server,
+            "before": report.diff.before,
+            "after": report.diff.after,
+        }
+    ]

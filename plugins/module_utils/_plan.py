@@ -1,0 +1,224 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What has to be done: desired images × observed registry → steps → imports. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, Hashable, Iterable, List, Optional, Tuple
+
+TARGETS_PER_IMPORT = 100
+
+# What happens to a target. The first four start an import.
+IMPORT = "import"  # it is absent
+UPDATE = "update"  # it has another digest
+REIMPORT = "reimport"  # asked for, whatever is there
+REPAIR = "repair"  # the tag is there, but its manifest or a child of it is gone
+KEEP = "keep"  # present, and not to be touched
+NONE = "none"  # it has the right digest
+CHANGING = frozenset([IMPORT, UPDATE, REIMPORT, REPAIR])
+
+
+class Conflict(ValueError):
+    """What the user asks for contradicts itself, or what is there. ``str()`` is one sentence."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A place in the target registry: a tag, or (tag None) a repository that gets the manifest *digest* without one."""
+
+    repository: str
+    tag: Optional[str]
+    digest: Optional[str] = None
+
+    def __str__(self) -> str:
+        if self.tag:
+            return "{0}:{1}".format(self.repository, self.tag)
+        return "{0}@{1}".format(self.repository, self.digest) if self.digest else self.repository
+
+
+@dataclass(frozen=True)
+class Origin:
+    """An image in a source registry. *registry* stands for a connection to it; *digest* is None until it is known."""
+
+    registry: Hashable
+    repository: str
+    tag: Optional[str] = None
+    digest: Optional[str] = None
+    platform: Optional[str] = None  # only this platform's manifest of it
+
+    @property
+    def image(self) -> str:
+        """As Azure's ``sourceImage`` wants it: never tag and digest at once."""
+        if self.digest:
+            return "{0}@{1}".format(self.repository, self.digest)
+        return "{0}:{1}".format(self.repository, self.tag)
+
+    @property
+    def key(self) -> Tuple[Hashable, ...]:
+        """Equal for origins that one import can serve."""
+        return (self.registry, self.repository, self.digest or self.tag, self.platform)
+
+
+@dataclass(frozen=True)
+class Want:
+    """One target and the image that it should hold. *entry* is the number of the user's entry that it comes from."""
+
+    target: Target
+    origin: Origin
+    if_exists: str
+    entry: int = 0
+    number: int = 0  # of the want itself, within its run
+    selected: bool = False  # by a selection, and not named by the user
+
+    @property
+    def digest(self) -> Optional[str]:
+        return self.origin.digest
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the target registry shows. *digest* None: absent. *intact*: manifest (and children, if looked at) exist."""
+
+    digest: Optional[str] = None
+    intact: bool = True
+    updated: str = ""
+    locked: bool = False
+
+    @property
+    def present(self) -> bool:
+        return self.digest is not None and self.intact
+
+
+@dataclass(frozen=True)
+class Step:
+    """What happens to one target."""
+
+    want: Want
+    action: str
+    seen: Seen = Seen()
+
+    @property
+    def changes(self) -> bool:
+        return self.action in CHANGING
+
+    @property
+    def mode(self) -> str:
+        """Azure's: a target that exists needs ``Force``; one that should not, must not have it."""
+        return "NoForce" if self.action == IMPORT else "Force"
+
+
+def decide(want: Want, seen: Seen) -> Step:
+    """The step for one target. Conflict where *want* forbids to touch what is there.
+
+    *want* may lack its digest only where nothing depends on it: with ``if_exists: keep`` and a target that is present.
+    """
+    if seen.digest is None:
+        return Step(want, IMPORT, seen)
+    if want.if_exists == "keep" and seen.present:
+        return Step(want, KEEP, seen)
+    if not seen.intact and want.target.tag is not None:
+        action = REPAIR
+    elif not seen.intact:
+        action = IMPORT
+    elif want.if_exists == "reimport":
+        action = REIMPORT if seen.digest == want.digest else UPDATE
+    elif seen.digest == want.digest:
+        return Step(want, NONE, seen)
+    elif want.if_exists == "fail":
+        raise Conflict(
+            "{0} exists with digest {1}, but {2} has {3}; nothing was changed. Choose another tag, or set "
+            "if_exists: update.".format(want.target, seen.digest, origin_name(want.origin), want.digest)
+        )
+    else:
+        action = UPDATE
+    if seen.locked:
+        raise Conflict(
+            "{0} is locked against writing (write-enabled false). Unlock it, or set if_exists: keep.".format(want.target)
+        )
+    return Step(want, action, seen)
+
+
+def origin_name(origin: Origin) -> str:
+    """An origin in words: registry, repository and the tag that the user knows."""
+    name = getattr(origin.registry, "name", None) or str(origin.registry)
+    if origin.tag:
+        return "{0}/{1}:{2}".format(name, origin.repository, origin.tag)
+    return "{0}/{1}@{2}".format(name, origin.repository, origin.digest)
+
+
+@dataclass(frozen=True)
+class Import:
+    """One request to Azure: one origin, one mode, the targets that share them."""
+
+    origin: Origin
+    mode: str
+    steps: Tuple[Step, ...]
+
+    def body(self, source: Dict[str, Any]) -> Dict[str, Any]:
+        """What ``importImage`` takes; *source* names the registry (and credentials)."""
+        content: Dict[str, Any] = {"source": dict(source, sourceImage=self.origin.image), "mode": self.mode}
+        tags = [str(step.want.target) for step in self.steps if step.want.target.tag]
+        untagged = [step.want.target.repository for step in self.steps if not step.want.target.tag]
+        if tags:
+            content["targetTags"] = tags
+        if untagged:
+            content["untaggedTargetRepositories"] = untagged
+        return content
+
+
+def imports(steps: Iterable[Step], together: bool = True) -> List[Import]:
+    """The fewest imports for the steps that change something; each target in an import of its own unless *together*."""
+    groups: Dict[Tuple[Any, ...], List[Step]] = {}
+    for number, step in enumerate(step for step in steps if step.changes):
+        key = step.want.origin.key + (step.mode,) + (() if together else (number,))
+        groups.setdefault(key, []).append(step)
+    return [
+        Import(group[0].want.origin, group[0].mode, tuple(group[start:start + TARGETS_PER_IMPORT]))
+        for group in groups.values()
+        for start in range(0, len(group), TARGETS_PER_IMPORT)
+    ]
+
+
+def merge(wants: Iterable[Want]) -> List[Want]:
+    """The wants without those that two selections share. Conflict where two entries want different things of a target."""
+    kept: Dict[Tuple[Any, ...], Want] = {}
+    for want in wants:
+        # Without a tag there is no place that two images could contend for.
+        place = (want.target,) if want.target.tag else (want.target, want.origin.key)
+        other = kept.get(place)
+        if other is None:
+            kept[place] = want
+        elif other.origin.key != want.origin.key:
+            raise Conflict(
+                "{0} is wanted twice: from {1} (entry {2}) and from {3} (entry {4}). Remove one.".format(
+                    want.target, origin_name(other.origin), other.entry + 1, origin_name(want.origin), want.entry + 1
+                )
+            )
+        elif not (want.selected or other.selected):
+            raise Conflict(
+                "{0} is listed twice (entries {1} and {2}). Remove one.".format(
+                    want.target, other.entry + 1, want.entry + 1
+                )
+            )
+    return list(kept.values())
+
+
+@dataclass
+class Diff:
+    """Before and after of the targets that change, as Ansible's ``--diff`` shows them."""
+
+    before: Dict[str, Optional[str]] = field(default_factory=dict)
+    after: Dict[str, Optional[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, steps: Iterable[Step]) -> Diff:
+        """The diff that carrying out *steps* will make."""
+        diff = cls()
+        for step in steps:
+            if step.changes:
+                diff.before[str(step.want.target)] = step.seen.digest
+                diff.after[str(step.want.target)] = step.want.digest
+        return diff

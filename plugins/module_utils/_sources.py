@@ -1,0 +1,195 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The registries that images come from: how to read them, and how to name them to Azure."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
+
+from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry
+from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, RegistryResource
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._http import Http
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin
+from ansible_collections.registryops.acr.plugins.module_utils._reference import (
+    Platform,
+    api_host,
+    parse_platform,
+    parse_registry,
+)
+from ansible_collections.registryops.acr.plugins.module_utils._registry import Credentials, Descriptor, Registry
+
+MANIFESTS_PER_IMPORT = 50
+# An index lists each manifest in about 130 bytes at the very least: a smaller one needs no counting.
+SMALL_INDEX = 130 * MANIFESTS_PER_IMPORT
+FEW_TAGS = 3  # up to so many tags of a repository are asked for one by one
+
+
+class Source:
+    """One source registry with one way to sign in. *name* is what users call it: host, or registry name.
+
+    Equal only to itself, so that it can stand in a plan as the key of what it is.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        registry: Registry,
+        credentials: Optional[Credentials],
+        find: Optional[Callable[[], Optional[RegistryResource]]],
+    ) -> None:
+        self.name = name
+        self.registry = registry
+        self.credentials = credentials
+        self._find = find
+        self._lock = threading.Lock()
+        self._body: Optional[Dict[str, Any]] = None
+
+    @property
+    def azure(self) -> bool:
+        return isinstance(self.registry, AzureRegistry)
+
+    def body(self) -> Dict[str, Any]:
+        """How an import names this registry: by resource ID where the signed-in account may use it, so that its own
+        rights apply and trusted services count; else by host, with the credentials if there are some."""
+        with self._lock:
+            if self._body is None:
+                resource = self._find() if self._find and self.credentials is None else None
+                if resource is not None:
+                    self._body = {"resourceId": resource.id}
+                else:
+                    self._body = {"registryUri": self.name}
+                    if self.credentials is not None:
+                        pair = {"password": self.credentials.password}
+                        if self.credentials.username is not None:
+                            pair["username"] = self.credentials.username
+                        self._body["credentials"] = pair
+            return self._body
+
+
+class Sources:
+    """Opens sources, each once, and reads what a plan needs of them."""
+
+    def __init__(self, identity: Any, http: Http, arm: Arm) -> None:
+        self._identity = identity
+        self._http = http
+        self._arm = arm
+        self._lock = threading.Lock()
+        self._open: Dict[Tuple[Any, ...], Source] = {}
+        self._descriptors: Dict[str, Descriptor] = {}
+
+    def open(
+        self, host: Optional[str], registry_id: Optional[Any], credentials: Optional[Credentials]
+    ) -> Source:
+        """The source that *host* or *registry_id* (an Azure registry) names."""
+        if registry_id is None and host is not None and self.is_azure(host):
+            registry_id = parse_registry(host, self._suffixes())
+        key = (registry_id or host, credentials)
+        with self._lock:
+            if key not in self._open:
+                self._open[key] = (
+                    self._open_azure(registry_id, credentials)
+                    if registry_id is not None
+                    else Source(host or "", Registry(api_host(host or ""), self._http, credentials, host or ""), credentials, None)
+                )
+            return self._open[key]
+
+    def is_azure(self, host: str) -> bool:
+        """Whether *host* is the login server of an Azure registry in this cloud."""
+        return host.lower().endswith("." + self._identity.cloud.registry_suffix)
+
+    def _suffixes(self) -> List[str]:
+        return [self._identity.cloud.registry_suffix]
+
+    def _open_azure(self, registry_id: Any, credentials: Optional[Credentials]) -> Source:
+        found: List[RegistryResource] = []
+
+        def find() -> Optional[RegistryResource]:
+            if not found:
+                try:
+                    found.append(self._arm.registry(registry_id))
+                except AcrError as error:
+                    # By its login server a registry can be read all the same: anonymously, or in another tenant.
+                    if registry_id.kind != "login_server" or error.kind not in ("not_found", "denied"):
+                        raise
+                    return None
+            return found[0]
+
+        login_server = registry_id.login_server
+        if not login_server:
+            resource = find()
+            assert resource is not None
+            login_server = resource.login_server
+        registry = AzureRegistry(
+            login_server,
+            self._http,
+            entra=lambda: self._identity.token(self._identity.registry_scope),
+            tenant=self._identity.tenant,
+            credentials=credentials,
+        )
+        return Source(login_server, registry, credentials, find)
+
+    # -- resolving -------------------------------------------------------------------------------------------------
+
+    def resolve(self, origin: Origin) -> Tuple[Origin, Descriptor]:
+        """The origin with its digest, and the manifest's descriptor. AcrError ``not_found`` where there is none."""
+        source: Source = origin.registry  # type: ignore[assignment]
+        if origin.platform:
+            descriptor = self._platform(source, origin, parse_platform(origin.platform))
+        else:
+            descriptor = source.registry.describe(origin.repository, origin.digest or origin.tag or "latest")
+        self._descriptors[descriptor.digest] = descriptor
+        return replace(origin, digest=descriptor.digest), descriptor
+
+    def listed(self, source: Source, repository: str, tags: Iterable[str]) -> Dict[str, str]:
+        """Digests of tags of an Azure repository by one listing: tag → digest, for those that exist."""
+        wanted = set(tags)
+        assert isinstance(source.registry, AzureRegistry)
+        return {tag.name: tag.digest for tag in source.registry.tag_list(repository) if tag.name in wanted}
+
+    def check_importable(self, origin: Origin) -> Descriptor:
+        """What an origin's digest names; refuses what Azure can't import: an index of more than 50 manifests."""
+        source: Source = origin.registry  # type: ignore[assignment]
+        registry, reference = source.registry, origin.digest or ""
+        descriptor = self._descriptors.get(reference)
+        if descriptor is None or not descriptor.media_type:
+            descriptor = registry.describe(origin.repository, reference)
+        if descriptor.is_index and (descriptor.size is None or descriptor.size > SMALL_INDEX):
+            count = len(registry.manifest(origin.repository, reference).children())
+            if count > MANIFESTS_PER_IMPORT:
+                raise AcrError(
+                    "invalid",
+                    "{0}/{1} lists {2} manifests, and Azure imports at most {3} at once; nothing was started for it. "
+                    "Import one platform (platform), or copy it by other means.".format(
+                        source.name, origin.image, count, MANIFESTS_PER_IMPORT
+                    ),
+                )
+        return descriptor
+
+    def _platform(self, source: Source, origin: Origin, wanted: Platform) -> Descriptor:
+        registry = source.registry
+        manifest = registry.manifest(origin.repository, origin.digest or origin.tag or "latest")
+        name = "{0}/{1}".format(source.name, origin.image)
+        if not manifest.descriptor.is_index:
+            config = manifest.json().get("config") or {}
+            content = json.loads(registry.blob(origin.repository, str(config.get("digest"))).decode("utf-8"))
+            offered = Platform.of(content if isinstance(content, dict) else {})
+            if not wanted.matches(offered):
+                raise AcrError("not_found", "{0} is a single image for {1}, not for {2}.".format(name, offered, wanted))
+            return manifest.descriptor
+        offers: List[str] = []
+        for child in manifest.children():
+            platform = Platform.of(child.get("platform") or {})
+            if wanted.matches(platform):
+                return Descriptor(str(child["digest"]), str(child.get("mediaType")), child.get("size"))
+            if platform.os != "unknown":
+                offers.append(str(platform))
+        raise AcrError(
+            "not_found",
+            "{0} has no image for {1}; it has {2}.".format(name, wanted, ", ".join(dict.fromkeys(offers)) or "none at all"),
+        )

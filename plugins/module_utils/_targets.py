@@ -1,0 +1,153 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the target registry shows: tags, and whether the manifests behind them are there. Picks the cheaper way to ask."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple
+
+from ansible_collections.registryops.acr.plugins.module_utils._acr import PAGE, AzureRegistry
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Seen
+from ansible_collections.registryops.acr.plugins.module_utils._registry import INDEX_TYPES
+
+FEW = 3  # up to so many things of a repository are asked for one by one
+REQUESTS_PER_PAGE = 4  # a page of 1,000 entries costs about as much as so many single requests
+NESTED = 3  # an index may list indexes; nobody nests deeper
+
+
+class Targets:
+    """Reads one Azure registry, repository by repository. *each* maps a function over a list, possibly in parallel."""
+
+    def __init__(self, registry: AzureRegistry, each: Callable[..., Iterable[Any]] = map) -> None:
+        self.registry = registry
+        self._each = each
+        self._types: Dict[str, str] = {}  # digest → media type, where it is known
+        self._there: Set[Tuple[str, str]] = set()  # repository and digest of manifests that were seen themselves
+
+    def know(self, digest: str, media_type: str) -> None:
+        """What kind of manifest a digest is, learnt elsewhere: spares a look."""
+        self._types[digest] = media_type
+
+    def media_type(self, digest: Optional[str]) -> Optional[str]:
+        """The media type of a manifest, where it happens to be known."""
+        return self._types.get(digest or "")
+
+    def _describe(self, repository: str, reference: str) -> str:
+        found = self.registry.describe(repository, reference)
+        self._types[found.digest] = found.media_type
+        self._there.add((repository, found.digest))
+        return found.digest
+
+    def tags(self, repository: str, names: Iterable[str]) -> Dict[str, Seen]:
+        """What the tags of a repository show; absent ones too."""
+        wanted = set(names)
+        if len(wanted) <= FEW:
+            return {name: self.tag(repository, name) for name in wanted}
+        found: Dict[str, Seen] = {}
+        complete = True
+        for number, tag in enumerate(self.registry.tag_list(repository), 1):
+            if tag.name in wanted:
+                found[tag.name] = Seen(tag.digest, True, tag.updated, tag.locked)
+                if len(found) == len(wanted):
+                    break
+            if number == PAGE and self._direct(self.registry.counts(repository).tags, len(wanted) - len(found)):
+                complete = False
+                break
+        for name in wanted - set(found):
+            found[name] = Seen() if complete else self.tag(repository, name)
+        gone = self.gone(repository, {seen.digest for seen in found.values() if seen.digest and seen.updated})
+        for name, seen in found.items():
+            if seen.digest in gone:
+                found[name] = Seen(seen.digest, False, seen.updated, seen.locked)
+        return found
+
+    def tag(self, repository: str, name: str) -> Seen:
+        """What one tag shows. A tag whose manifest is gone is not intact."""
+        try:
+            return Seen(self._describe(repository, name))
+        except AcrError as error:
+            if error.kind != "not_found":
+                raise
+        return self.entry(repository, name, intact=False)
+
+    def entry(self, repository: str, name: str, intact: bool = True) -> Seen:
+        """One tag as the registry lists it, with the time of its last update, without a look at its manifest."""
+        tag = self.registry.tag(repository, name)
+        return Seen(tag.digest, intact, tag.updated, tag.locked) if tag is not None else Seen()
+
+    def manifest(self, repository: str, digest: str) -> Seen:
+        """Whether a manifest is there, tagged or not."""
+        try:
+            return Seen(self._describe(repository, digest))
+        except AcrError as error:
+            if error.kind != "not_found":
+                raise
+        return Seen()
+
+    def newest(self, repository: str, count: int) -> Dict[str, Seen]:
+        """The *count* tags that changed last, by one request."""
+        return {
+            tag.name: Seen(tag.digest, True, tag.updated, tag.locked)
+            for tag in self.registry.tag_list(repository, newest=count)
+        }
+
+    def gone(self, repository: str, digests: Iterable[Optional[str]]) -> Set[str]:
+        """Which of these manifests the repository does not have."""
+        left = {digest for digest in digests if digest}
+        if len(left) > FEW:
+            complete = True
+            for number, entry in enumerate(self.registry.manifest_list(repository), 1):
+                left.discard(str(entry.get("digest")))
+                if not left:
+                    return left
+                if number == PAGE and self._direct(self.registry.counts(repository).manifests, len(left)):
+                    complete = False
+                    break
+            if complete:
+                return left
+        asked = sorted(left)
+        seen = self._each(lambda digest: self.manifest(repository, digest), asked)
+        return {digest for digest, found in zip(asked, seen) if not found.digest}
+
+    def damage(self, repository: str, digests: Iterable[str]) -> Dict[str, List[str]]:
+        """What is missing of these manifests: digest → the digests of itself or of what it lists, at any depth."""
+        parts: Dict[str, Set[str]] = {}
+        lost: Dict[str, List[str]] = {}
+        asked = []
+        for digest in sorted(set(digests)):
+            if self._types.get(digest, INDEX_TYPES[0]) in INDEX_TYPES:
+                asked.append(digest)
+            elif (repository, digest) not in self._there:
+                parts[digest] = {digest}
+        for digest, found in zip(asked, self._each(lambda one: self._parts(repository, one, NESTED), asked)):
+            if found is None:
+                lost[digest] = [digest]
+            else:
+                parts[digest] = found
+        gone = self.gone(repository, set().union(*parts.values()) if parts else set())
+        for digest, children in parts.items():
+            if children & gone:
+                lost[digest] = sorted(children & gone)
+        return lost
+
+    def _parts(self, repository: str, digest: str, depth: int) -> Optional[Set[str]]:
+        try:
+            children = self.registry.manifest(repository, digest).children()
+        except AcrError as error:
+            if error.kind != "not_found":
+                raise
+            return None
+        found = {str(child["digest"]) for child in children}
+        for child in children:
+            if "index" in str(child.get("mediaType")) or "manifest.list" in str(child.get("mediaType")):
+                if depth > 1:
+                    found |= self._parts(repository, str(child["digest"]), depth - 1) or set()
+        return found
+
+    @staticmethod
+    def _direct(total: int, missing: int) -> bool:
+        """Whether asking for what is *missing* is cheaper than reading on after the first page of *total*."""
+        return missing * PAGE < (total - PAGE) * REQUESTS_PER_PAGE

@@ -1,0 +1,341 @@
+#!/usr/bin/python
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: acr_import
+short_description: Import an image into an Azure container registry
+version_added: 0.1.0
+description:
+  - Makes an Azure container registry hold an image (or any other OCI artifact) of another registry. Azure does the
+    copying itself, so no image layer passes through the machine that runs the task, and no Docker is needed.
+  - The source's tag is resolved to its digest first, the import names that digest, and afterwards every target tag is
+    checked to resolve to it. So a second run changes nothing, check mode and diff show what the real run would do, and a
+    tag that moves during the import can't leave a broken image behind.
+  - For many images, M(registryops.acr.acr_mirror) does the same in one task, and much faster than a loop over this
+    module.
+options:
+  registry:
+    description:
+      - The registry to import into, by its name (V(contosoprod)), its login server (V(contosoprod.azurecr.io)) or its
+        resource ID.
+      - By login server it need not be looked up, which saves a request as long as nothing has to be imported.
+    type: str
+    required: true
+  resource_group:
+    description:
+      - The resource group of O(registry), where it is given by name. Without it the registry is looked up, first in
+        O(subscription_id), then in the other subscriptions that the account sees.
+    type: str
+  source:
+    description:
+      - What to import, as C(host/repository[:tag][@digest]), such as V(docker.io/library/nginx:1.27).
+      - The host can be left out only together with O(source_registry).
+      - Without tag and digest, V(latest) is meant. With both, the digest decides and the tag names the default target.
+    type: str
+    required: true
+  source_registry:
+    description:
+      - An Azure container registry of the same tenant to import from, by resource ID, name or login server. It may be in
+        another subscription. The rights of the account that signs in count there (V(Reader) or V(AcrPull)).
+      - The resource ID is the only way to import from a registry whose public endpoint is off.
+    type: str
+  source_username:
+    description:
+      - User name for the source registry. A Docker Hub account, a service principal's client ID, a repository-scoped
+        token's name, or the user of any private registry.
+    type: str
+  source_password:
+    description:
+      - The password that belongs to O(source_username), or, without a user name, an access token.
+      - Together with O(source_registry) it wins, and the rights of the account that signs in do not count there.
+    type: str
+  target:
+    description:
+      - Where the image goes in O(registry), each as C(repository[:tag]). Without a tag, the source's tag is taken.
+      - By default, the source's repository and tag. V(docker.io/library/nginx:1.27) becomes V(library/nginx:1.27).
+        A source with a digest only becomes V(latest); better name a target then.
+    type: list
+    elements: str
+  untagged_repositories:
+    description:
+      - Repositories of O(registry) that get the image without a tag.
+    type: list
+    elements: str
+  if_exists:
+    description:
+      - What happens to a target tag that exists.
+      - V(update) imports again where its digest differs from the source's.
+      - V(keep) never touches it. If all targets exist, the source is asked nothing.
+      - V(fail) is an error where its digest differs, as suits release tags.
+      - V(reimport) always imports again and overwrites.
+    type: str
+    choices: [update, keep, fail, reimport]
+    default: update
+  platform:
+    description:
+      - Import only the image for this platform out of a multi-architecture image, such as V(linux/amd64) or
+        V(linux/arm/v7).
+      - Azure imports one image or a whole multi-architecture image, so there is no list.
+    type: str
+  referrers:
+    description:
+      - Also import what refers to the image and to each of its platforms, such as signatures, SBOMs and attestations.
+    type: bool
+    default: false
+  verify:
+    description:
+      - Whether the digests of source and target are read and compared.
+      - With V(false) neither registry is asked for content, as is needed where this machine can't reach them (private
+        endpoints, firewalls). What counts then is whether the target tag exists, as Azure reports it, so that
+        O(if_exists=update) can't tell that the source has changed. The source's tag is imported as such.
+    type: bool
+    default: true
+  repair:
+    description:
+      - Also look whether everything that a multi-architecture image lists is there, where the target tag is right
+        already, and import again if it isn't.
+    type: bool
+    default: false
+  wait:
+    description:
+      - Whether to wait until the import has ended and is checked. With V(false) the result names the started operation,
+        and the same task run again finds out by digest whether it landed.
+    type: bool
+    default: true
+  timeout:
+    description:
+      - The most seconds that the task may take. Azure copies on after that; running again is safe.
+    type: int
+    default: 1800
+extends_documentation_fragment:
+  - registryops.acr.azure
+  - registryops.acr.azure.attributes
+seealso:
+  - module: registryops.acr.acr_mirror
+  - module: registryops.acr.acr_manifest_info
+  - name: Import container images to a container registry
+    description: How Azure imports, and what it takes.
+    link: https://learn.microsoft.com/azure/container-registry/container-registry-import-images
+notes:
+  - The account needs the action C(Microsoft.ContainerRegistry/registries/importImage/action) on O(registry) and the right
+    to read its content. The built-in role C(Container Registry Data Importer and Data Reader) has both.
+  - Azure imports at most 50 manifests with one image; larger ones are refused before anything starts.
+author:
+  - registryops.acr contributors (@registryops)
+"""
+
+EXAMPLES = r"""
+- name: An official image of Docker Hub
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: docker.io/library/nginx:1.27
+
+- name: The same under two other names, with an account that has a higher pull limit
+  registryops.acr.acr_import:
+    registry: contosoprod.azurecr.io
+    source: docker.io/library/nginx:1.27
+    source_username: contoso
+    source_password: "{{ docker_hub_token }}"
+    target:
+      - base/nginx:1.27
+      - base/nginx:stable
+
+- name: An image of Microsoft's registry
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: mcr.microsoft.com/dotnet/runtime:8.0
+
+- name: A release from the development registry, which must never change afterwards
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: contosodev.azurecr.io/team/app:2.4.1
+    if_exists: fail
+
+- name: From a registry in another subscription, or one whose public endpoint is off
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source_registry: >-
+      /subscriptions/22222222-2222-4222-8222-222222222222/resourceGroups/rg-shared/providers/Microsoft.ContainerRegistry/registries/contososhared
+    source: samples/aci-helloworld:latest
+
+- name: From a registry that this machine can't reach
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source_registry: >-
+      /subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/rg-registries/providers/Microsoft.ContainerRegistry/registries/contosovault
+    source: secret/app:1.0
+    verify: false
+
+- name: From a registry of another tenant, with a service principal or a repository-scoped token
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: fabrikam.azurecr.io/vendor/tool:1.1
+    source_username: "{{ fabrikam_client_id }}"
+    source_password: "{{ fabrikam_secret }}"
+
+- name: From another tenant, with an access token alone
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: fabrikam.azurecr.io/vendor/tool:1.1
+    source_password: "{{ fabrikam_access_token }}"
+
+- name: From any private registry
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: registry.example.com:8443/vendor/agent:2.3
+    source_username: "{{ vendor_user }}"
+    source_password: "{{ vendor_password }}"
+
+- name: Exactly this digest, under a tag of our own
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: docker.io/library/busybox@sha256:{{ busybox_sha256 }}
+    target: base/busybox:pinned
+
+- name: Without a tag
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: docker.io/library/busybox@sha256:{{ busybox_sha256 }}
+    untagged_repositories: base/busybox
+
+- name: One more tag for an image that is there already
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: contosoprod.azurecr.io/team/app:2.4.1
+    target: team/app:production
+
+- name: A Helm chart
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: contosodev.azurecr.io/charts/web:0.2.0
+
+- name: Only the image for 64-bit ARM
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: docker.io/library/nginx:1.27
+    platform: linux/arm64
+    target: edge/nginx:1.27
+
+- name: With its signatures and SBOMs
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: contosodev.azurecr.io/signed/app:1.0
+    referrers: true
+"""
+
+RETURN = r"""
+changed:
+  description: Whether an import was started (or, in check mode, would be).
+  returned: always
+  type: bool
+digest:
+  description:
+    - The digest of the imported image. With O(if_exists=keep) that of the target that was kept.
+    - None with O(verify=false), unless the source was named by digest.
+  returned: success
+  type: str
+  sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
+media_type:
+  description: The media type of the image's manifest, where it was read.
+  returned: success
+  type: str
+  sample: application/vnd.oci.image.index.v1+json
+source:
+  description: The image that was asked for, with its registry.
+  returned: success
+  type: str
+  sample: docker.io/library/nginx:1.27
+verified:
+  description: Whether digests were compared. V(false) with O(verify=false).
+  returned: success
+  type: bool
+  sample: true
+targets:
+  description: Each target, and each referrer with O(referrers=true).
+  returned: always, unless nothing could be planned
+  type: list
+  elements: dict
+  contains:
+    image:
+      description: Login server, repository and tag (or digest, where it has no tag).
+      type: str
+      returned: always
+      sample: contosoprod.azurecr.io/library/nginx:1.27
+    digest:
+      description: The digest that it has after the task.
+      type: str
+      returned: always
+      sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
+    previous_digest:
+      description: The digest that it had before; none where it did not exist.
+      type: str
+      returned: always
+      sample: sha256:1d2c3f4a5b6c7d8e9fa0b1c2d39f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e
+    action:
+      description:
+        - What was done. V(import) for a target that was absent, V(update) for one with another digest, V(reimport) when
+          that was asked for, V(repair) for a tag whose content was missing, V(keep) and V(none) where nothing was done,
+          V(failed).
+      type: str
+      returned: always
+      sample: import
+    error:
+      description: What failed, for which image, and what to do.
+      type: str
+      returned: when it failed
+    operation:
+      description: The name of Azure's import operation.
+      type: str
+      returned: when O(wait=false) and an import was started
+"""
+
+import time
+from typing import Any, Dict
+
+from ansible_collections.registryops.acr.plugins.module_utils._mirror import Mirror, Settings
+from ansible_collections.registryops.acr.plugins.module_utils._module import diff, run, source_name, target_result
+from ansible_collections.registryops.acr.plugins.module_utils._options import IMAGE_ARGUMENTS, parse_entry
+
+
+def work(module: Any, identity: Any) -> Dict[str, Any]:
+    params = module.params
+    entry = parse_entry(params, identity.cloud.registry_suffix)
+    settings = Settings(
+        check=module.check_mode,
+        wait=params["wait"],
+        timeout=params["timeout"],
+        deadline=time.monotonic() + params["timeout"],
+    )
+    report = Mirror(identity, params["registry"], params["resource_group"], settings).run([entry])
+    for note in entry.notes:
+        module.warn(note)
+    first = report.results[0]
+    targets = [target_result(report, result) for result in report.results]
+    result = dict(
+        changed=report.changed,
+        digest=targets[0]["digest"],
+        media_type=first.media_type,
+        source=source_name(first),
+        verified=entry.verify,
+        targets=targets,
+        diff=diff(report),
+    )
+    if report.failures:
+        sentences = dict.fromkeys(str(failure.error) for failure in report.failures)
+        module.fail_json(msg=" ".join(sentences), **result)
+    return result
+
+
+def main() -> None:
+    run(
+        {**IMAGE_ARGUMENTS, "wait": {"type": "bool", "default": True}, "timeout": {"type": "int", "default": 1800}},
+        work,
+    )
+
+
+if __name__ == "__main__":
+    main()
