@@ -1,0 +1,250 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Image references, registries and platforms: parse, default, format. Pure.
+
+The grammar is that of the distribution specification; sizes and names of registries are Azure's.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional, Tuple
+
+REPOSITORY_CHARACTERS = 255
+DOCKER_HUB = "docker.io"
+# Other names of Docker Hub that people copy from documentation.
+DOCKER_HUB_HOSTS = frozenset([DOCKER_HUB, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"])
+# Suffixes of Azure's own clouds; a custom cloud adds its own.
+AZURE_SUFFIXES = ("azurecr.io", "azurecr.cn", "azurecr.us", "azurecr.de")
+
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(r"{0}(?:/{0})*".format(_COMPONENT))
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST = re.compile(r"(?:{0}(?:\.{0})*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?".format(_LABEL))
+_NAME = re.compile(r"[A-Za-z0-9]{5,50}")
+_RESOURCE_ID = re.compile(
+    r"/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)/providers/"
+    r"Microsoft\.ContainerRegistry/registries/(?P<name>[^/]+)/?",
+    re.IGNORECASE,
+)
+
+
+class InvalidReference(ValueError):
+    """A text that names no image, registry or platform. ``str()`` is one sentence."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An image: ``host/repository:tag@digest``, each part but the repository optional."""
+
+    host: Optional[str]
+    repository: str
+    tag: Optional[str] = None
+    digest: Optional[str] = None
+
+    def __str__(self) -> str:
+        text = "{0}/{1}".format(self.host, self.repository) if self.host else self.repository
+        text += ":" + self.tag if self.tag else ""
+        return text + ("@" + self.digest if self.digest else "")
+
+
+def parse_source(text: str, in_registry: bool = False) -> Reference:
+    """An image to import. Without tag and digest, ``latest`` is meant.
+
+    *in_registry*: the registry is named elsewhere, so that the host may be missing.
+    """
+    text = _clean(text, "source", "docker.io/library/nginx:1.27")
+    host, rest = _split_host(text)
+    if host is None and not in_registry:
+        raise InvalidReference(
+            "source {0!r} names no registry; write the host in front, such as docker.io/library/nginx:1.27, or give "
+            "source_registry.".format(text)
+        )
+    repository, tag, digest = _split_image(text, rest)
+    if host is not None and host.lower() in DOCKER_HUB_HOSTS:
+        host = DOCKER_HUB
+        repository = repository if "/" in repository else "library/" + repository
+    if tag is None and digest is None:
+        tag = "latest"
+    return Reference(host.lower() if host else None, repository, tag, digest)
+
+
+def parse_target(text: str) -> Reference:
+    """A place in the target registry: ``repository[:tag]``."""
+    text = _clean(text, "target", "base/nginx:1.27")
+    host, rest = _split_host(text)
+    if host is not None:
+        raise InvalidReference(
+            "target {0!r} must not name a registry, since registry does; write {1!r}.".format(text, rest)
+        )
+    repository, tag, digest = _split_image(text, rest)
+    if digest is not None:
+        raise InvalidReference(
+            "target {0!r} must not name a digest, since that follows from the source; write a tag, or use "
+            "untagged_repositories.".format(text)
+        )
+    return Reference(None, repository, tag)
+
+
+def default_target(source: Reference) -> Reference:
+    """Where Azure puts an image if nobody says otherwise: the same repository and tag."""
+    return Reference(None, source.repository, source.tag or "latest")
+
+
+def api_host(host: str) -> str:
+    """The host that answers for a registry."""
+    return "registry-1.docker.io" if host == DOCKER_HUB else host
+
+
+def _clean(text: Any, what: str, example: str) -> str:
+    if not isinstance(text, str) or not text.strip():
+        raise InvalidReference("{0} is empty; it looks like {1}.".format(what, example))
+    text = text.strip()
+    if "://" in text:
+        raise InvalidReference(
+            "{0} {1!r} must not start with {2!r}; write {3!r}.".format(
+                what, text, text.split("://")[0] + "://", text.split("://", 1)[1]
+            )
+        )
+    return text
+
+
+def _split_host(text: str) -> Tuple[Optional[str], str]:
+    first, slash, rest = text.partition("/")
+    if slash and ("." in first or ":" in first or first == "localhost"):
+        if not _HOST.fullmatch(first):
+            raise InvalidReference("{0!r} does not start with a valid host name: {1!r}.".format(text, first))
+        port = first.rpartition(":")[2] if re.search(r":[0-9]+$", first) else "1"
+        if not 0 < int(port) < 65536:
+            raise InvalidReference("{0!r} names the port {1}, which does not exist.".format(text, port))
+        return first, rest
+    return None, text
+
+
+def _split_image(text: str, rest: str) -> Tuple[str, Optional[str], Optional[str]]:
+    name, at, digest = rest.partition("@")
+    if at and not _DIGEST.fullmatch(digest):
+        raise InvalidReference(
+            "{0!r} has an invalid digest; it looks like sha256: and 64 hex digits in lower case.".format(text)
+        )
+    head, slash, last = name.rpartition("/")
+    last, colon, tag = last.partition(":")
+    repository = head + slash + last
+    if colon and not _TAG.fullmatch(tag):
+        raise InvalidReference(
+            "{0!r} has an invalid tag {1!r}; a tag has up to 128 letters, digits, '_', '.' and '-', and starts with none of "
+            "the last two.".format(text, tag)
+        )
+    if not _REPOSITORY.fullmatch(repository):
+        hint = "; it must be in lower case" if _REPOSITORY.fullmatch(repository.lower()) else ""
+        raise InvalidReference("{0!r} has an invalid repository name {1!r}{2}.".format(text, repository, hint))
+    if len(repository) > REPOSITORY_CHARACTERS:
+        raise InvalidReference(
+            "{0!r} has a repository name of more than {1} characters.".format(text, REPOSITORY_CHARACTERS)
+        )
+    return repository, tag if colon else None, digest if at else None
+
+
+# -- registries ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RegistryId:
+    """An Azure registry as a user names it. *kind*: ``name``, ``login_server`` or ``resource_id``.
+
+    *name* is None for a login server from which it can't be told.
+    """
+
+    kind: str
+    name: Optional[str] = None
+    login_server: Optional[str] = None
+    subscription: Optional[str] = None
+    resource_group: Optional[str] = None
+
+
+def parse_registry(text: str, suffixes: List[str]) -> RegistryId:
+    """A registry by name, login server, regional endpoint or resource ID. *suffixes*: those of the cloud in use."""
+    if not isinstance(text, str) or not text.strip():
+        raise InvalidReference("The registry is empty; give its name, login server or resource ID.")
+    text = text.strip()
+    if text.startswith("/"):
+        found = _RESOURCE_ID.fullmatch(text)
+        if not found:
+            raise InvalidReference(
+                "{0!r} is no resource ID of a container registry; that looks like /subscriptions/{{id}}/resourceGroups/"
+                "{{group}}/providers/Microsoft.ContainerRegistry/registries/{{name}}.".format(text)
+            )
+        return RegistryId("resource_id", found["name"], None, found["subscription"], found["group"])
+    host = re.sub(r"^https://", "", text, flags=re.IGNORECASE).rstrip("/")
+    if "." not in host:
+        if not _NAME.fullmatch(host):
+            raise InvalidReference("{0!r} is no name of a registry; that has 5 to 50 letters and digits.".format(text))
+        return RegistryId("name", host.lower())
+    if not _HOST.fullmatch(host) or ":" in host:
+        raise InvalidReference(
+            "{0!r} is no login server; that looks like {1}.".format(text, "contosoprod." + (suffixes or AZURE_SUFFIXES)[0])
+        )
+    host = host.lower()
+    for suffix in tuple(suffixes) + AZURE_SUFFIXES:
+        if host.endswith("." + suffix):
+            label = host[: -len(suffix) - 1]
+            regional = label.split(".")
+            if len(regional) == 3 and regional[2] == "geo":
+                label = regional[0]
+            elif len(regional) != 1:
+                break
+            # A domain-name label adds a hash to the name, which itself holds letters and digits only.
+            return RegistryId("login_server", label.partition("-")[0], "{0}.{1}".format(label, suffix))
+    return RegistryId("login_server", None, host)
+
+
+# -- platforms -------------------------------------------------------------------------------------------------------
+
+_ARCHITECTURES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "i386": "386", "armhf": "arm", "armel": "arm"}
+_DEFAULT_VARIANTS = {"arm64": "v8", "arm": "v7"}
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What an image runs on. *variant* is normalised: empty where it is the architecture's usual one."""
+
+    os: str
+    architecture: str
+    variant: str = ""
+    os_version: str = ""
+
+    @classmethod
+    def of(cls, content: Dict[str, Any]) -> Platform:
+        """The platform that an index's entry or an image's configuration states."""
+        architecture = str(content.get("architecture") or "unknown").lower()
+        architecture = _ARCHITECTURES.get(architecture, architecture)
+        variant = str(content.get("variant") or "").lower()
+        return cls(
+            str(content.get("os") or "unknown").lower(),
+            architecture,
+            "" if variant == _DEFAULT_VARIANTS.get(architecture) else variant,
+            str(content.get("os.version") or ""),
+        )
+
+    def matches(self, offered: Platform) -> bool:
+        """Whether an image for *offered* is what this platform asks for."""
+        same = (self.os, self.architecture, self.variant) == (offered.os, offered.architecture, offered.variant)
+        return same and (not self.os_version or (offered.os_version + ".").startswith(self.os_version + "."))
+
+    def __str__(self) -> str:
+        os = "{0}({1})".format(self.os, self.os_version) if self.os_version else self.os
+        return "/".join(part for part in (os, self.architecture, self.variant) if part)
+
+
+def parse_platform(text: str) -> Platform:
+    """``os/architecture[/variant]``; the version of a Windows in parentheses, as in ``windows(10.0.20348)/amd64``."""
+    found = re.fullmatch(r"([A-Za-z0-9]+)(?:\(([0-9.]+)\))?/([A-Za-z0-9_-]+)(?:/([A-Za-z0-9.]+))?", str(text).strip())
+    if not found:
+        raise InvalidReference("platform {0!r} is not understood; it looks like linux/amd64 or linux/arm/v7.".format(text))
+    os, version, architecture, variant = found.groups()
+    return Platform.of({"os": os, "architecture": architecture, "variant": variant, "os.version": version})
