@@ -225,7 +225,7 @@ class Arm:
                     raise AcrError("invalid", "Azure Resource Manager: {0}".format(error.message)) from None
                 answers.insert(0, error.response)
             except (ServiceRequestError, ServiceResponseError) as error:
-                reason = root_reason(error)
+                reason = root_reason(error.inner_exception or error)
                 if "CERTIFICATE_VERIFY" in reason or "certificate" in reason.lower():
                     raise certificate_failure(self._host, error) from None
                 kind = "unreachable" if isinstance(error, ServiceRequestError) else "unavailable"
@@ -249,8 +249,9 @@ class Arm:
                     subscription,
                     base_url=self._url,
                     credential_scopes=[self._identity.cloud.arm_scope],
-                    transport=RequestsTransport(session=session, session_owner=False, use_env_settings=False),
-                    connection_verify=session.verify,
+                    transport=RequestsTransport(
+                        session=session, session_owner=False, use_env_settings=False, connection_verify=session.verify
+                    ),
                     proxies=self._http.proxies(self._url),
                     retry_total=0,  # `_http` retries, at a pace that all requests share
                 )

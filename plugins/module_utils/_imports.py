@@ -349,11 +349,13 @@ class Imports:
         newest_start = max(job.started for job, _target, _step in waiting)
         watch.busy = True
         count = len(waiting) + watch.landed + 20
-        direct = {target: step for _job, target, step in waiting if len(waiting) <= FEW or not _by_list(_job, step)}
+        direct = {
+            target: (job, step) for job, target, step in waiting if len(waiting) <= FEW or not _by_list(job, step)
+        }
 
         def work() -> Dict[Target, Seen]:
             assert self._targets is not None
-            shown = {target: self._look(target, step) for target, step in direct.items()}
+            shown = {target: self._look(job, target, step) for target, (job, step) in direct.items()}
             if len(direct) < len(waiting):
                 listed = self._targets.newest(repository, count)
                 for _job, target, _step in waiting:
@@ -378,12 +380,14 @@ class Imports:
         self._do(self._readers, work, then)
         return now + SLOWEST
 
-    def _look(self, target: Target, step: Step) -> Seen:
+    def _look(self, job: Job, target: Target, step: Step) -> Seen:
         assert self._targets is not None
         if target.tag is None:
             return self._targets.manifest(target.repository, step.want.digest or "")
-        if step.seen.updated and step.seen.digest == step.want.digest:
+        if step.seen.updated and step.seen.digest == step.want.digest and job.succeeded is None:
             return self._targets.entry(target.repository, target.tag)
+        if job.succeeded is None:
+            return self._targets.manifest(target.repository, target.tag)
         return self._targets.tag(target.repository, target.tag)
 
     def _arrived(self, job: Job, step: Step) -> None:

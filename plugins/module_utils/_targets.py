@@ -78,10 +78,10 @@ class Targets:
         tag = self.registry.tag(repository, name)
         return Seen(tag.digest, intact, tag.updated, tag.locked) if tag is not None else Seen()
 
-    def manifest(self, repository: str, digest: str) -> Seen:
-        """Whether a manifest is there, tagged or not."""
+    def manifest(self, repository: str, reference: str) -> Seen:
+        """Whether a manifest is there, by tag or digest, at the cost of one request."""
         try:
-            return Seen(self._describe(repository, digest))
+            return Seen(self._describe(repository, reference))
         except AcrError as error:
             if error.kind != "not_found":
                 raise
