@@ -1,0 +1,689 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An Azure registry's data plane: plain requests, azure-containerregistry and skopeo."""
+from __future__ import annotations
+
+import base64
+import io
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+import requests
+from azure.containerregistry import ArtifactTagOrder, ContainerRegistryClient
+from azure.core.exceptions import ClientAuthenticationError, ResourceNotFoundError
+from azure.identity import ClientSecretCredential
+
+from tests.sandbox import images
+from tests.sandbox.handle import PRINCIPALS, Sandbox
+
+PROD = "contosoprod.azurecr.test"
+DEV = "contosodev.azurecr.test"
+FABRIKAM = "fabrikam.azurecr.test"
+AUDIENCE = "https://containerregistry.azure.net"
+NULL_GUID = "00000000-0000-0000-0000-000000000000"
+VISIT = "authentication required, visit https://aka.ms/acr/authorization for more information."
+UNLOCKED = {"deleteEnabled": True, "writeEnabled": True, "readEnabled": True, "listEnabled": True}
+TYPES = ", ".join((images.OCI_INDEX, images.OCI_MANIFEST, images.DOCKER_LIST, images.DOCKER_MANIFEST))
+NOWHERE = "sha256:" + "0" * 64
+
+
+def credential(principal: str = "contributor") -> ClientSecretCredential:
+    tenant, client, secret = PRINCIPALS[principal]
+    return ClientSecretCredential(
+        tenant, client, secret, authority="https://login.azure.test", disable_instance_discovery=True
+    )
+
+
+def exchange(
+    http: requests.Session, principal: str = "contributor", host: str = PROD, audience: str = AUDIENCE, **more: str
+) -> requests.Response:
+    entra = credential(principal).get_token(f"{audience}/.default").token
+    form = {"grant_type": "access_token", "service": host, "access_token": entra, **more}
+    return http.post(f"https://{host}/oauth2/exchange", data=form)
+
+
+class Registry:
+    """A registry as seen with an access token for some scopes."""
+
+    def __init__(self, http: requests.Session, host: str, *scopes: str, principal: str = "contributor") -> None:
+        self.http = http
+        self.base = f"https://{host}"
+        form: dict[str, Any] = {"grant_type": "refresh_token", "service": host, "scope": list(scopes)}
+        form["refresh_token"] = exchange(http, principal, host).json()["refresh_token"]
+        answer = http.post(f"{self.base}/oauth2/token", data=form)
+        assert answer.status_code == 200, answer.text
+        assert set(answer.json()) == {"access_token"}
+        self.token = answer.json()["access_token"]
+
+    def __call__(self, method: str, path: str, **options: Any) -> requests.Response:
+        headers = {"Authorization": f"Bearer {self.token}", "Accept": TYPES, **options.pop("headers", {})}
+        return self.http.request(method, self.base + path, headers=headers, **options)
+
+    def get(self, path: str, **query: Any) -> requests.Response:
+        return self("GET", path, params=query)
+
+    def claims(self) -> dict[str, Any]:
+        return claims(self.token)
+
+
+def claims(token: str) -> dict[str, Any]:
+    return jwt.decode(token, options={"verify_signature": False})
+
+
+def code(answer: requests.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["errors"][0]["code"]
+
+
+ALL = "pull,push,metadata_read,metadata_write,delete"
+
+
+# ---- challenges ---------------------------------------------------------------------------------------------------
+
+
+def test_the_challenge_byte_for_byte(sandbox: Sandbox, http: requests.Session) -> None:
+    ping = http.get(f"https://{PROD}/v2/")
+    assert (ping.status_code, ping.headers["Content-Length"]) == (401, "149")
+    assert ping.headers["WWW-Authenticate"] == f'Bearer realm="https://{PROD}/oauth2/token",service="{PROD}"'
+    assert ping.text == '{"errors":[{"code":"UNAUTHORIZED","message":"' + VISIT + '","detail":null}]}\n'
+    assert ping.headers["Server"] == "openresty"
+    assert ping.headers["Docker-Distribution-Api-Version"] == "registry/2.0"
+    assert ping.raw.headers.getlist("Access-Control-Expose-Headers") == [
+        "Docker-Content-Digest",
+        "WWW-Authenticate",
+        "Link",
+        "X-Ms-Correlation-Request-Id",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "kind", "name", "actions"),
+    [
+        ("GET", "/acr/v1/_catalog", "registry", "catalog", "*"),
+        ("GET", "/v2/_catalog", "registry", "catalog", "*"),
+        ("GET", "/acr/v1/no%2Fsuch/_tags/1", "repository", "no/such", "metadata_read"),
+        ("PATCH", "/acr/v1/no/such", "repository", "no/such", "metadata_write"),
+        ("DELETE", "/acr/v1/no/such/_tags/1", "repository", "no/such", "delete"),
+        ("GET", "/v2/no/such/tags/list", "repository", "no/such", "metadata_read"),
+        ("GET", "/v2/no/such/manifests/1", "repository", "no/such", "pull"),
+        ("GET", f"/v2/no/such/referrers/{NOWHERE}", "repository", "no/such", "pull"),
+        ("POST", "/v2/no/such/blobs/uploads/", "repository", "no/such", "pull,push"),
+    ],
+)
+def test_the_scope_of_each_challenge(
+    sandbox: Sandbox, http: requests.Session, method: str, path: str, kind: str, name: str, actions: str
+) -> None:
+    answer = http.request(method, f"https://{PROD}{path}")
+    assert code(answer) == (401, "UNAUTHORIZED")
+    assert answer.headers["WWW-Authenticate"] == (
+        f'Bearer realm="https://{PROD}/oauth2/token",service="{PROD}",scope="{kind}:{name}:{actions}"'
+    )
+    assert answer.json()["errors"][0]["detail"] == [
+        {"Type": kind, "Name": name, "Action": action} for action in actions.split(",")
+    ]
+
+
+def test_bad_and_weak_tokens_are_told_apart(sandbox: Sandbox, http: requests.Session) -> None:
+    weak = Registry(http, DEV, "repository:team/app:metadata_read")
+    assert weak.get("/acr/v1/team%2Fapp/_tags").status_code == 200
+    refused = weak.get("/v2/team/app/manifests/1.0.0")
+    assert code(refused) == (401, "UNAUTHORIZED")
+    assert refused.headers["WWW-Authenticate"].endswith(':pull",error="insufficient_scope"')
+    assert code(weak.get("/acr/v1/charts%2Fweb/_tags"))[0] == 401
+    entra = credential().get_token(f"{AUDIENCE}/.default").token
+    elsewhere = Registry(http, PROD, "repository:team/app:metadata_read").token
+    for token in ("rubbish", entra, elsewhere, exchange(http, host=DEV).json()["refresh_token"]):
+        answer = http.get(f"https://{DEV}/acr/v1/team%2Fapp/_tags", headers={"Authorization": f"Bearer {token}"})
+        assert answer.headers["WWW-Authenticate"].endswith(',error="invalid_token"')
+
+
+# ---- tokens -------------------------------------------------------------------------------------------------------
+
+
+def test_an_exchange_gives_a_refresh_token_for_three_hours(sandbox: Sandbox, http: requests.Session) -> None:
+    answer = exchange(http, tenant=PRINCIPALS["contributor"][0])
+    assert set(answer.json()) == {"refresh_token"}
+    assert "Docker-Distribution-Api-Version" not in answer.headers
+    assert answer.headers["Transfer-Encoding"] == "chunked"
+    found = claims(answer.json()["refresh_token"])
+    assert (found["aud"], found["grant_type"], found["version"]) == (PROD, "refresh_token", "1.0")
+    assert found["exp"] - found["iat"] == 11_700
+    assert found["permissions"]["Actions"] == ["read", "write", "delete"]
+    again = exchange(http)
+    rates = [float(a.headers["x-ms-ratelimit-remaining-calls-per-second"]) for a in (answer, again)]
+    assert 166 < rates[1] < rates[0] < 166.67
+    assert http.get(f"https://{PROD}/oauth2/exchange").status_code == 404
+
+
+def test_whom_an_exchange_refuses(sandbox: Sandbox, http: requests.Session) -> None:
+    arm = "https://management.azure.test"
+    assert exchange(http, audience=arm).status_code == 200
+    sandbox.patch_registry(
+        "contosoprod", properties={"policies": {"azureADAuthenticationAsArmPolicy": {"status": "disabled"}}}
+    )
+    assert code(exchange(http, audience=arm)) == (401, "UNAUTHORIZED")
+    assert exchange(http).status_code == 200
+    assert exchange(http, audience="https://graph.microsoft.com").status_code == 401
+    assert exchange(http, "fabrikam-puller").status_code == 401
+    assert exchange(http, tenant=PRINCIPALS["fabrikam-puller"][0]).status_code == 401
+    assert exchange(http, service=DEV).status_code == 400
+    assert exchange(http, grant_type="refresh_token").status_code == 400
+    sandbox.knobs(tokens={"arm_seconds": 0})
+    assert exchange(http).status_code == 401
+
+
+def test_a_registry_that_knows_one_audience_of_its_own(sandbox: Sandbox, http: requests.Session) -> None:
+    own = "https://registry.local.test"
+    sandbox.patch_registry("contosoprod", flags={"audience": own})
+    assert exchange(http).status_code == 401
+    assert exchange(http, audience=own).status_code == 200
+
+
+def test_a_token_lists_what_is_allowed_and_lives_an_hour(sandbox: Sandbox, http: requests.Session) -> None:
+    found = Registry(http, DEV, f"repository:team/app:{ALL}", "registry:catalog:*", principal="reader").claims()
+    assert found["access"] == [
+        {"Type": "repository", "Name": "team/app", "Actions": ["pull", "metadata_read"]},
+        {"Type": "registry", "Name": "catalog", "Actions": ["*"]},
+    ]
+    assert (found["version"], found["exp"] - found["iat"]) == ("2.0", 4500)
+    assert Registry(http, DEV, f"repository:team/app:{ALL}", principal="nobody").claims()["access"][0]["Actions"] == []
+
+
+def test_tokens_end(sandbox: Sandbox, http: requests.Session) -> None:
+    sandbox.knobs(tokens={"access_seconds": 2})
+    short = Registry(http, DEV, "repository:team/app:metadata_read")
+    assert short.get("/acr/v1/team%2Fapp").status_code == 200
+    time.sleep(2)
+    assert short.get("/acr/v1/team%2Fapp").headers["WWW-Authenticate"].endswith(',error="invalid_token"')
+    sandbox.knobs(tokens={"refresh_seconds": 0})
+    form = {"grant_type": "refresh_token", "service": DEV, "refresh_token": exchange(http, host=DEV).json()["refresh_token"]}
+    assert http.post(f"https://{DEV}/oauth2/token", data=form).status_code == 401
+
+
+def test_several_scopes_in_one_request(sandbox: Sandbox, http: requests.Session) -> None:
+    scopes = ["repository:team/app:pull", "repository:charts/web:pull,metadata_read"]
+
+    def names(*asked: str) -> list[str]:
+        return [entry["Name"] for entry in Registry(http, DEV, *asked).claims()["access"]]
+
+    assert names(*scopes) == ["team/app", "charts/web"]
+    assert names(" ".join(scopes)) == ["team/app"]
+    sandbox.patch_registry("contosodev", flags={"space_scopes": True})
+    assert names(" ".join(scopes)) == ["team/app", "charts/web"]
+    sandbox.patch_registry("contosodev", one_scope_per_token=True)
+    assert names(*scopes) == ["team/app"]
+
+
+def test_a_token_for_every_repository(sandbox: Sandbox, http: requests.Session) -> None:
+    wide = Registry(http, DEV, "repository:*:metadata_read")
+    assert wide.get("/acr/v1/team%2Fapp").status_code == wide.get("/acr/v1/charts%2Fweb").status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_user_names_and_passwords(sandbox: Sandbox, http: requests.Session, method: str) -> None:
+    url = f"https://{FABRIKAM}/oauth2/token"
+
+    def ask(username: str, password: str) -> requests.Response:
+        query = {"service": FABRIKAM, "scope": "repository:vendor/tool:pull,push"}
+        if method == "GET":
+            return http.get(url, params=query, auth=(username, password))
+        form = {**query, "grant_type": "password", "username": username, "password": password}
+        return http.post(url, data=form)
+
+    _tenant, client, secret = PRINCIPALS["fabrikam-puller"]
+    for username, password in (("pulltoken", "pulltokenpass"), (client, secret)):
+        token = ask(username, password).json()["access_token"]
+        assert claims(token)["access"] == [{"Type": "repository", "Name": "vendor/tool", "Actions": ["pull"]}]
+        head = http.head(
+            f"https://{FABRIKAM}/v2/vendor/tool/manifests/1.0",
+            headers={"Authorization": f"Bearer {token}", "Accept": TYPES},
+        )
+        assert head.status_code == 200
+    assert code(ask("pulltoken", "wrong")) == (401, "UNAUTHORIZED")
+    assert ask(*PRINCIPALS["contributor"][1:]).status_code == 401  # of another tenant
+
+
+def test_basic_credentials_without_a_token(sandbox: Sandbox, http: requests.Session) -> None:
+    url = f"https://{FABRIKAM}/v2/vendor/tool/manifests/1.0"
+    headers = {"Accept": TYPES}
+    assert http.head(url, headers=headers, auth=("pulltoken", "pulltokenpass")).status_code == 200
+    wrong = http.get(url, headers=headers, auth=("pulltoken", "wrong"))
+    assert (wrong.status_code, wrong.headers["WWW-Authenticate"]) == (401, f'Basic realm="{FABRIKAM}"')
+    refresh = exchange(http, "fabrikam-puller", FABRIKAM).json()["refresh_token"]
+    assert http.head(url, headers=headers, auth=(NULL_GUID, refresh)).status_code == 200
+
+
+def test_anonymous_pull(sandbox: Sandbox, http: requests.Session) -> None:
+    sandbox.push(PROD, "open", ["1"])
+    scope = "repository:open:pull,metadata_write"
+    form = {"grant_type": "password", "service": PROD, "scope": scope, "refresh_token": ""}
+    url = f"https://{PROD}/oauth2/token"
+    assert http.post(url, data=form).status_code == 401
+    assert http.get(url, params={"service": PROD, "scope": scope}).status_code == 401
+    sandbox.patch_registry("contosoprod", properties={"anonymousPullEnabled": True})
+    for answer in (http.post(url, data=form), http.get(url, params={"service": PROD, "scope": scope})):
+        headers = {"Authorization": f"Bearer {answer.json()['access_token']}", "Accept": TYPES}
+        assert http.head(f"https://{PROD}/v2/open/manifests/1", headers=headers).status_code == 200
+        refused = http.patch(f"https://{PROD}/acr/v1/open", json={}, headers=headers)
+        assert refused.headers["WWW-Authenticate"].endswith(',error="insufficient_scope"')
+
+
+def test_attribute_based_access(sandbox: Sandbox, http: requests.Session) -> None:
+    client = PRINCIPALS["contributor"][1]
+    sandbox.patch_registry("contosodev", abac=True, abac_repositories={client: ["team/*"]})
+    scopes = ["repository:team/app:metadata_read", "repository:charts/web:metadata_read", "registry:catalog:*"]
+    some = Registry(http, DEV, *scopes)
+    assert some.get("/acr/v1/team%2Fapp/_tags").status_code == 200
+    assert some.get("/acr/v1/charts%2Fweb/_tags").status_code == 401
+    assert some.get("/acr/v1/_catalog").headers["WWW-Authenticate"].endswith('*",error="insufficient_scope"')
+    form = {"grant_type": "refresh_token", "service": DEV, "scope": "repository:*:pull"}
+    form["refresh_token"] = exchange(http, host=DEV).json()["refresh_token"]
+    assert http.post(f"https://{DEV}/oauth2/token", data=form).status_code == 401
+
+
+def test_a_regional_endpoint_and_a_login_server_with_a_hash(sandbox: Sandbox, http: requests.Session) -> None:
+    regional = Registry(http, "contosodev.westeurope.geo.azurecr.test", "repository:team/app:metadata_read")
+    assert regional.claims()["aud"] == DEV
+    assert regional.get("/acr/v1/team%2Fapp").json()["registry"] == DEV
+    label = "contosolabel-a1b2c3d4e5f6g7h8.azurecr.test"
+    assert Registry(http, label, "registry:catalog:*").get("/v2/_catalog").json() == {"repositories": []}
+
+
+# ---- lists and properties -------------------------------------------------------------------------------------------
+
+
+def pages(registry: Registry, path: str, key: str, **query: Any) -> list[list[Any]]:
+    """Every page of a list, following its links."""
+    found = []
+    answer = registry.get(path, **query)
+    while True:
+        found.append(answer.json()[key])
+        if "next" not in answer.links:
+            return found
+        answer = registry.get(answer.links["next"]["url"])
+
+
+def test_tags_page_by_page(sandbox: Sandbox, http: requests.Session) -> None:
+    registry = Registry(http, DEV, "repository:team/app:metadata_read")
+    expected = sandbox.tags("contosodev", "team/app")
+    by_default = pages(registry, "/acr/v1/team%2Fapp/_tags", "tags")
+    assert [len(p) for p in by_default] == [100, 100, 100]
+    assert {t["name"]: t["digest"] for page in by_default for t in page} == expected
+    assert [t["name"] for page in by_default for t in page] == sorted(expected)
+    assert [len(p) for p in pages(registry, "/v2/team/app/tags/list", "tags", n=120)] == [120, 120, 60]
+    assert len(registry.get("/acr/v1/team/app/_tags", n=10_000).json()["tags"]) == 300
+    first = registry.get("/acr/v1/team%2Fapp/_tags", n=2)
+    assert first.headers["Link"] == '</acr/v1/team%2Fapp/_tags?last=1.0.1&n=2&orderby=>; rel="next"'
+    assert code(registry.get("/acr/v1/team%2Fapp/_tags", n=0)) == (400, "PAGINATION_NUMBER_INVALID")
+
+
+def test_no_page_is_longer_than_1000(sandbox: Sandbox, http: requests.Session) -> None:
+    sandbox.bulk("contosoprod", ["many"], tags=1200, digests=1)
+    registry = Registry(http, PROD, "repository:many:metadata_read")
+    assert [len(p) for p in pages(registry, "/acr/v1/many/_tags", "tags", n=10_000)] == [1000, 200]
+
+
+def test_tags_in_order_of_time_and_by_digest(sandbox: Sandbox, http: requests.Session) -> None:
+    for seed, tag in enumerate(("b", "c", "a")):
+        sandbox.push(PROD, "app", [tag], seed=seed)
+    registry = Registry(http, PROD, "repository:app:metadata_read")
+
+    def names(**query: str) -> list[str]:
+        return [t["name"] for page in pages(registry, "/acr/v1/app/_tags", "tags", n=1, **query) for t in page]
+
+    assert (names(orderby="timeasc"), names(orderby="timedesc")) == (["b", "c", "a"], ["a", "c", "b"])
+    digest = sandbox.tags(PROD, "app")["c"]
+    sandbox.set_tag(PROD, "app", "d", digest)
+    assert names(digest=digest) == ["c", "d"]
+
+
+def test_the_catalog(sandbox: Sandbox, http: requests.Session) -> None:
+    registry = Registry(http, DEV, "registry:catalog:*")
+    whole = registry.get("/acr/v1/_catalog").json()["repositories"]
+    assert {"aci-helloworld", "charts/web", "team/app"} <= set(whole)
+    assert whole == sorted(whole)
+    assert [n for page in pages(registry, "/v2/_catalog", "repositories", n=1) for n in page] == whole
+    link = registry.get("/acr/v1/_catalog", n=1, last="charts").headers["Link"]
+    assert link == '</acr/v1/_catalog?last=charts%2Fweb&n=1&orderby=>; rel="next"'
+
+
+def test_a_repository_s_and_a_tag_s_properties(sandbox: Sandbox, http: requests.Session) -> None:
+    registry = Registry(http, DEV, "repository:charts/web:metadata_read")
+    found = registry.get("/acr/v1/charts%2Fweb").json()
+    assert (found["registry"], found["imageName"], found["manifestCount"], found["tagCount"]) == (DEV, "charts/web", 2, 2)
+    assert found["changeableAttributes"] == UNLOCKED
+    tag = registry.get("/acr/v1/charts%2Fweb/_tags/0.1.0").json()["tag"]
+    assert tag == {
+        "name": "0.1.0",
+        "digest": sandbox.tags("contosodev", "charts/web")["0.1.0"],
+        "createdTime": found["createdTime"],
+        "lastUpdateTime": found["createdTime"],
+        "signed": False,
+        "changeableAttributes": UNLOCKED,
+    }
+
+
+def test_manifests_and_what_an_index_refers_to(sandbox: Sandbox, http: requests.Session) -> None:
+    registry = Registry(http, DEV, "repository:signed/app:metadata_read")
+    digest = sandbox.tags("contosodev", "signed/app")["1.0"]
+    items = {m["digest"]: m for page in pages(registry, "/acr/v1/signed%2Fapp/_manifests", "manifests", n=3) for m in page}
+    assert set(items) == set(sandbox.manifests("contosodev", "signed/app"))
+    index = items[digest]
+    assert (index["tags"], index["mediaType"]) == (["1.0"], images.OCI_INDEX)
+    assert not {"architecture", "os", "references", "configMediaType"} & set(index)
+    one = registry.get(f"/acr/v1/signed%2Fapp/_manifests/{digest}").json()["manifest"]
+    assert [(r["os"], r["architecture"]) for r in one["references"]] == [
+        ("linux", "amd64"),
+        ("linux", "arm64"),
+        ("linux", "arm"),
+        ("windows", "amd64"),
+    ]
+    child = items[one["references"][0]["digest"]]
+    assert (child["os"], child["architecture"], child["configMediaType"]) == ("linux", "amd64", images.OCI_CONFIG)
+    assert "tags" not in child
+
+
+def test_errors_word_for_word(sandbox: Sandbox, http: requests.Session) -> None:
+    registry = Registry(http, DEV, f"repository:charts/web:{ALL}", f"repository:no/such:{ALL}")
+    digest = NOWHERE
+    expected = {
+        "/acr/v1/charts%2Fweb/_tags/none": '{"code":"TAG_UNKNOWN","message":"the specified tag does not exist"}',
+        "/acr/v1/no%2Fsuch/_tags": '{"code":"NAME_UNKNOWN","message":"repository \\"no/such\\" is not found"}',
+        f"/acr/v1/charts%2Fweb/_manifests/{digest}": '{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}',
+        "/v2/charts/web/manifests/none": '{"code":"MANIFEST_UNKNOWN","message":"manifest tagged by \\"none\\" is not '
+        'found","detail":{"Tag":"none"}}',
+    }
+    for path, error in expected.items():
+        answer = registry.get(path)
+        assert (answer.status_code, answer.text) == (404, f'{{"errors":[{error}]}}\n')
+    missing = registry("DELETE", "/acr/v1/no%2Fsuch")
+    assert missing.json()["errors"][0]["detail"] == {"name": "no/such"}
+    by_digest = registry.get(f"/v2/charts/web/manifests/{digest}")
+    assert by_digest.json()["errors"][0]["message"] == f"manifest {digest} is not found"
+    plain = http.get(f"https://{DEV}/acr/v1/charts%2Fweb/_manifests/sha256:short")
+    assert (plain.status_code, plain.text) == (404, "404 page not found\n")
+    assert plain.headers["Content-Type"].startswith("text/plain")
+
+
+def test_a_tag_whose_manifest_is_lost(sandbox: Sandbox, http: requests.Session) -> None:
+    digest = sandbox.push(PROD, "app", ["1"])["digest"]
+    sandbox.lose_manifest(PROD, "app", digest)
+    registry = Registry(http, PROD, "repository:app:pull,metadata_read")
+    assert registry.get("/acr/v1/app/_tags/1").json()["tag"]["digest"] == digest
+    assert registry.get("/acr/v1/app/_manifests").json()["manifests"] == []
+    assert registry("HEAD", "/v2/app/manifests/1").status_code == 404
+    assert registry.get("/v2/app/manifests/1").json()["errors"][0]["message"] == f"manifest {digest} is not found"
+
+
+def test_a_new_tag_can_be_late_in_lists(sandbox: Sandbox, http: requests.Session) -> None:
+    sandbox.patch_registry("contosoprod", flags={"tags_late_seconds": 60})
+    sandbox.push(PROD, "app", ["1"])
+    registry = Registry(http, PROD, "repository:app:pull,metadata_read")
+    assert registry.get("/acr/v1/app/_tags").json()["tags"] == []
+    assert registry("HEAD", "/v2/app/manifests/1").status_code == 200
+
+
+# ---- locks, deletion ------------------------------------------------------------------------------------------------
+
+
+def test_locks(sandbox: Sandbox, http: requests.Session) -> None:
+    digest = sandbox.push(PROD, "app", ["1", "2"])["digest"]
+    registry = Registry(http, PROD, f"repository:app:{ALL}", "registry:catalog:*")
+    manifest = f"/acr/v1/app/_manifests/{digest}"
+    changed = registry("PATCH", "/acr/v1/app/_tags/1", json={"writeEnabled": False}).json()["tag"]
+    assert changed["changeableAttributes"] == {**UNLOCKED, "writeEnabled": False}
+    for method, path in (("DELETE", "/acr/v1/app/_tags/1"), ("DELETE", f"/v2/app/manifests/{digest}"), ("PUT", "/v2/app/manifests/1")):
+        assert code(registry(method, path)) == (405, "REGISTRY_DISALLOWED_OPERATION")
+    assert registry("DELETE", "/acr/v1/app/_tags/2").status_code == 202
+    registry("PATCH", "/acr/v1/app/_tags/1", json=UNLOCKED)
+    registry("PATCH", manifest, json={"deleteEnabled": False, "listEnabled": False})
+    assert registry("DELETE", f"/v2/app/manifests/{digest}").status_code == 405
+    assert registry.get("/acr/v1/app/_manifests").json()["manifests"] == []
+    assert registry.get(manifest).json()["manifest"]["changeableAttributes"]["listEnabled"] is False
+    registry("PATCH", manifest, json=UNLOCKED)
+    registry("PATCH", "/acr/v1/app", json={"readEnabled": False, "listEnabled": False})
+    assert registry.get("/v2/app/manifests/1").status_code == 405
+    assert registry.get("/acr/v1/_catalog").json()["repositories"] == []
+    assert registry("PATCH", "/acr/v1/app", json={"frozen": True}).status_code == 400
+    assert registry("PATCH", "/acr/v1/app/_tags/none", json={}).status_code == 404
+
+
+def test_deletion(sandbox: Sandbox, http: requests.Session) -> None:
+    digest = sandbox.push(PROD, "app", ["1", "2"])["digest"]
+    registry = Registry(http, PROD, f"repository:app:{ALL}")
+    gone = registry("DELETE", "/acr/v1/app/_tags/1")
+    assert (gone.status_code, gone.content, gone.headers["X-Ms-Int-Docker-Content-Digest"]) == (202, b"", digest)
+    assert registry("HEAD", f"/v2/app/manifests/{digest}").status_code == 200
+    assert registry("DELETE", f"/v2/app/manifests/{digest}").status_code == 202
+    assert sandbox.tags(PROD, "app") == {}
+    assert registry("DELETE", f"/v2/app/manifests/{digest}").status_code == 404
+    sandbox.push(PROD, "app", ["3"])
+    whole = registry("DELETE", "/acr/v1/app")
+    assert (whole.status_code, whole.json()) == (202, {"manifestsDeleted": [digest], "tagsDeleted": ["3"]})
+
+
+# ---- firewall -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"publicNetworkAccess": "Disabled"},
+        {"networkRuleSet": {"defaultAction": "Deny", "ipRules": [{"action": "Allow", "value": "198.51.100.7"}]}},
+    ],
+)
+def test_the_firewall_answers_everything(sandbox: Sandbox, http: requests.Session, properties: dict[str, Any]) -> None:
+    sandbox.patch_registry("contosoprod", properties=properties)
+    for method, path in (("GET", "/v2/"), ("GET", "/acr/v1/_catalog"), ("POST", "/oauth2/exchange")):
+        answer = http.request(method, f"https://{PROD}{path}")
+        assert answer.status_code == 403
+        assert "WWW-Authenticate" not in answer.headers
+        assert answer.text == (
+            '{"errors":[{"code":"DENIED","message":"client with IP \\u0027203.0.113.10\\u0027 is not allowed access. '
+            'Refer https://aka.ms/acr/firewall to grant access."}]}\n'
+        )
+
+
+def test_a_rule_lets_an_address_in(sandbox: Sandbox, http: requests.Session) -> None:
+    rules = {"defaultAction": "Deny", "ipRules": [{"action": "Allow", "value": "203.0.113.10"}]}
+    sandbox.patch_registry("contosoprod", properties={"networkRuleSet": rules})
+    assert http.get(f"https://{PROD}/v2/").status_code == 401
+
+
+# ---- pulls and pushes -----------------------------------------------------------------------------------------------
+
+
+def test_a_manifest_by_head_and_get(sandbox: Sandbox, http: requests.Session) -> None:
+    registry = Registry(http, DEV, "repository:aci-helloworld:pull")
+    digest = sandbox.tags("contosodev", "aci-helloworld")["latest"]
+    head, got = (registry(method, "/v2/aci-helloworld/manifests/latest") for method in ("HEAD", "GET"))
+    for answer in (head, got):
+        assert answer.status_code == 200
+        assert answer.headers["Docker-Content-Digest"] == digest
+        assert answer.headers["ETag"] == f'"{digest}"'
+        assert answer.headers["Content-Type"] == images.OCI_INDEX
+    assert (head.headers["Content-Length"], head.content) == (str(len(got.content)), b"")
+    assert images.digest_of(got.content) == digest
+    vague = registry("GET", "/v2/aci-helloworld/manifests/latest", headers={"Accept": "*/*"})
+    assert vague.json()["errors"][0]["message"] == "OCI index found, but Accept header does not support OCI indexes"
+
+
+def push(registry: Registry, repository: str, image: images.Image, reference: str) -> requests.Response:
+    for digest, data in image.blobs.items():
+        started = registry("POST", f"/v2/{repository}/blobs/uploads/")
+        assert started.status_code == 202
+        ended = registry("PUT", started.headers["Location"] + f"&digest={digest}", data=data)
+        assert (ended.status_code, ended.headers["Docker-Content-Digest"]) == (201, digest)
+    headers = {"Content-Type": image.media_type}
+    return registry("PUT", f"/v2/{repository}/manifests/{reference}", data=image.data, headers=headers)
+
+
+def test_a_push(sandbox: Sandbox, http: requests.Session) -> None:
+    registry = Registry(http, PROD, "repository:new/app:pull,push,metadata_read")
+    image = images.single(5)
+    early = registry("PUT", "/v2/new/app/manifests/1", data=image.data, headers={"Content-Type": image.media_type})
+    assert code(early) == (400, "MANIFEST_BLOB_UNKNOWN")
+    assert sandbox.tags(PROD, "new/app") == {}
+    done = push(registry, "new/app", image, "1")
+    assert (done.status_code, done.headers["Docker-Content-Digest"]) == (201, image.digest)
+    assert registry.get("/v2/new/app/manifests/1").content == image.data
+    shown = registry.get(f"/acr/v1/new%2Fapp/_manifests/{image.digest}").json()["manifest"]
+    assert shown["imageSize"] == len(image.data) + sum(map(len, image.blobs.values()))
+    sbom = images.sbom(image)
+    attached = push(registry, "new/app", sbom, sbom.digest)
+    assert attached.headers["OCI-Subject"] == image.digest
+    assert set(sandbox.tags(PROD, "new/app")) == {"1"}
+    wrong = registry("PUT", f"/v2/new/app/manifests/{NOWHERE}", data=image.data, headers={"Content-Type": image.media_type})
+    assert code(wrong) == (400, "DIGEST_INVALID")
+
+
+def test_a_push_that_is_not_allowed(sandbox: Sandbox, http: requests.Session) -> None:
+    reading = Registry(http, PROD, "repository:app:pull,push", principal="reader")
+    refused = reading("POST", "/v2/app/blobs/uploads/")
+    assert refused.headers["WWW-Authenticate"].endswith(':pull,push",error="insufficient_scope"')
+    sandbox.patch_registry("contosoprod", cache_rules={"hub/*": "docker.io/library/*"})
+    cached = Registry(http, PROD, "repository:hub/x:pull,push")
+    assert code(cached("POST", "/v2/hub/x/blobs/uploads/")) == (405, "REGISTRY_DISALLOWED_OPERATION")
+
+
+def test_blobs(sandbox: Sandbox, http: requests.Session) -> None:
+    registry = Registry(http, DEV, "repository:charts/web:pull")
+    layer = registry.get("/v2/charts/web/manifests/0.1.0").json()["layers"][0]
+    path = f"/v2/charts/web/blobs/{layer['digest']}"
+    assert images.digest_of(registry.get(path).content) == layer["digest"]
+    assert registry("HEAD", path).headers["Content-Length"] == str(layer["size"])
+    assert registry("GET", path, headers={"Range": "bytes=0-1"}).content == b"\x1f\x8b"
+    assert registry.get(f"/v2/charts/web/blobs/{NOWHERE}").status_code == 404
+
+
+# ---- referrers --------------------------------------------------------------------------------------------------------
+
+
+def test_referrers_filtered_and_paged(sandbox: Sandbox, http: requests.Session) -> None:
+    registry = Registry(http, DEV, "repository:signed/app:pull")
+    digest = sandbox.tags("contosodev", "signed/app")["1.0"]
+    path = f"/v2/signed/app/referrers/{digest}"
+    whole = registry.get(path)
+    assert whole.headers["Content-Type"] == images.OCI_INDEX
+    assert {m["artifactType"] for m in whole.json()["manifests"]} == {images.SBOM_TYPE, images.COSIGN_TYPE}
+    sbom = registry.get(path, artifactType=images.SBOM_TYPE)
+    assert sbom.headers["OCI-Filters-Applied"] == "artifactType"
+    assert [m["artifactType"] for m in sbom.json()["manifests"]] == [images.SBOM_TYPE]
+    signature = registry.get(f"/v2/signed/app/referrers/{sbom.json()['manifests'][0]['digest']}")
+    assert len(signature.json()["manifests"]) == 1
+    assert registry.get(f"/v2/signed/app/referrers/{NOWHERE}").json()["manifests"] == []
+    sandbox.patch_registry("contosodev", flags={"referrers_page": 1, "referrers_filter": False})
+    found = pages(registry, path, "manifests", artifactType=images.SBOM_TYPE)
+    assert [m for page in found for m in page] == whole.json()["manifests"]
+    assert [len(page) for page in found] == [1, 1]
+
+
+def test_referrers_that_are_late_missing_or_broken(sandbox: Sandbox, http: requests.Session) -> None:
+    digest = sandbox.push(PROD, "hub/app", ["1"], kind="signed")["digest"]
+    registry = Registry(http, PROD, "repository:hub/app:pull")
+    path = f"/v2/hub/app/referrers/{digest}"
+    assert len(registry.get(path).json()["manifests"]) == 2
+    sandbox.knobs(referrers_late_seconds=60)
+    assert registry.get(path).json()["manifests"] == []
+    sandbox.patch_registry("contosoprod", flags={"cache_referrers_424": True}, cache_rules={"hub/*": "docker.io/*"})
+    assert code(registry.get(path)) == (424, "UNKNOWN")
+    sandbox.patch_registry("contosoprod", referrers_api=False)
+    assert (registry.get(path).status_code, registry.get(path).text) == (404, "404 page not found\n")
+
+
+# ---- clients that we did not write ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def client(sandbox: Sandbox) -> ContainerRegistryClient:
+    return ContainerRegistryClient(f"https://{PROD}", credential(), audience=AUDIENCE)
+
+
+def test_azure_containerregistry_reads(sandbox: Sandbox) -> None:
+    client = ContainerRegistryClient(f"https://{DEV}", credential(), audience=AUDIENCE)
+    assert "team/app" in list(client.list_repository_names())
+    assert client.get_repository_properties("team/app").tag_count == 300
+    tags = list(client.list_tag_properties("team/app", results_per_page=70))
+    assert {t.name: t.digest for t in tags} == sandbox.tags("contosodev", "team/app")
+    newest = next(iter(client.list_tag_properties("team/app", order_by=ArtifactTagOrder.LAST_UPDATED_ON_DESCENDING)))
+    assert newest.last_updated_on == max(t.last_updated_on for t in tags)
+    assert len(list(client.list_manifest_properties("signed/app"))) == len(sandbox.manifests("contosodev", "signed/app"))
+    assert client.get_manifest("signed/app", "1.0").digest == sandbox.tags("contosodev", "signed/app")["1.0"]
+    with pytest.raises(ResourceNotFoundError, match="TAG_UNKNOWN"):
+        client.get_tag_properties("team/app", "none")
+
+
+def test_azure_containerregistry_writes(sandbox: Sandbox, client: ContainerRegistryClient) -> None:
+    digest, size = client.upload_blob("up", io.BytesIO(b"{}" * 3_000_000))  # in two chunks
+    assert sum(len(part) for part in client.download_blob("up", digest)) == size
+    config = {"mediaType": "application/vnd.test", "digest": digest, "size": size}
+    manifest = {"schemaVersion": 2, "mediaType": images.OCI_MANIFEST, "config": config, "layers": []}
+    pushed = client.set_manifest("up", manifest, tag="1")
+    assert sandbox.tags(PROD, "up") == {"1": pushed}
+    assert client.update_tag_properties("up", "1", can_delete=False).can_delete is False
+    client.update_tag_properties("up", "1", can_delete=True)
+    client.delete_tag("up", "1")
+    client.delete_manifest("up", pushed)
+    client.delete_repository("up")
+    assert list(client.list_repository_names()) == []
+
+
+def test_azure_containerregistry_without_credentials(sandbox: Sandbox) -> None:
+    sandbox.push(PROD, "open", ["1"])
+    anonymous = ContainerRegistryClient(f"https://{PROD}", None, audience=AUDIENCE)
+    with pytest.raises(ClientAuthenticationError):
+        list(anonymous.list_tag_properties("open"))
+    sandbox.patch_registry("contosoprod", properties={"anonymousPullEnabled": True})
+    assert [t.name for t in anonymous.list_tag_properties("open")] == ["1"]
+
+
+@pytest.mark.skipif(shutil.which("skopeo") is None, reason="needs skopeo")
+@pytest.mark.parametrize("sign_in", ["password", "refresh token"])
+def test_skopeo_pushes_and_pulls_back(
+    sandbox: Sandbox, http: requests.Session, tmp_path: Path, sign_in: str
+) -> None:
+    _tenant, client, secret = PRINCIPALS["contributor"]
+    if sign_in == "password":
+        credentials = [f"--{side}-creds={client}:{secret}" for side in ("src", "dest")]
+    else:  # as `az acr login` leaves it: an identity token, which skopeo sends by POST
+        login = {
+            "auth": base64.b64encode(f"{NULL_GUID}:".encode()).decode(),
+            "identitytoken": exchange(http).json()["refresh_token"],
+        }
+        (tmp_path / "auth.json").write_text(json.dumps({"auths": {PROD: login}}))
+        credentials = ["--authfile", str(tmp_path / "auth.json")]
+    first, second, target = f"dir:{tmp_path}/first", f"dir:{tmp_path}/second", f"docker://{PROD}/pushed/hello:1"
+    subprocess.run(["skopeo", "copy", "-q", "--all", "docker://docker.io/library/hello-world", first], check=True)
+    to = [c for c in credentials if not c.startswith("--src")]
+    subprocess.run(["skopeo", "copy", "-q", "--all", "--preserve-digests", *to, first, target], check=True)
+    assert sandbox.tags(PROD, "pushed/hello")["1"] == sandbox.tags("docker.io", "library/hello-world")["latest"]
+    back = [c for c in credentials if not c.startswith("--dest")]
+    subprocess.run(["skopeo", "copy", "-q", "--all", *back, target, second], check=True)
+    files = {p.name: p.read_bytes() for p in (tmp_path / "first").iterdir()}
+    assert files == {p.name: p.read_bytes() for p in (tmp_path / "second").iterdir()}
+    assert {e["principal"] for e in sandbox.log(class_="manifest", host=PROD, status=201)} == {"contributor"}
+
+
+@pytest.mark.skipif(shutil.which("skopeo") is None, reason="needs skopeo")
+def test_skopeo_pulls_all_that_an_import_brought(sandbox: Sandbox, http: requests.Session, tmp_path: Path) -> None:
+    arm = "https://management.azure.test"
+    token = credential().get_token(f"{arm}/.default").token
+    url = (
+        f"{arm}/subscriptions/{sandbox.env['AZURE_SUBSCRIPTION_ID']}/resourceGroups/rg-registries/providers"
+        "/Microsoft.ContainerRegistry/registries/contosoprod/importImage?api-version=2025-11-01"
+    )
+    source = {"registryUri": "docker.io", "sourceImage": "library/hello-world:latest"}
+    body = {"source": source, "targetTags": ["hello:1"]}
+    assert http.post(url, json=body, headers={"Authorization": f"Bearer {token}"}).status_code == 202
+    assert sandbox.wait_for_operations()[-1]["status"] == "Succeeded"
+    creds = f"--src-creds={PRINCIPALS['reader'][1]}:{PRINCIPALS['reader'][2]}"
+    for name, image, more in (("source", "docker.io/library/hello-world", []), ("target", f"{PROD}/hello:1", [creds])):
+        subprocess.run(["skopeo", "copy", "-q", "--all", *more, f"docker://{image}", f"dir:{tmp_path}/{name}"], check=True)
+    files = {p.name: p.read_bytes() for p in (tmp_path / "source").iterdir()}
+    assert files == {p.name: p.read_bytes() for p in (tmp_path / "target").iterdir()}
