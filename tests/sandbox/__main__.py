@@ -14,10 +14,10 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from .handle import environment
 from .server import Server
-
 
 _MEMORY = Path("/dev/shm")
 _ROOM = 1 << 30  # bytes
@@ -46,7 +46,7 @@ async def _run(arguments: argparse.Namespace, root: Path) -> None:
     server = Server(root)
     try:
         await server.start(arguments.port)
-        facts = {"proxy": server.proxy_port, "admin": server.admin_port, "ca": str(server.ca_path)}
+        facts: dict[str, Any] = {"proxy": server.proxy_port, "admin": server.admin_port, "ca": str(server.ca_path)}
         if arguments.json:
             print(json.dumps(facts), flush=True)
         else:

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An Azure registry's front: who may do what, the lists and properties under ``/acr/v1``, and ``/v2``.
 
-Flags of a registry that are read here and in what this calls: ``tags_late_seconds`` (a tag is missing from lists until
-so long after it was made), ``cache_referrers_424`` (referrers of repositories under a cache rule fail), ``referrers_page``
-and ``referrers_filter`` (see oci.referrers), ``space_scopes`` (see acr_tokens).
+Flags of a registry that are read here and in what this calls: ``tags_late_seconds`` (for so long after it was made, a
+tag is missing from lists), ``cache_referrers_424`` (referrers of repositories under a cache rule fail),
+``referrers_page`` and ``referrers_filter`` (see oci.referrers), ``space_scopes`` (see acr_tokens).
 """
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class _Call:
             raise _page_not_found()
         return await self._v2(path)
 
-    # ---- who may ------------------------------------------------------------------------------------------------
+    # ---- who may ---------------------------------------------------------------------------------------------------
 
     def _need(self, repository: str, *actions: str) -> None:
         """Challenge, unless the client may do ``actions`` to ``repository`` (empty: to the catalog; no actions: be
@@ -159,7 +159,7 @@ class _Call:
         except ValueError:
             raise _Refused(400, errors("PAGINATION_NUMBER_INVALID", "invalid number of results requested")) from None
 
-    # ---- /acr/v1 --------------------------------------------------------------------------------------------------
+    # ---- /acr/v1 ---------------------------------------------------------------------------------------------------
 
     async def _v1(self) -> web.StreamResponse:
         if self.request.path.rstrip("/") == "/acr/v1/_catalog":
@@ -309,7 +309,7 @@ class _Call:
         query = {"last": last, "n": str(number), "orderby": order, **(more or {})}
         self.headers["Link"] = oci.next_link(self.request, query)
 
-    # ---- /v2 ------------------------------------------------------------------------------------------------------
+    # ---- /v2 -------------------------------------------------------------------------------------------------------
 
     async def _v2(self, path: oci.Path) -> web.StreamResponse:
         method, repository = self.request.method, path.repository

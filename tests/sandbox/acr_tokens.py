@@ -172,7 +172,8 @@ def _grant(identity: Identity, kind: str, name: str, actions: list[str]) -> dict
 def _wrong_service(registry: AzureRegistry, fields: Any, headers: CIMultiDict[str]) -> web.Response | None:
     if fields.get("service") in registry.hosts:
         return None
-    return answer(400, errors("UNSUPPORTED", f"The service '{fields.get('service', '')}' is not this registry."), headers)
+    message = f"The service '{fields.get('service', '')}' is not this registry."
+    return answer(400, errors("UNSUPPORTED", message), headers)
 
 
 def _refused(headers: CIMultiDict[str]) -> web.Response:
@@ -192,7 +193,7 @@ def _given(registry: AzureRegistry, body: dict[str, str], headers: CIMultiDict[s
     return response
 
 
-# ---- what credentials show ------------------------------------------------------------------------------------------
+# ---- what credentials show ----------------------------------------------------------------------------------------
 
 
 def basic_credentials(request: web.BaseRequest) -> tuple[str, str] | None:

@@ -59,11 +59,11 @@ FAILURES = {
     "no_digest": "No value specified for Docker-Content-Digest OK OK {body}",
     "copying_blobs": "Error copying blobs",
     # Not recorded from Azure; worded after the others.
-    "locked": "Invalid message MethodNotAllowed Method Not Allowed " + _DISALLOWED.replace("{", "{{").replace("}", "}}"),
-    "export_disabled": "Invalid message Forbidden Forbidden " + _DENIED.replace("{", "{{").replace("}", "}}"),
+    "locked": "Invalid message MethodNotAllowed Method Not Allowed {disallowed}",
+    "export_disabled": "Invalid message Forbidden Forbidden {denied}",
     "unreachable": "Invalid message No such host is known. ({source})",
     "too_many_manifests": "The manifest list has {count} manifests, more than the {limit} that an import can copy.",
-    "cache_rule": "The repository of {image} is associated with the cache rule {rule}; importing into it is disallowed.",
+    "cache_rule": "The repository of {image} is associated with the cache rule {rule}; import is disallowed.",
 }
 _SOURCE_KINDS = {"not_found": "source_missing"}  # other kinds of SourceFailure are keys of FAILURES already
 
@@ -167,7 +167,7 @@ class _Call:
                 return self._poll(rest[5])
             if low[4] == "operationstatuses":
                 return self._patch_status(rest[5])
-        if not low or low in (["resources"], ["resourcegroups"]) or low == ["providers", PROVIDER.lower(), "registries"]:
+        if low in ([], ["resources"], ["resourcegroups"], ["providers", PROVIDER.lower(), "registries"]):
             if request.method != "GET":
                 raise self._no_route()
             if subscription.id not in visible:
@@ -551,7 +551,8 @@ class _Call:
         registry = self.state.registries[operation.registry]
         base = (
             f"https://{self.cloud.arm_host}/subscriptions/{registry.subscription}/providers/{PROVIDER}"
-            f"/locations/{registry.location.upper()}/operationResults/{operation.id}?api-version={operation.api_version}"
+            f"/locations/{registry.location.upper()}/operationResults/{operation.id}"
+            f"?api-version={operation.api_version}"
         )
         if self.state.knobs.import_poll_style == "2021":
             return base
@@ -596,7 +597,7 @@ def _sign(number: str, stamp: str, certificate: str) -> str:
 
 
 def _check_import(registry: AzureRegistry, body: dict[str, Any]) -> list[str]:
-    """Azure's checks of an import's parameters at the POST; returns the targets as ``repository:tag``/``repository``."""
+    """Azure's checks of an import's parameters at the POST; the targets as ``repository:tag`` or ``repository``."""
 
     def refuse(text: str) -> _Problem:
         return _Problem(
@@ -630,7 +631,7 @@ def _check_import(registry: AzureRegistry, body: dict[str, Any]) -> list[str]:
     source = body.get("source")
     if not isinstance(source, dict):
         raise missing("Source")
-    uri, resource_id = source.get("registryUri"), source.get("resourceId")
+    uri, resource_id = str(source.get("registryUri") or ""), source.get("resourceId")
     if not uri and not resource_id:
         raise missing("Source.RegistryUri")
     if not resource_id and not _HOST.match(uri):
@@ -822,6 +823,8 @@ class _Import:
                 "tag": "" if by_digest else self.reference,
                 "digest": self.reference if by_digest else "",
                 "target": self.registry.login_server,
+                "disallowed": _DISALLOWED,
+                "denied": _DENIED,
                 "body": acr.firewall_body(SERVICE_ADDRESS) if text == "firewall" else _UNAUTHORIZED,
                 **facts,
             }

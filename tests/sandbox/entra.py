@@ -222,7 +222,13 @@ def _user_extras(
     scopes = set(form.get("scope", "").split())
     if "offline_access" in scopes or "resource" in form:
         extras["refresh_token"] = state.signer.issue(
-            {"use": "refresh", "oid": principal.object_id, "tid": principal.tenant, "exp": now + 90 * 86400, "n": new_id()}
+            {
+                "use": "refresh",
+                "oid": principal.object_id,
+                "tid": principal.tenant,
+                "exp": now + 90 * 86400,
+                "n": new_id(),
+            }
         )
     if "openid" in scopes or "resource" in form:
         extras["id_token"] = state.signer.issue(

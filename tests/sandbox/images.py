@@ -16,10 +16,11 @@ import io
 import json
 import random
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -122,7 +123,8 @@ def _busybox_layer() -> tuple[bytes, str] | None:
 def _base_layer(platform: dict[str, Any], seed: int) -> tuple[bytes, str]:
     name = f"Sandbox Linux {seed}"
     if platform["os"] == "windows":
-        return tar_layer({"Files/License.txt": (0o644, f"Sandbox Windows {platform['os.version']} {seed}\r\n".encode())})
+        text = f"Sandbox Windows {platform['os.version']} {seed}\r\n"
+        return tar_layer({"Files/License.txt": (0o644, text.encode())})
     text = f'NAME="Sandbox Linux"\nID=sandbox\nVERSION_ID={seed}\nPRETTY_NAME="{name}"\n'
     return tar_layer({"etc/os-release": (0o644, text.encode()), "etc/hostname": (0o644, b"sandbox\n")})
 

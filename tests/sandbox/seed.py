@@ -83,7 +83,7 @@ async def _start(state: State) -> dict[str, Store]:
 
 
 def _contents() -> dict[str, Content]:
-    hello = images.index(1, name="hello-world")
+    hello = [images.index(seed, name="hello-world") for seed in (0, 1)]
     busybox_platforms = ["linux/amd64", "linux/arm64/v8", "linux/arm/v7"]
     busybox = [
         images.index(seed, name="busybox", platforms=busybox_platforms, docker=True, busybox=True) for seed in (36, 37)
@@ -95,7 +95,7 @@ def _contents() -> dict[str, Content]:
     tool = [images.index(seed, name="vendor-tool", platforms=busybox_platforms) for seed in (31, 32)]
     return {
         "registry-1.docker.io": {
-            "library/hello-world": [(images.index(0, name="hello-world"), ["1.0"]), (hello, ["latest", "linux", "1.1"])],
+            "library/hello-world": [(hello[0], ["1.0"]), (hello[1], ["latest", "linux", "1.1"])],
             "library/busybox": [(busybox[0], ["1.36"]), (busybox[1], ["latest", "1.37"])],
             "tensorflow/tensorflow": [(images.single(41, name="tensorflow", size=4096, layers=4), ["latest-gpu"])],
             "acme/private": [(images.index(42, name="acme-private"), ["latest", "1.0"])],

@@ -384,7 +384,11 @@ def registry_properties(login_server: str, sku: str, location: str, cloud: Cloud
         "policies": {
             "quarantinePolicy": {"status": "disabled"},
             "trustPolicy": {"type": "Notary", "status": "disabled"},
-            "retentionPolicy": {"days": 7, "lastUpdatedTime": "2025-11-03T09:12:51.7654321+00:00", "status": "disabled"},
+            "retentionPolicy": {
+                "days": 7,
+                "lastUpdatedTime": "2025-11-03T09:12:51.7654321+00:00",
+                "status": "disabled",
+            },
             "exportPolicy": {"status": "enabled"},
             "azureADAuthenticationAsArmPolicy": {"status": "enabled"},
             "softDeletePolicy": {

@@ -92,7 +92,7 @@ def dotnet_time(nanoseconds: int) -> str:
 
 def describe(data: bytes, media_type: str, read: Callable[[str], bytes | None],
              known: dict[str, Manifest], now: int) -> Manifest:
-    """A manifest's index entry. ``read`` gives a blob's bytes (None: not here); ``known`` the repository's manifests."""
+    """A manifest's index entry. ``read`` gives a blob's bytes (None: not here), ``known`` its repository's others."""
     value = json.loads(data)
     subject = (value.get("subject") or {}).get("digest")
     entry = Manifest(digest_of(data), media_type, len(data), len(data), now, now, subject=subject,

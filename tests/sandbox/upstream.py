@@ -119,7 +119,7 @@ async def _manifest(there: Upstream, request: web.BaseRequest, path: oci.Path,
     return await oci.send_manifest(request, store, repository, sent, headers)
 
 
-# ---- signing in -----------------------------------------------------------------------------------------------------
+# ---- signing in ---------------------------------------------------------------------------------------------------
 
 
 def _refusal(state: State, there: Upstream, request: web.BaseRequest, path: oci.Path,

@@ -84,7 +84,7 @@ def code(answer: requests.Response) -> tuple[int, str]:
 ALL = "pull,push,metadata_read,metadata_write,delete"
 
 
-# ---- challenges ---------------------------------------------------------------------------------------------------
+# ---- challenges -----------------------------------------------------------------------------------------------------
 
 
 def test_the_challenge_byte_for_byte(sandbox: Sandbox, http: requests.Session) -> None:
@@ -143,7 +143,7 @@ def test_bad_and_weak_tokens_are_told_apart(sandbox: Sandbox, http: requests.Ses
         assert answer.headers["WWW-Authenticate"].endswith(',error="invalid_token"')
 
 
-# ---- tokens -------------------------------------------------------------------------------------------------------
+# ---- tokens ---------------------------------------------------------------------------------------------------------
 
 
 def test_an_exchange_gives_a_refresh_token_for_three_hours(sandbox: Sandbox, http: requests.Session) -> None:
@@ -202,7 +202,8 @@ def test_tokens_end(sandbox: Sandbox, http: requests.Session) -> None:
     time.sleep(2)
     assert short.get("/acr/v1/team%2Fapp").headers["WWW-Authenticate"].endswith(',error="invalid_token"')
     sandbox.knobs(tokens={"refresh_seconds": 0})
-    form = {"grant_type": "refresh_token", "service": DEV, "refresh_token": exchange(http, host=DEV).json()["refresh_token"]}
+    ended = exchange(http, host=DEV).json()["refresh_token"]
+    form = {"grant_type": "refresh_token", "service": DEV, "refresh_token": ended}
     assert http.post(f"https://{DEV}/oauth2/token", data=form).status_code == 401
 
 
@@ -356,7 +357,8 @@ def test_the_catalog(sandbox: Sandbox, http: requests.Session) -> None:
 def test_a_repository_s_and_a_tag_s_properties(sandbox: Sandbox, http: requests.Session) -> None:
     registry = Registry(http, DEV, "repository:charts/web:metadata_read")
     found = registry.get("/acr/v1/charts%2Fweb").json()
-    assert (found["registry"], found["imageName"], found["manifestCount"], found["tagCount"]) == (DEV, "charts/web", 2, 2)
+    assert (found["registry"], found["imageName"]) == (DEV, "charts/web")
+    assert (found["manifestCount"], found["tagCount"]) == (2, 2)
     assert found["changeableAttributes"] == UNLOCKED
     tag = registry.get("/acr/v1/charts%2Fweb/_tags/0.1.0").json()["tag"]
     assert tag == {
@@ -372,7 +374,8 @@ def test_a_repository_s_and_a_tag_s_properties(sandbox: Sandbox, http: requests.
 def test_manifests_and_what_an_index_refers_to(sandbox: Sandbox, http: requests.Session) -> None:
     registry = Registry(http, DEV, "repository:signed/app:metadata_read")
     digest = sandbox.tags("contosodev", "signed/app")["1.0"]
-    items = {m["digest"]: m for page in pages(registry, "/acr/v1/signed%2Fapp/_manifests", "manifests", n=3) for m in page}
+    listed = pages(registry, "/acr/v1/signed%2Fapp/_manifests", "manifests", n=3)
+    items = {manifest["digest"]: manifest for page in listed for manifest in page}
     assert set(items) == set(sandbox.manifests("contosodev", "signed/app"))
     index = items[digest]
     assert (index["tags"], index["mediaType"]) == (["1.0"], images.OCI_INDEX)
@@ -438,7 +441,11 @@ def test_locks(sandbox: Sandbox, http: requests.Session) -> None:
     manifest = f"/acr/v1/app/_manifests/{digest}"
     changed = registry("PATCH", "/acr/v1/app/_tags/1", json={"writeEnabled": False}).json()["tag"]
     assert changed["changeableAttributes"] == {**UNLOCKED, "writeEnabled": False}
-    for method, path in (("DELETE", "/acr/v1/app/_tags/1"), ("DELETE", f"/v2/app/manifests/{digest}"), ("PUT", "/v2/app/manifests/1")):
+    for method, path in (
+        ("DELETE", "/acr/v1/app/_tags/1"),
+        ("DELETE", f"/v2/app/manifests/{digest}"),
+        ("PUT", "/v2/app/manifests/1"),
+    ):
         assert code(registry(method, path)) == (405, "REGISTRY_DISALLOWED_OPERATION")
     assert registry("DELETE", "/acr/v1/app/_tags/2").status_code == 202
     registry("PATCH", "/acr/v1/app/_tags/1", json=UNLOCKED)
@@ -527,7 +534,8 @@ def push(registry: Registry, repository: str, image: images.Image, reference: st
 def test_a_push(sandbox: Sandbox, http: requests.Session) -> None:
     registry = Registry(http, PROD, "repository:new/app:pull,push,metadata_read")
     image = images.single(5)
-    early = registry("PUT", "/v2/new/app/manifests/1", data=image.data, headers={"Content-Type": image.media_type})
+    put = {"data": image.data, "headers": {"Content-Type": image.media_type}}
+    early = registry("PUT", "/v2/new/app/manifests/1", **put)
     assert code(early) == (400, "MANIFEST_BLOB_UNKNOWN")
     assert sandbox.tags(PROD, "new/app") == {}
     done = push(registry, "new/app", image, "1")
@@ -539,7 +547,7 @@ def test_a_push(sandbox: Sandbox, http: requests.Session) -> None:
     attached = push(registry, "new/app", sbom, sbom.digest)
     assert attached.headers["OCI-Subject"] == image.digest
     assert set(sandbox.tags(PROD, "new/app")) == {"1"}
-    wrong = registry("PUT", f"/v2/new/app/manifests/{NOWHERE}", data=image.data, headers={"Content-Type": image.media_type})
+    wrong = registry("PUT", f"/v2/new/app/manifests/{NOWHERE}", **put)
     assert code(wrong) == (400, "DIGEST_INVALID")
 
 
@@ -562,7 +570,7 @@ def test_blobs(sandbox: Sandbox, http: requests.Session) -> None:
     assert registry.get(f"/v2/charts/web/blobs/{NOWHERE}").status_code == 404
 
 
-# ---- referrers --------------------------------------------------------------------------------------------------------
+# ---- referrers ------------------------------------------------------------------------------------------------------
 
 
 def test_referrers_filtered_and_paged(sandbox: Sandbox, http: requests.Session) -> None:
@@ -613,7 +621,8 @@ def test_azure_containerregistry_reads(sandbox: Sandbox) -> None:
     assert {t.name: t.digest for t in tags} == sandbox.tags("contosodev", "team/app")
     newest = next(iter(client.list_tag_properties("team/app", order_by=ArtifactTagOrder.LAST_UPDATED_ON_DESCENDING)))
     assert newest.last_updated_on == max(t.last_updated_on for t in tags)
-    assert len(list(client.list_manifest_properties("signed/app"))) == len(sandbox.manifests("contosodev", "signed/app"))
+    manifests = {m.digest for m in client.list_manifest_properties("signed/app")}
+    assert manifests == set(sandbox.manifests("contosodev", "signed/app"))
     assert client.get_manifest("signed/app", "1.0").digest == sandbox.tags("contosodev", "signed/app")["1.0"]
     with pytest.raises(ResourceNotFoundError, match="TAG_UNKNOWN"):
         client.get_tag_properties("team/app", "none")
@@ -684,6 +693,7 @@ def test_skopeo_pulls_all_that_an_import_brought(sandbox: Sandbox, http: request
     assert sandbox.wait_for_operations()[-1]["status"] == "Succeeded"
     creds = f"--src-creds={PRINCIPALS['reader'][1]}:{PRINCIPALS['reader'][2]}"
     for name, image, more in (("source", "docker.io/library/hello-world", []), ("target", f"{PROD}/hello:1", [creds])):
-        subprocess.run(["skopeo", "copy", "-q", "--all", *more, f"docker://{image}", f"dir:{tmp_path}/{name}"], check=True)
+        command = ["skopeo", "copy", "-q", "--all", *more, f"docker://{image}", f"dir:{tmp_path}/{name}"]
+        subprocess.run(command, check=True)
     files = {p.name: p.read_bytes() for p in (tmp_path / "source").iterdir()}
     assert files == {p.name: p.read_bytes() for p in (tmp_path / "target").iterdir()}

@@ -289,7 +289,10 @@ def test_untagged_targets(sandbox: Sandbox, imports: Imports) -> None:
             {"resourceId": DEV, "sourceImage": "aci-helloworld:none"},
             "Unable to find manifest digest  Repo: contosodev.azurecr.test/aci-helloworld Tag: none Manifest: ",
         ),
-        ({"registryUri": "docker.io", "sourceImage": "acme/private:latest"}, "Invalid message Unauthorized Unauthorized {"),
+        (
+            {"registryUri": "docker.io", "sourceImage": "acme/private:latest"},
+            "Invalid message Unauthorized Unauthorized {",
+        ),
         (
             {
                 "registryUri": "bearer.vendor.test:8443",

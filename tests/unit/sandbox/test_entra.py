@@ -4,7 +4,6 @@
 """The sign-in authority, through azure-identity's own credentials."""
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import jwt
@@ -16,6 +15,7 @@ from azure.identity import (
     ClientAssertionCredential,
     ClientSecretCredential,
     ManagedIdentityCredential,
+    UsernamePasswordCredential,
 )
 
 from tests.sandbox.handle import PRINCIPALS, Sandbox
@@ -96,16 +96,13 @@ def test_a_federated_token(sandbox: Sandbox, http: requests.Session) -> None:
             sign_in(assertion)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_user_s_password(sandbox: Sandbox, http: requests.Session) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from azure.identity import UsernamePasswordCredential
+    def credential(password: str) -> UsernamePasswordCredential:
+        azure_cli = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
+        return UsernamePasswordCredential(azure_cli, "user@contoso.test", password, tenant_id=TENANT, **OPTIONS)
 
-        def credential(password: str) -> Any:
-            azure_cli = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
-            return UsernamePasswordCredential(azure_cli, "user@contoso.test", password, tenant_id=TENANT, **OPTIONS)
-
-        user = credential("user-password")
+    user = credential("user-password")
     assert subscriptions(http, user.get_token(f"{ARM}/.default").token)
     # Another resource comes from the refresh token of the first sign-in: no password crosses again.
     sandbox.clear_log()
