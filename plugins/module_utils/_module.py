@@ -43,7 +43,10 @@ def run(arguments: Dict[str, Any], work: Callable[[AnsibleModule, Identity], Dic
         argument_spec={**AUTH_ARGUMENTS, **REGISTRY_ARGUMENTS, **arguments}, supports_check_mode=True, **more
     )
     try:
-        result = work(module, Identity(module.params, os.environ))
+        identity = Identity(module.params, os.environ)
+        # Ansible knows the secrets among the options, not those of the environment or of a profile.
+        module.no_log_values.update(identity.secrets)
+        result = work(module, identity)
     except (AcrError, IdentityError, InvalidReference, Conflict) as error:
         module.fail_json(msg=str(error))
     except ImportError as error:

@@ -1,0 +1,232 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who signs in to Azure, and where: options, environment, profile or Azure CLI, as Azure's other Ansible modules have it.
+
+Each sign-in method has a file of its own, with ``needs`` (the values it can't do without) and ``credential``.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import threading
+from typing import Any, Dict, List, Mapping, Optional, Set
+
+from ansible_collections.registryops.acr.plugins.module_utils._identity import (
+    _azure_cli,
+    _certificate,
+    _managed_identity,
+    _secret,
+    _user_password,
+    _workload,
+)
+from ansible_collections.registryops.acr.plugins.module_utils._identity._clouds import Cloud, find_cloud
+
+REGISTRY_AUDIENCE = "https://containerregistry.azure.net"
+
+AUTH_ARGUMENTS: Dict[str, Any] = {
+    "auth_source": {"type": "str", "default": "auto", "choices": ["auto", "cli", "credential_file", "env", "msi"]},
+    "profile": {"type": "str"},
+    "subscription_id": {"type": "str"},
+    "tenant": {"type": "str"},
+    "client_id": {"type": "str"},
+    "secret": {"type": "str", "no_log": True},
+    "x509_certificate_path": {"type": "path"},
+    "x509_certificate_password": {"type": "str", "no_log": True},
+    "ad_user": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "oidc_token": {"type": "str", "no_log": True},
+    "oidc_token_file_path": {"type": "path"},
+    "cloud_environment": {"type": "str"},
+    "registry_audience": {"type": "str"},
+}
+# Option → environment variables, the first that is set counts: those of Azure's Ansible modules and AWX, then those of
+# azure-identity.
+ENVIRONMENT = {
+    "profile": ("AZURE_PROFILE",),
+    "subscription_id": ("AZURE_SUBSCRIPTION_ID",),
+    "tenant": ("AZURE_TENANT", "AZURE_TENANT_ID"),
+    "client_id": ("AZURE_CLIENT_ID",),
+    "secret": ("AZURE_SECRET", "AZURE_CLIENT_SECRET"),
+    "x509_certificate_path": ("AZURE_X509_CERTIFICATE_PATH", "AZURE_CLIENT_CERTIFICATE_PATH"),
+    "x509_certificate_password": ("AZURE_X509_CERTIFICATE_PASSWORD", "AZURE_CLIENT_CERTIFICATE_PASSWORD"),
+    "ad_user": ("AZURE_AD_USER", "AZURE_USERNAME"),
+    "password": ("AZURE_PASSWORD",),
+    "oidc_token": ("AZURE_FEDERATED_TOKEN",),
+    "oidc_token_file_path": ("AZURE_FEDERATED_TOKEN_FILE",),
+    "cloud_environment": ("AZURE_CLOUD_ENVIRONMENT",),
+}
+# Who signs in: these come from one place all together. The others say where.
+WHO = (
+    "client_id",
+    "secret",
+    "x509_certificate_path",
+    "x509_certificate_password",
+    "ad_user",
+    "password",
+    "oidc_token",
+    "oidc_token_file_path",
+)
+SECRETS = ("secret", "x509_certificate_password", "password", "oidc_token")
+# A method is chosen by what is there; the first that matches counts.
+METHODS = (
+    ("secret", _secret),
+    ("x509_certificate_path", _certificate),
+    ("oidc_token", _workload),
+    ("oidc_token_file_path", _workload),
+    ("ad_user", _user_password),
+)
+
+
+class IdentityError(Exception):
+    """A sign-in that can't be tried, or failed. ``str()`` is one sentence without secrets."""
+
+
+class Identity:
+    """Who is signed in. Tokens live in memory only; azure-identity renews them.
+
+    *params*: a module's options (AUTH_ARGUMENTS); *environ*: the environment.
+    """
+
+    def __init__(self, params: Mapping[str, Any], environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._lock = threading.Lock()
+        self._locks: Dict[str, threading.Lock] = {}
+        self._credential: Any = None
+        options = {name: params.get(name) for name in AUTH_ARGUMENTS if params.get(name)}
+        environment = _environment(environ)
+        values, self._from, method = _choose(options, environment, str(params.get("auth_source") or "auto"))
+        self._values = values
+        self._method = method
+        self.tenant: Optional[str] = values.get("tenant")
+        self.subscription_id: Optional[str] = values.get("subscription_id")
+        self.cloud: Cloud = find_cloud(values.get("cloud_environment") or "AzureCloud")
+        audience = str(params.get("registry_audience") or REGISTRY_AUDIENCE).rstrip("/")
+        self.registry_scope = audience + "/.default"
+        self._check()
+
+    @property
+    def secrets(self) -> Set[str]:
+        """The secrets in use, wherever they come from: for Ansible to mask."""
+        return {self._values[name] for name in SECRETS if self._values.get(name)}
+
+    def describe(self) -> str:
+        """The method and where its values come from, for messages."""
+        who = self._values.get("ad_user") or self._values.get("client_id")
+        return "{0}{1}, {2}".format(self._method.NAME, " {0}".format(who) if who else "", self._from)
+
+    @property
+    def credential(self) -> Any:
+        """The azure-identity credential."""
+        with self._lock:
+            if self._credential is None:
+                self._credential = self._method.credential(self._values, self._common())
+            return self._credential
+
+    def token(self, scope: str) -> str:
+        """An access token for *scope*. IdentityError where the sign-in fails."""
+        from azure.core.exceptions import AzureError
+
+        with self._lock:
+            lock = self._locks.setdefault(scope, threading.Lock())
+        with lock:  # or several threads would each sign in
+            try:
+                return self.credential.get_token(scope).token
+            except AzureError as error:
+                raise IdentityError(self._failure(str(getattr(error, "message", None) or error))) from None
+            except (ValueError, OSError) as error:
+                raise IdentityError(self._failure(str(error))) from None
+
+    def renew(self) -> None:
+        """Forgets all tokens, for a far side that calls ours expired although this machine's clock says otherwise."""
+        with self._lock:
+            self._credential = None
+
+    def _common(self) -> Dict[str, Any]:
+        common: Dict[str, Any] = {"authority": self.cloud.authority}
+        if not self.cloud.known:
+            common["disable_instance_discovery"] = True
+        return common
+
+    def _check(self) -> None:
+        missing = [name for name in self._method.NEEDS if not self._values.get(name)]
+        if missing:
+            names = ["{0} ({1})".format(name, ENVIRONMENT[name][0]) for name in missing]
+            raise IdentityError(
+                "Signing in with {0} ({1}) also needs {2}.".format(self._method.NAME, self._from, " and ".join(names))
+            )
+
+    def _failure(self, text: str) -> str:
+        return "Signing in to {0} with {1} failed: {2}".format(self.cloud.authority, self.describe(), self._short(text))
+
+    def _short(self, text: str) -> str:
+        for secret in self.secrets:
+            text = text.replace(secret, "********")
+        text = re.sub(r"\s*(Trace ID|Correlation ID|Timestamp):.*", "", text, flags=re.DOTALL)
+        text = " ".join(text.replace("Authentication failed: ", "").split())
+        return text[:400].rstrip(". ") + "."
+
+
+def _environment(environ: Mapping[str, str]) -> Dict[str, str]:
+    found = {}
+    for name, variables in ENVIRONMENT.items():
+        value = next((environ[variable] for variable in variables if environ.get(variable)), None)
+        if value:
+            found[name] = value
+    return found
+
+
+def _choose(options: Dict[str, Any], environment: Dict[str, str], source: str) -> Any:
+    """The values in use, where they come from (in words), and the method. Who signs in is never mixed from two places."""
+    where = {name: value for name, value in {**environment, **options}.items() if name not in WHO}
+    given = {name: options[name] for name in WHO if name in options}
+    surrounding = {name: environment[name] for name in WHO if name in environment}
+    if source == "cli":
+        return where, "auth_source: cli", _azure_cli
+    if source == "msi":
+        client = given.get("client_id") or surrounding.get("client_id")
+        return dict(where, client_id=client), "auth_source: msi", _managed_identity
+    profile = where.get("profile")
+    if source == "credential_file" or (source == "auto" and options.get("profile")):
+        return _profile(where, profile or "default", required=True)
+    if source == "env":
+        return dict(where, **surrounding), "from the environment", _method(surrounding, "environment variables")
+    if given:
+        return dict(where, **given), "from the options", _method(given, "options")
+    if surrounding:
+        return dict(where, **surrounding), "from the environment", _method(surrounding, "environment variables")
+    found = _profile(where, profile or "default", required=profile is not None)
+    return found if found is not None else (where, "since nothing else was given", _azure_cli)
+
+
+def _method(values: Mapping[str, Any], place: str) -> Any:
+    for name, method in METHODS:
+        if values.get(name):
+            return method
+    given = ", ".join(sorted(values)) or "nothing"
+    raise IdentityError(
+        "The {0} give {1} to sign in with, which is not enough: it takes client_id with secret, x509_certificate_path or "
+        "oidc_token, or ad_user with password; for a managed identity set auth_source: msi.".format(place, given)
+    )
+
+
+def _profile(where: Dict[str, Any], name: str, required: bool) -> Any:
+    path = os.path.join(os.path.expanduser("~"), ".azure", "credentials")
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read(path, encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError) as error:
+        raise IdentityError("{0} can't be read: {1}".format(path, str(error).splitlines()[0])) from None
+    if not parser.has_section(name):
+        if not required:
+            return None
+        sections: List[str] = parser.sections()
+        raise IdentityError(
+            "There is no profile {0} in {1}; it has {2}.".format(name, path, ", ".join(sections) or "none at all")
+        )
+    found = {key: value for key, value in parser.items(name) if key in AUTH_ARGUMENTS and value}
+    values = {**found, **{key: value for key, value in where.items() if key not in WHO}}
+    return values, "profile {0}".format(name), _method({key: found[key] for key in WHO if key in found}, "values of profile " + name)

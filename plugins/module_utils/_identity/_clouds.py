@@ -1,0 +1,94 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Azure's clouds: where they sign in, manage and keep registries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._http import Http
+
+METADATA_VERSION = "2022-09-01"
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """One cloud. URLs without a slash at the end; *registry_suffix* without a dot in front.
+
+    *known* clouds are those that Microsoft's sign-in libraries know; others must not be looked up there.
+    """
+
+    name: str
+    resource_manager: str
+    authority: str
+    arm_scope: str
+    registry_suffix: str
+    known: bool = True
+
+
+def _cloud(name: str, manager: str, authority: str, suffix: str) -> Cloud:
+    return Cloud(name, "https://" + manager, "https://" + authority, "https://{0}/.default".format(manager), suffix)
+
+
+CLOUDS = {
+    "AzureCloud": _cloud("AzureCloud", "management.azure.com", "login.microsoftonline.com", "azurecr.io"),
+    "AzureChinaCloud": _cloud("AzureChinaCloud", "management.chinacloudapi.cn", "login.chinacloudapi.cn", "azurecr.cn"),
+    "AzureUSGovernment": _cloud("AzureUSGovernment", "management.usgovcloudapi.net", "login.microsoftonline.us", "azurecr.us"),
+}
+# Spellings that other tools use.
+ALIASES = {"azurepubliccloud": "AzureCloud", "azureusgovernmentcloud": "AzureUSGovernment", "azurechina": "AzureChinaCloud"}
+
+
+def find_cloud(text: str) -> Cloud:
+    """The cloud of this name, or the one that a Resource Manager at this URL describes.
+
+    AcrError where there is none, or its description makes no sense.
+    """
+    if text.lower().startswith("https://"):
+        return _described(text.rstrip("/"))
+    for name, cloud in CLOUDS.items():
+        if text.lower() in (name.lower(), name.lower().replace("azure", "")) or ALIASES.get(text.lower()) == name:
+            return cloud
+    raise AcrError(
+        "invalid",
+        "cloud_environment {0!r} is not known; it is one of {1}, or the https:// URL of an Azure Resource Manager.".format(
+            text, ", ".join(CLOUDS)
+        ),
+    )
+
+
+def _described(url: str) -> Cloud:
+    host = urlsplit(url).netloc
+    answer = Http().request("metadata", "GET", "{0}/metadata/endpoints?api-version={1}".format(url, METADATA_VERSION))
+    content = answer.json()
+    if isinstance(content, list):  # other versions of the description hold one for each cloud
+        managers = [entry for entry in content if isinstance(entry, dict)]
+        content = next((entry for entry in managers if host in str(entry.get("resourceManager"))), (managers or [None])[0])
+    if answer.status != 200 or not isinstance(content, dict):
+        raise AcrError(
+            "invalid",
+            "cloud_environment {0} answers with status {1} where it should describe its cloud (/metadata/endpoints).".format(
+                url, answer.status
+            ),
+        )
+    authentication = content.get("authentication") or {}
+    login = str(authentication.get("loginEndpoint") or "").rstrip("/")
+    audiences = authentication.get("audiences") or []
+    suffix = str((content.get("suffixes") or {}).get("acrLoginServer") or "").lstrip(".")
+    missing = [
+        name
+        for name, value in (("loginEndpoint", login), ("audiences", audiences), ("acrLoginServer", suffix))
+        if not value
+    ]
+    if missing:
+        raise AcrError("invalid", "The cloud at {0} does not say its {1}.".format(url, " and its ".join(missing)))
+    manager = str(content.get("resourceManager") or url).rstrip("/")
+    scope = str(audiences[0]).rstrip("/") + "/.default"
+    for cloud in CLOUDS.values():
+        if cloud.resource_manager == manager:
+            return cloud
+    return Cloud(str(content.get("name") or host), manager, login, scope, suffix, known=False)
