@@ -1,0 +1,72 @@
+# make demo, make test: each works on a fresh Debian or Ubuntu. `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BUILD := $(CURDIR)/.build
+COLLECTION := $(BUILD)/ansible_collections/registryops/acr
+SANITY := $(BUILD)/sanity/ansible_collections/registryops/acr
+WORKERS ?= 4
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export ANSIBLE_COLLECTIONS_PATH := $(BUILD)
+export PYTHONPATH := $(CURDIR):$(BUILD)
+export PYTHONDONTWRITEBYTECODE := 1
+PYTEST := $(BIN)/pytest -c tests/pytest.ini --rootdir=. -q
+
+.PHONY: help setup demo test test-unit test-integration test-sanity test-fidelity test-compatibility lint bench sandbox clean
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+setup: $(VENV)/.ready  ## install what demo and tests need
+
+$(VENV)/.ready: requirements.txt tests/requirements.txt tests/setup
+	@PYTHON=$(PYTHON) tests/setup $(VENV)
+	@mkdir -p $(dir $(COLLECTION)) && ln -sfn $(CURDIR) $(COLLECTION)
+	@touch $@
+
+demo: setup  ## import images into a registry of the embedded sandbox
+	@$(BIN)/python -m tests.demo
+
+test: lint test-unit test-sanity test-fidelity test-integration test-compatibility  ## everything
+
+test-unit: setup  ## unit tests
+	$(PYTEST) -n $(WORKERS) tests/unit
+
+test-integration: setup  ## real playbooks against the sandbox
+	$(PYTEST) -n $(WORKERS) tests/integration
+
+test-fidelity: setup .venv-az/.ready  ## the unmodified Azure CLI against the sandbox
+	$(PYTEST) tests/fidelity
+
+.venv-az/.ready: tests/fidelity/requirements.txt
+	@$(PYTHON) -m venv .venv-az
+	@.venv-az/bin/pip install -q -r tests/fidelity/requirements.txt
+	@touch $@
+
+test-compatibility: setup .venv-oldest/.ready  ## the integration tests with the oldest supported versions
+	PATH=$(CURDIR)/.venv-oldest/bin:$(PATH) ANSIBLE_BIN=$(CURDIR)/.venv-oldest/bin $(PYTEST) -n $(WORKERS) tests/integration
+
+.venv-oldest/.ready: tests/requirements-oldest.txt
+	@$(PYTHON) -m venv .venv-oldest
+	@.venv-oldest/bin/pip install -q -r tests/requirements-oldest.txt
+	@touch $@
+
+$(SANITY): setup
+	@rm -rf $@ && mkdir -p $@
+	@git ls-files -co --exclude-standard -z | xargs -0 sh -c 'for f; do [ -e "$$f" ] && printf "%s\0" "$$f"; done' sh | xargs -0 cp --parents -t $@
+
+.PHONY: $(SANITY)
+test-sanity: $(SANITY)  ## ansible-test sanity
+	cd $(SANITY) && ansible-test sanity --local --requirements --color no
+
+lint: $(SANITY)  ## ansible-lint, production profile
+	cd $(SANITY) && ansible-lint --offline --profile production
+
+bench: setup .venv-az/.ready  ## measure, beside az acr import and an empty playbook
+	$(BIN)/python -m tests.benchmarks
+
+sandbox: setup  ## keep a sandbox running and print the environment to use it
+	@$(BIN)/python -m tests.sandbox
+
+clean:  ## remove all that make has built
+	rm -rf $(VENV) .venv-az .venv-oldest .build

@@ -1,0 +1,102 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the real ansible-playbook and hands its results to a test as data."""
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+# The environment whose Ansible runs: this one's, or another to test with other versions.
+ANSIBLE_BIN = Path(os.environ.get("ANSIBLE_BIN") or Path(sys.executable).parent)
+
+
+@dataclass
+class Run:
+    """How ansible-playbook ended. ``tasks``: {"status", "host", "task", "result"} each."""
+
+    rc: int
+    stdout: str
+    stderr: str
+    seconds: float
+    tasks: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def output(self) -> str:
+        return self.stdout + self.stderr
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The last task's result."""
+        assert self.tasks, self.output
+        return self.tasks[-1]["result"]
+
+    @property
+    def recap(self) -> dict[str, int]:
+        """The counts of the recap's last host: ok, changed, unreachable, failed, skipped, rescued, ignored."""
+        line = self.stdout[self.stdout.rindex("PLAY RECAP") :].splitlines()[1]
+        return {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", line)}
+
+
+def environment(home: Path, env: dict[str, str]) -> dict[str, str]:
+    """A clean environment for Ansible: nothing of Azure's but ``env``, a home of its own."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AZURE_", "ANSIBLE_", "ARM_"))}
+    return {
+        **kept,
+        "PATH": f"{ANSIBLE_BIN}:{os.environ['PATH']}",
+        "HOME": str(home),
+        "ANSIBLE_HOME": str(home / ".ansible"),
+        "ANSIBLE_LOCAL_TEMP": str(home / "tmp"),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build"),
+        "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/callback_plugins"),
+        "ANSIBLE_CALLBACKS_ENABLED": "results",
+        "ANSIBLE_LOCALHOST_WARNING": "0",
+        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
+        "ANSIBLE_RETRY_FILES_ENABLED": "0",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_DEPRECATION_WARNINGS": "0",
+        "RESULTS_FILE": str(home / "results.jsonl"),
+        **env,
+    }
+
+
+def run_playbook(playbook: str | Path | list[dict[str, Any]], env: dict[str, str], *arguments: str, **options: Any) -> Run:
+    """Run a playbook: a path, a name by FQCN, or plays as data. ``options`` go to ``subprocess.run``."""
+    with tempfile.TemporaryDirectory(prefix="acr-play-") as name:
+        home = Path(name)
+        if isinstance(playbook, list):
+            path = home / "playbook.yml"
+            path.write_text(yaml.safe_dump(playbook, sort_keys=False))
+            playbook = path
+        began = time.monotonic()
+        done = subprocess.run(
+            [str(ANSIBLE_BIN / "ansible-playbook"), str(playbook), *arguments],
+            env=environment(home, env),
+            capture_output=True,
+            text=True,
+            timeout=options.pop("timeout", 300),
+            cwd=options.pop("cwd", home),
+            **options,
+        )
+        seconds = time.monotonic() - began
+        results = home / "results.jsonl"
+        tasks = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+        return Run(done.returncode, done.stdout, done.stderr, seconds, tasks)
+
+
+def run_module(module: str, args: dict[str, Any], env: dict[str, str], *arguments: str, **options: Any) -> Run:
+    """Run one module of this collection in a play of one task; ``arguments`` such as ``--check``, ``--diff``."""
+    task = {"name": module, f"registryops.acr.{module}": args}
+    play = {"name": "Test", "hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}
+    return run_playbook([play], env, *arguments, **options)
