@@ -1,0 +1,380 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What acr_import promises, by real playbooks against the sandbox."""
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from tests.playbook import ROOT, Run, run_module
+from tests.sandbox.handle import Sandbox
+
+HELLO = "docker.io/library/hello-world:latest"
+SUBSCRIPTION_2 = "22222222-2222-4222-8222-222222222222"
+SHARED = f"/subscriptions/{SUBSCRIPTION_2}/resourceGroups/rg-shared/providers/Microsoft.ContainerRegistry/registries/contososhared"
+
+Import = Callable[..., Run]
+
+
+def digest(sandbox: Sandbox, host: str, repository: str, tag: str) -> str:
+    return sandbox.tags(host, repository)[tag]
+
+
+def actions(run: Run) -> list[str]:
+    return [target["action"] for target in run.result["targets"]]
+
+
+def contents(sandbox: Sandbox) -> dict[str, Any]:
+    return {"tags": sandbox.tags("contosoprod", "t/app"), "manifests": sandbox.manifests("contosoprod", "t/app")}
+
+
+def skopeo(sandbox: Sandbox, *arguments: str) -> str:
+    done = subprocess.run(
+        ["skopeo", *arguments], env={**os.environ, **sandbox.env}, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# ---- the main job -----------------------------------------------------------------------------------------------------
+
+
+def test_first_run_changes_second_does_not(sandbox: Sandbox, acr_import: Import) -> None:
+    first = acr_import(source=HELLO)
+    assert first.rc == 0 and first.recap["changed"] == 1, first.output
+    there = digest(sandbox, "registry-1.docker.io", "library/hello-world", "latest")
+    assert sandbox.tags("contosoprod", "library/hello-world") == {"latest": there}
+    assert first.result["digest"] == there
+    assert first.result["media_type"] == "application/vnd.oci.image.index.v1+json"
+    assert first.result["source"] == HELLO
+    assert first.result["targets"] == [
+        {
+            "image": "contosoprod.azurecr.test/library/hello-world:latest",
+            "digest": there,
+            "previous_digest": None,
+            "action": "import",
+        }
+    ]
+    second = acr_import(source=HELLO)
+    assert second.rc == 0 and second.recap["changed"] == 0, second.output
+    assert actions(second) == ["none"]
+    assert len(sandbox.operations()) == 1
+
+
+def test_a_quiet_run_leaves_resource_manager_alone(sandbox: Sandbox, acr_import: Import) -> None:
+    registry = "contosoprod.azurecr.test"
+    args = {"registry": registry, "source": HELLO}
+    assert run_module("acr_import", args, sandbox.env).rc == 0
+    sandbox.clear_log()
+    assert run_module("acr_import", args, sandbox.env).recap["changed"] == 0
+    classes = {entry["class"] for entry in sandbox.log(host="management.azure.test")}
+    assert classes <= {"authority"}, classes
+
+
+def test_every_platform_can_be_pulled(sandbox: Sandbox, acr_import: Import, tmp_path: Path) -> None:
+    assert acr_import(source=HELLO, target="pull/me:1").rc == 0
+    credentials = f"{sandbox.env['AZURE_CLIENT_ID']}:{sandbox.env['AZURE_SECRET']}"
+    image = "docker://contosoprod.azurecr.test/pull/me:1"
+    raw = skopeo(sandbox, "inspect", "--raw", "--creds", credentials, image)
+    assert raw == skopeo(sandbox, "inspect", "--raw", "docker://docker.io/library/hello-world:latest")
+    skopeo(sandbox, "copy", "--all", "--src-creds", credentials, image, f"dir:{tmp_path}/ours")
+    skopeo(sandbox, "copy", "--all", "docker://docker.io/library/hello-world:latest", f"dir:{tmp_path}/theirs")
+    ours = {p.name: p.read_bytes() for p in (tmp_path / "ours").iterdir()}
+    assert ours == {p.name: p.read_bytes() for p in (tmp_path / "theirs").iterdir()}
+    children = [m["digest"].split(":")[1] for m in json.loads(raw)["manifests"]]
+    assert len(children) > 4 and all(f"{child}.manifest.json" in ours for child in children)
+
+
+# ---- if_exists --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["absent", "equal", "different"])
+@pytest.mark.parametrize(
+    ("if_exists", "expected"),
+    [
+        ("update", {"absent": "import", "equal": "none", "different": "update"}),
+        ("keep", {"absent": "import", "equal": "keep", "different": "keep"}),
+        ("fail", {"absent": "import", "equal": "none", "different": "failed"}),
+        ("reimport", {"absent": "import", "equal": "reimport", "different": "update"}),
+    ],
+)
+def test_if_exists(
+    sandbox: Sandbox, acr_import: Import, if_exists: str, expected: dict[str, str], state: str
+) -> None:
+    wanted = digest(sandbox, "contosodev", "aci-helloworld", "v2")
+    if state != "absent":
+        source = "v2" if state == "equal" else "v1"
+        before = acr_import(source=f"contosodev.azurecr.test/aci-helloworld:{source}", target="t/app:1")
+        assert before.rc == 0, before.output
+    earlier = contents(sandbox)
+    started = len(sandbox.operations())
+    args = {"source": "contosodev.azurecr.test/aci-helloworld:v2", "target": "t/app:1", "if_exists": if_exists}
+
+    checked = acr_import("--check", "--diff", **args)
+    assert contents(sandbox) == earlier and len(sandbox.operations()) == started, "check mode changed something"
+    done = acr_import("--diff", **args)
+
+    action = expected[state]
+    assert actions(done) == actions(checked) == [action], done.output
+    assert done.rc == checked.rc == (2 if action == "failed" else 0)
+    changes = action in ("import", "update", "reimport")
+    assert done.result["changed"] is checked.result["changed"] is changes
+    assert done.result["diff"] == checked.result["diff"]
+    now = sandbox.tags("contosoprod", "t/app").get("1")
+    previous = earlier["tags"].get("1")
+    assert len(sandbox.operations()) == started + changes
+    assert now == (wanted if changes else previous)
+    if changes:
+        [diff] = done.result["diff"]
+        assert diff["before"] == {"t/app:1": previous} and diff["after"] == {"t/app:1": now}
+        mode = sandbox.operations()[-1]["body"]["mode"]
+        assert mode == ("NoForce" if state == "absent" else "Force")
+    else:
+        assert not done.result["diff"]
+    if action == "failed":
+        assert "t/app:1 exists with digest" in done.result["msg"] and "if_exists: update" in done.result["msg"]
+
+
+def test_keep_asks_the_source_nothing_when_all_targets_are_there(sandbox: Sandbox, acr_import: Import) -> None:
+    assert acr_import(source=HELLO, target=["t/app:1", "t/app:2"]).rc == 0
+    sandbox.clear_log()
+    again = acr_import(source=HELLO, target=["t/app:1", "t/app:2"], if_exists="keep")
+    assert again.rc == 0 and actions(again) == ["keep", "keep"]
+    assert not [e for e in sandbox.log() if "docker.io" in e["host"]]
+
+
+# ---- what the words mean ----------------------------------------------------------------------------------------------
+
+
+def test_a_tag_whose_manifest_is_gone_is_drift(sandbox: Sandbox, acr_import: Import) -> None:
+    first = acr_import(source=HELLO, target="t/app:1")
+    sandbox.lose_manifest("contosoprod", "t/app", first.result["digest"])
+    again = acr_import(source=HELLO, target="t/app:1")
+    assert again.rc == 0 and again.result["changed"], again.output
+    assert actions(again) == ["repair"]
+    assert first.result["digest"] in sandbox.manifests("contosoprod", "t/app")
+
+
+def test_repair_finds_missing_children(sandbox: Sandbox, acr_import: Import) -> None:
+    first = acr_import(source=HELLO, target="t/app:1")
+    index = first.result["digest"]
+    child = sandbox.manifests("contosoprod", "t/app")[index]["children"][0]
+    sandbox.lose_manifest("contosoprod", "t/app", child)
+    quiet = acr_import(source=HELLO, target="t/app:1")
+    assert actions(quiet) == ["none"]
+    checked = acr_import("--check", source=HELLO, target="t/app:1", repair=True)
+    assert actions(checked) == ["repair"]
+    mended = acr_import(source=HELLO, target="t/app:1", repair=True)
+    assert mended.rc == 0 and actions(mended) == ["repair"], mended.output
+    assert child in sandbox.manifests("contosoprod", "t/app")
+    assert actions(acr_import(source=HELLO, target="t/app:1", repair=True)) == ["none"]
+
+
+def test_children_missing_after_an_import_are_repaired(sandbox: Sandbox, acr_import: Import) -> None:
+    sandbox.knobs(import_faults=[{"source": "hello-world", "text": "missing_children", "times": 1}])
+    run = acr_import(source=HELLO, target="t/app:1")
+    assert run.rc == 0 and run.result["changed"], run.output
+    held = sandbox.manifests("contosoprod", "t/app")
+    assert set(held[run.result["digest"]]["children"]) <= set(held)
+
+
+def test_a_target_that_appears_meanwhile_is_observed_again(sandbox: Sandbox, acr_import: Import) -> None:
+    """Azure says that the tag exists, although the registry did not show it when it was looked at."""
+    sandbox.knobs(import_faults=[{"source": "hello-world", "text": "tag_exists", "times": 1}])
+    run = acr_import(source=HELLO, target="t/app:1")
+    assert run.rc == 0, run.output
+    assert sandbox.tags("contosoprod", "t/app")["1"] == run.result["digest"]
+
+
+def test_existing_and_absent_targets_never_share_an_import(sandbox: Sandbox, acr_import: Import) -> None:
+    assert acr_import(source="contosodev.azurecr.test/aci-helloworld:v1", target="t/app:1").rc == 0
+    started = len(sandbox.operations())
+    run = acr_import(source="contosodev.azurecr.test/aci-helloworld:v2", target=["t/app:1", "t/app:2", "t/other:2"])
+    assert run.rc == 0 and actions(run) == ["update", "import", "import"]
+    bodies = [operation["body"] for operation in sandbox.operations()[started:]]
+    assert {(b["mode"], tuple(b["targetTags"])) for b in bodies} == {
+        ("Force", ("t/app:1",)),
+        ("NoForce", ("t/app:2", "t/other:2")),
+    }
+    assert all("@sha256:" in b["source"]["sourceImage"] for b in bodies)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("docker.io/hello-world", "library/hello-world:latest"),
+        ("index.docker.io/library/hello-world:1.0", "library/hello-world:1.0"),
+        ("mcr.microsoft.com/dotnet/runtime:8.0", "dotnet/runtime:8.0"),
+    ],
+)
+def test_default_target(sandbox: Sandbox, acr_import: Import, source: str, target: str) -> None:
+    run = acr_import(source=source)
+    assert run.rc == 0, run.output
+    assert run.result["targets"][0]["image"] == f"contosoprod.azurecr.test/{target}"
+
+
+def test_a_digest_without_target_becomes_latest(sandbox: Sandbox, acr_import: Import) -> None:
+    there = digest(sandbox, "registry-1.docker.io", "library/hello-world", "1.0")
+    run = acr_import(source=f"docker.io/library/hello-world@{there}")
+    assert run.rc == 0 and sandbox.tags("contosoprod", "library/hello-world") == {"latest": there}
+
+
+def test_with_tag_and_digest_the_digest_decides(sandbox: Sandbox, acr_import: Import) -> None:
+    there = digest(sandbox, "registry-1.docker.io", "library/hello-world", "1.0")
+    assert there != digest(sandbox, "registry-1.docker.io", "library/hello-world", "latest")
+    run = acr_import(source=f"docker.io/library/hello-world:latest@{there}")
+    assert run.rc == 0 and sandbox.tags("contosoprod", "library/hello-world") == {"latest": there}
+    assert sandbox.operations()[-1]["body"]["source"]["sourceImage"] == f"library/hello-world@{there}"
+
+
+def test_credentials_beside_source_registry_win(sandbox: Sandbox, acr_import: Import) -> None:
+    run = acr_import(
+        source_registry=SHARED,
+        source="samples/aci-helloworld:latest",
+        source_username=sandbox.env["AZURE_CLIENT_ID"],
+        source_password=sandbox.env["AZURE_SECRET"],
+    )
+    assert run.rc == 0, run.output
+    source = sandbox.operations()[-1]["body"]["source"]
+    assert source["registryUri"] == "contososhared.azurecr.test" and "resourceId" not in source
+    assert "the credentials are used" in " ".join(run.result["warnings"])
+
+
+def test_wait_false_returns_the_operation(sandbox: Sandbox, acr_import: Import) -> None:
+    sandbox.knobs(import_seconds=1.5)
+    run = acr_import(source=HELLO, target="t/app:1", wait=False)
+    assert run.rc == 0 and run.result["changed"], run.output
+    [operation] = sandbox.operations()
+    assert run.result["targets"][0]["operation"] == operation["id"]
+    assert operation["status"] == "Accepted"
+    sandbox.wait_for_operations()
+    assert actions(acr_import(source=HELLO, target="t/app:1", wait=False)) == ["none"]
+
+
+def test_timeout_says_what_is_pending_and_that_running_again_is_safe(sandbox: Sandbox, acr_import: Import) -> None:
+    sandbox.knobs(import_faults=[{"source": "hello-world", "text": "pending_forever"}])
+    run = acr_import(source=HELLO, target="t/app:1", timeout=4)
+    assert run.rc == 2 and run.seconds < 8, run.output
+    message = run.result["msg"]
+    assert "contosoprod.azurecr.test/t/app:1" in message and "pending" in message and "Running again is safe" in message
+
+
+def test_check_mode_fails_for_a_source_tag_that_does_not_exist(sandbox: Sandbox, acr_import: Import) -> None:
+    real, checked = acr_import(source=HELLO + "-no"), acr_import("--check", source=HELLO + "-no")
+    assert real.rc == checked.rc == 2
+    assert real.result["msg"] == checked.result["msg"]
+
+
+def test_an_index_of_more_than_50_manifests_is_refused_before_anything_starts(
+    sandbox: Sandbox, acr_import: Import
+) -> None:
+    sandbox.push("registry-1.docker.io", "big/index", ["51"], kind="big_index", count=51)
+    sandbox.push("registry-1.docker.io", "big/index", ["50"], kind="big_index", count=50)
+    run = acr_import(source="docker.io/big/index:51")
+    assert run.rc == 2 and "51 manifests" in run.result["msg"] and "50" in run.result["msg"], run.output
+    assert not sandbox.operations()
+    assert acr_import(source="docker.io/big/index:50").rc == 0
+
+
+@pytest.mark.parametrize(
+    ("if_exists", "again", "second"),
+    [("update", False, "none"), ("keep", False, "keep"), ("fail", None, "failed"), ("reimport", True, "reimport")],
+)
+def test_verify_false_sends_no_data_plane_request(
+    sandbox: Sandbox, acr_import: Import, if_exists: str, again: bool | None, second: str
+) -> None:
+    sandbox.knobs(retry_after=1)
+    args = {"source": HELLO, "target": ["t/app:1", "t/app:2"], "verify": False, "if_exists": if_exists}
+    first = acr_import(**args)
+    assert first.rc == 0 and first.result["changed"] and first.result["verified"] is False, first.output
+    assert sandbox.operations()[0]["body"]["source"]["sourceImage"] == "library/hello-world:latest"
+    run = acr_import(**args)
+    assert actions(run) == [second] * 2, run.output
+    assert run.rc == (0 if again is not None else 2)
+    if again is not None:
+        assert run.result["changed"] is again
+    assert {e["host"] for e in sandbox.log()} <= {"management.azure.test", "login.azure.test"}
+
+
+def test_no_data_plane_access_names_the_cause_and_verify_false(sandbox: Sandbox, acr_import: Import) -> None:
+    sandbox.patch_registry("contosoprod", properties={"publicNetworkAccess": "Disabled"})
+    run = acr_import(source=HELLO)
+    assert run.rc == 2 and "firewall" in run.result["msg"] and "verify: false" in run.result["msg"], run.output
+    assert not sandbox.operations()
+
+
+# ---- bad input: one clear sentence each ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ({"source": "docker.io/Library/Nginx:1"}, "must be in lower case"),
+        ({"source": "library/hello-world:1"}, "names no registry"),
+        ({"source": "https://docker.io/library/nginx:1"}, "must not start with 'https://'"),
+        ({"source": HELLO, "target": "contosoprod.azurecr.test/a:1"}, "must not name a registry"),
+        ({"source": "docker.io/library/hello-world@sha256:12"}, "invalid digest"),
+        ({"registry": "contoso-prod", "source": HELLO}, "is no name of a registry"),
+        ({"registry": "nosuchregistry", "source": HELLO}, "There is no registry nosuchregistry"),
+        ({"source": "docker.io/library/hello-world:no"}, "docker.io/library/hello-world:no does not exist"),
+        ({"source": "docker.io/library/nothing:1"}, "docker.io/library/nothing"),
+        ({"source": "mcr.microsoft.com/dotnet/nothing:1"}, "mcr.microsoft.com/dotnet/nothing:1 does not exist"),
+        (
+            {"source": "basic.vendor.test/vendor/tool:1.0", "source_username": "vendor", "source_password": "wrong"},
+            "refuses the given credentials",
+        ),
+        ({"source": "basic.vendor.test/vendor/tool:1.0"}, "needs credentials"),
+        ({"source": "nowhere.example.test/vendor/tool:1.0"}, "nowhere.example.test"),
+        ({"source": HELLO, "source_username": "x"}, "source_password is empty"),
+    ],
+)
+def test_bad_input(sandbox: Sandbox, acr_import: Import, args: dict[str, Any], says: str) -> None:
+    run = acr_import(**args)
+    assert run.rc == 2, run.output
+    message = run.result["msg"]
+    assert says in message, message
+    assert "Traceback" not in run.output and "\n" not in message and len(message) < 600
+    assert not sandbox.operations()
+
+
+def test_no_write_permission(sandbox: Sandbox) -> None:
+    env = sandbox.env_as("reader")
+    run = run_module("acr_import", {"registry": "contosoprod", "source": HELLO}, env)
+    assert run.rc == 2
+    assert "Microsoft.ContainerRegistry/registries/importImage/action" in run.result["msg"], run.output
+    assert "Container Registry Data Importer and Data Reader" in run.result["msg"]
+
+
+def test_certificate_not_trusted(sandbox: Sandbox) -> None:
+    env = {**sandbox.env, "REQUESTS_CA_BUNDLE": "/etc/ssl/certs/ca-certificates.crt"}
+    run = run_module("acr_import", {"registry": "contosoprod", "source": HELLO}, env)
+    assert run.rc == 2 and "isn't trusted" in run.result["msg"] and "REQUESTS_CA_BUNDLE" in run.result["msg"], run.output
+
+
+@pytest.mark.parametrize(
+    ("library", "package"),
+    [
+        ("requests", "requests"),
+        ("azure.identity", "azure-identity"),
+        ("azure.mgmt.containerregistry", "azure-mgmt-containerregistry"),
+    ],
+)
+def test_missing_python_library(sandbox: Sandbox, tmp_path: Path, library: str, package: str) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Missing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {library!r} or name.startswith({library!r} + '.'):\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Missing())\n"
+    )
+    env = {**sandbox.env, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    run = run_module("acr_import", {"registry": "contosoprod", "source": HELLO}, env)
+    assert run.rc == 2, run.output
+    assert f"({package})" in run.result["msg"], run.result["msg"]
