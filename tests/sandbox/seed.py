@@ -12,9 +12,9 @@ from .images import Image
 from .state import SUBSCRIPTION_2, SUBSCRIPTION_3, ScopedToken, State, Upstream
 from .store import Store
 
-# Seeded things look like things of some weeks ago, one minute apart: nanoseconds since the epoch.
-_BORN = 1_762_160_000_000_000_000
-_MINUTE = 60_000_000_000
+# Seeded images came in November 2025, one about every minute: nanoseconds since the epoch.
+_BORN = 1_762_160_000_123_456_700
+_MINUTE = 61_000_300_200
 
 # repository -> [(image, tags)]
 Content = dict[str, list[tuple[Image, list[str]]]]
@@ -27,8 +27,11 @@ async def seed(state: State) -> None:
 
 
 async def _fill(store: Store, content: Content) -> None:
-    for number, (repository, work) in enumerate(content.items()):
-        await store.add(repository, work, _BORN + number * _MINUTE)
+    moment = _BORN
+    for repository, work in content.items():
+        for image in work:
+            await store.add(repository, [image], moment)
+            moment += _MINUTE
 
 
 async def _start(state: State) -> dict[str, Store]:

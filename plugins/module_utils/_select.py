@@ -1,0 +1,173 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which tags of a repository, and which repositories, are meant. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
+
+Version = Tuple[int, int, int]
+Test = Callable[[Version], bool]
+
+_VERSION = re.compile(r"[vV]?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?")
+_COMPARISON = re.compile(r"(\^|~>?|>=|<=|>|<|=)?\s*[vV]?(\d+|[xX*])(?:\.(\d+|[xX*]))?(?:\.(\d+|[xX*]))?(?:-[0-9A-Za-z.-]+)?")
+_HIGHEST: Version = (1 << 62, 0, 0)
+
+
+class InvalidSelection(ValueError):
+    """A selection that can't be understood. ``str()`` is one sentence."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Applied in this order: *include* and *exclude* (shell patterns), *semver* (a range), *newest* (so many, by version),
+    *same_digest* (every other tag of what was chosen)."""
+
+    include: Tuple[str, ...] = ()
+    exclude: Tuple[str, ...] = ()
+    semver: Optional[str] = None
+    newest: Optional[int] = None
+    same_digest: bool = False
+
+    @classmethod
+    def of(cls, options: Dict[str, Any]) -> Selection:
+        """From a module's options. InvalidSelection for a range or number that makes no sense."""
+        selection = cls(
+            tuple(options.get("include") or ()),
+            tuple(options.get("exclude") or ()),
+            options.get("semver") or None,
+            options.get("newest"),
+            bool(options.get("same_digest")),
+        )
+        if selection.semver is not None:
+            parse_range(selection.semver)
+        if selection.newest is not None and selection.newest < 1:
+            raise InvalidSelection("newest must be at least 1, not {0}.".format(selection.newest))
+        return selection
+
+
+def select_tags(tags: Mapping[str, Optional[str]], selection: Selection) -> List[str]:
+    """The names of the chosen tags, oldest version first. *tags*: name → digest (needed for ``same_digest`` only).
+
+    A tag such as ``1.27.3-alpine`` is a variant of version 1.27.3: it satisfies the ranges that 1.27.3 satisfies, but with
+    *semver* or *newest* it is only chosen where *include* names such tags. Tags that are no versions fall out there.
+    """
+    chosen = matching(tags, selection.include, selection.exclude)
+    if selection.semver is not None or selection.newest is not None:
+        versions = {name: version for name in chosen for version in [parse_version(name)] if version is not None}
+        if not selection.include:
+            versions = {name: version for name, version in versions.items() if not version[1]}
+        if selection.semver is not None:
+            fits = parse_range(selection.semver)
+            versions = {name: version for name, version in versions.items() if fits(version[0])}
+        chosen = sorted(versions, key=lambda name: _order(name, versions[name]))
+        if selection.newest is not None:
+            chosen = chosen[-selection.newest:]
+    else:
+        chosen = sorted(chosen, key=lambda name: _order(name, parse_version(name)))
+    if selection.same_digest:
+        digests = {tags[name] for name in chosen if tags[name]}
+        found = set(chosen)
+        chosen += sorted(name for name, digest in tags.items() if digest in digests and name not in found)
+    return chosen
+
+
+def matching(names: Iterable[str], include: Iterable[str], exclude: Iterable[str]) -> List[str]:
+    """The names that match one of *include* (any, if there is none) and none of *exclude*, sorted."""
+    include, exclude = tuple(include), tuple(exclude)
+    return sorted(
+        name
+        for name in names
+        if (not include or any(fnmatchcase(name, pattern) for pattern in include))
+        and not any(fnmatchcase(name, pattern) for pattern in exclude)
+    )
+
+
+def parse_version(tag: str) -> Optional[Tuple[Version, str, int]]:
+    """Version, suffix and how many numbers were written; None for a tag that is no version."""
+    found = _VERSION.fullmatch(tag)
+    if not found:
+        return None
+    major, minor, patch, suffix = found.groups()
+    version = (int(major), int(minor or 0), int(patch or 0))
+    return version, suffix or "", sum(part is not None for part in (major, minor, patch))
+
+
+def _order(name: str, version: Optional[Tuple[Version, str, int]]) -> Tuple[Any, ...]:
+    if version is None:
+        return (0, (0, 0, 0), 0, name)
+    numbers, suffix, written = version
+    # 1.2 stands for the newest 1.2.x, and a plain version for its release: both come after what they may follow.
+    return (1, numbers, not suffix, -written, name)
+
+
+def parse_range(text: str) -> Test:
+    """A range as npm writes it: ``>=1.2 <2``, ``^1.2``, ``~1.2``, ``1.x``, ``1.2 - 1.9``, several joined by ``||``."""
+    alternatives = [_parse_all(part, text) for part in text.split("||")]
+    return lambda version: any(fits(version) for fits in alternatives)
+
+
+def _parse_all(part: str, text: str) -> Test:
+    hyphen = re.fullmatch(r"\s*(\S+)\s+-\s+(\S+)\s*", part)
+    if hyphen:
+        low, high = _bounds("", hyphen.group(1), text)[0], _bounds("", hyphen.group(2), text)[1]
+        return lambda version: low <= version < high
+    tests: List[Tuple[Version, Version]] = []
+    rest = part.replace(",", " ").strip()
+    while rest:
+        found = _COMPARISON.match(rest)
+        if not found or (found.end() < len(rest) and not rest[found.end()].isspace()):
+            raise InvalidSelection(
+                "semver {0!r} is not understood; it looks like '>=1.2 <2', '^1.2', '~1.2', '1.x' or '1.2 - 1.9'.".format(text)
+            )
+        operator = found.group(1) or ""
+        tests.append(_bounds(operator, rest[:found.end()][len(operator):].strip(), text))
+        rest = rest[found.end():].strip()
+    if not tests and part.strip() not in ("", "*"):
+        raise InvalidSelection("semver {0!r} is not understood.".format(text))
+    return lambda version: all(low <= version < high for low, high in tests)
+
+
+def _bounds(operator: str, text: str, whole: str) -> Tuple[Version, Version]:
+    """The half-open interval that one comparison allows."""
+    found = _COMPARISON.fullmatch(text)
+    if not found or found.group(1):
+        raise InvalidSelection("semver {0!r} is not understood at {1!r}.".format(whole, text))
+    numbers: List[int] = []
+    for part in found.groups()[1:4]:
+        if part is None or not part.isdigit():
+            break
+        numbers.append(int(part))
+    if not numbers:
+        return (0, 0, 0), _HIGHEST
+    low = _padded(numbers)
+    after = _after(numbers, len(numbers))  # the first version that the written numbers do not stand for
+    if operator == ">":
+        return after, _HIGHEST
+    if operator == ">=":
+        return low, _HIGHEST
+    if operator == "<":
+        return (0, 0, 0), low
+    if operator == "<=":
+        return (0, 0, 0), after
+    if operator in ("~", "~>"):
+        return low, _after(numbers, min(2, len(numbers)))
+    if operator == "^":
+        significant = next((n + 1 for n, number in enumerate(numbers) if number), len(numbers))
+        return low, _after(numbers, significant)
+    return low, after
+
+
+def _padded(numbers: List[int]) -> Version:
+    major, minor, patch = (numbers + [0, 0])[:3]
+    return major, minor, patch
+
+
+def _after(numbers: List[int], significant: int) -> Version:
+    head = numbers[:significant]
+    return _padded(head[:-1] + [head[-1] + 1])
