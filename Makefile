@@ -54,10 +54,12 @@ test-compatibility: setup .venv-oldest/.ready  ## the integration tests with the
 $(SANITY): setup
 	@rm -rf $@ && mkdir -p $@
 	@git ls-files -co --exclude-standard -z | xargs -0 sh -c 'for f; do [ -e "$$f" ] && printf "%s\0" "$$f"; done' sh | xargs -0 cp --parents -t $@
+	@git -C $@ init -q  # or ansible-test asks the repository around it, where all this is ignored
 
 .PHONY: $(SANITY)
 test-sanity: $(SANITY)  ## ansible-test sanity
-	cd $(SANITY) && ansible-test sanity --local --requirements --color no
+	cd $(SANITY) && ansible-test sanity --local --requirements --color no \
+		--python $$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
 lint: $(SANITY)  ## ansible-lint, production profile
 	cd $(SANITY) && ansible-lint --offline --profile production

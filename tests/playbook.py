@@ -59,14 +59,11 @@ def environment(home: Path, env: dict[str, str]) -> dict[str, str]:
         "ANSIBLE_HOME": str(home / ".ansible"),
         "ANSIBLE_LOCAL_TEMP": str(home / "tmp"),
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build"),
-        "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/callback_plugins"),
-        "ANSIBLE_CALLBACKS_ENABLED": "results",
         "ANSIBLE_LOCALHOST_WARNING": "0",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
         "ANSIBLE_RETRY_FILES_ENABLED": "0",
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_DEPRECATION_WARNINGS": "0",
-        "RESULTS_FILE": str(home / "results.jsonl"),
         **env,
     }
 
@@ -82,9 +79,15 @@ def run_playbook(playbook: str | Path | list[dict[str, Any]], env: dict[str, str
         began = time.monotonic()
         done = subprocess.run(
             [str(ANSIBLE_BIN / "ansible-playbook"), str(playbook), *arguments],
-            env=environment(home, env),
+            env={
+                "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/callback_plugins"),
+                "ANSIBLE_CALLBACKS_ENABLED": "results",
+                "RESULTS_FILE": str(home / "results.jsonl"),
+                **environment(home, env),
+            },
             capture_output=True,
             text=True,
+            check=False,
             timeout=options.pop("timeout", 300),
             cwd=options.pop("cwd", home),
             **options,

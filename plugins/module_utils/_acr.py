@@ -93,7 +93,6 @@ class AzureRegistry(Registry):
             token, ends = self._refresh
             if time.monotonic() < ends:
                 return token
-            assert self._entra is not None
             form = [("grant_type", "access_token"), ("service", service), ("access_token", self._entra())]
             if self._tenant:
                 form.append(("tenant", self._tenant))
@@ -155,8 +154,7 @@ class AzureRegistry(Registry):
         """The manifests of a repository with their metadata, as Azure lists them; *orderby* ``timeasc``, ``timedesc``."""
         query = "?n={0}{1}".format(min(limit or PAGE, PAGE), "&orderby=" + orderby if orderby else "")
         for page in self._list("/acr/v1/{0}/_manifests{1}".format(quote(repository, safe="/"), query), repository):
-            for entry in page.get("manifests") or []:
-                yield entry
+            yield from page.get("manifests") or []
 
     def manifest_metadata(self, repository: str, digest: str) -> Optional[Dict[str, Any]]:
         """One manifest's metadata, with ``references`` for an index; None where it does not exist."""
@@ -173,8 +171,7 @@ class AzureRegistry(Registry):
 
     def _list(self, path: str, repository: str) -> Iterator[Dict[str, Any]]:
         try:
-            for page in self.pages("reads", path, self.scope(repository), repository):
-                yield page
+            yield from self.pages("reads", path, self.scope(repository), repository)
         except AcrError as error:
             if error.kind != "not_found":
                 raise

@@ -138,8 +138,7 @@ class Arm:
         url: Optional[str] = self._url + path
         while url:
             page = self._read(url, context)
-            for entry in page.get("value") or []:
-                yield entry
+            yield from page.get("value") or []
             url = page.get("nextLink")
             if url:
                 self._refuse_foreign(url)

@@ -271,7 +271,6 @@ class Imports:
 
     def _ask(self, job: Job) -> None:
         operation = job.operation
-        assert operation is not None
         job.asking = True
 
         def then(_value: Any, error: Optional[AcrError]) -> None:
@@ -300,7 +299,6 @@ class Imports:
 
     def _gave_up(self, job: Job, now: float) -> bool:
         """Whether the registry has had its time to show what Azure calls done."""
-        assert job.succeeded is not None
         waited = now - job.succeeded
         for target, step in list(job.left.items()):
             shown = job.shown.get(target, Seen())
@@ -354,7 +352,6 @@ class Imports:
         }
 
         def work() -> Dict[Target, Seen]:
-            assert self._targets is not None
             shown = {target: self._look(job, target, step) for target, (job, step) in direct.items()}
             if len(direct) < len(waiting):
                 listed = self._targets.newest(repository, count)
@@ -381,7 +378,6 @@ class Imports:
         return now + SLOWEST
 
     def _look(self, job: Job, target: Target, step: Step) -> Seen:
-        assert self._targets is not None
         if target.tag is None:
             return self._targets.manifest(target.repository, step.want.digest or "")
         if step.seen.updated and step.seen.digest == step.want.digest and job.succeeded is None:
@@ -405,7 +401,6 @@ class Imports:
         watch.busy = True
 
         def work() -> Dict[str, List[str]]:
-            assert self._targets is not None
             return self._targets.damage(repository, batch)
 
         def then(damage: Optional[Dict[str, List[str]]], error: Optional[AcrError]) -> None:

@@ -440,7 +440,6 @@ class Authorization:
         return True
 
     def _fetch(self, scopes: List[str]) -> str:
-        assert self._realm is not None
         wanted = [self._scopes.get(scope, scope) for scope in scopes]
         value, seconds = self._registry.fetch_token(self._realm[0], self._realm[1], wanted)
         # Renewed a little early: a token must not end between being chosen and being looked at.

@@ -123,7 +123,6 @@ class Sources:
         login_server = registry_id.login_server
         if not login_server:
             resource = find()
-            assert resource is not None
             login_server = resource.login_server
         registry = AzureRegistry(
             login_server,
@@ -149,7 +148,6 @@ class Sources:
     def listed(self, source: Source, repository: str, tags: Iterable[str]) -> Dict[str, str]:
         """Digests of tags of an Azure repository by one listing: tag → digest, for those that exist."""
         wanted = set(tags)
-        assert isinstance(source.registry, AzureRegistry)
         return {tag.name: tag.digest for tag in source.registry.tag_list(repository) if tag.name in wanted}
 
     def check_importable(self, origin: Origin) -> Descriptor:

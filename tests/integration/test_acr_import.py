@@ -36,7 +36,7 @@ def contents(sandbox: Sandbox) -> dict[str, Any]:
 
 def skopeo(sandbox: Sandbox, *arguments: str) -> str:
     done = subprocess.run(
-        ["skopeo", *arguments], env={**os.environ, **sandbox.env}, capture_output=True, text=True, timeout=120
+        ["skopeo", *arguments], env={**os.environ, **sandbox.env}, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

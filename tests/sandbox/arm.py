@@ -186,7 +186,7 @@ class _Call:
     # ---- who asks, how often ------------------------------------------------------------------------------------
 
     def _authenticate(self, subscription_id: str | None) -> None:
-        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        scheme, _space, token = self.request.headers.get("Authorization", "").partition(" ")
         subscription = self.state.subscriptions.get(subscription_id or "")
         tenant = subscription.tenant if subscription else "common"
         login = f"https://{self.cloud.login_host}/{tenant}"

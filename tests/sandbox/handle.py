@@ -92,7 +92,7 @@ class Sandbox:
             start_new_session=True,  # Ctrl-C in a terminal is for us: we end it in good order
         )
         assert process.stdout is not None
-        ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
+        ready, _writable, _failed = select.select([process.stdout], [], [], START_SECONDS)
         line = process.stdout.readline() if ready else b""
         if not line:
             process.kill()

@@ -84,11 +84,11 @@ class Built:
     extras: list[tuple[str | None, Image]] = field(default_factory=list)
 
 
-def _blob(blobs: dict[str, bytes], data: bytes, media_type: str, /, **more: Any) -> dict[str, Any]:
+def _blob(blobs: dict[str, bytes], content: bytes, media_type: str, /, **more: Any) -> dict[str, Any]:
     """Keeps a blob and returns its descriptor."""
-    digest = digest_of(data)
-    blobs[digest] = data
-    return {"mediaType": media_type, "size": len(data), "digest": digest, **more}
+    digest = digest_of(content)
+    blobs[digest] = content
+    return {"mediaType": media_type, "size": len(content), "digest": digest, **more}
 
 
 def tar_layer(files: dict[str, tuple[int, bytes]]) -> tuple[bytes, str]:

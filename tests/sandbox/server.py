@@ -331,7 +331,7 @@ class _Tunnel(asyncio.Protocol):
     async def _open(self, head: bytes) -> None:
         transport = self.transport
         assert transport is not None
-        method, _, rest = head.split(b"\r\n", 1)[0].decode("latin-1").partition(" ")
+        method, _space, rest = head.split(b"\r\n", 1)[0].decode("latin-1").partition(" ")
         target = rest.split(" ")[0]
         host = target.rsplit(":", 1)[0].lower()
         if method != "CONNECT" or self.server.route(host) is None:

@@ -156,7 +156,7 @@ def test_tokens_are_checked(sandbox: Sandbox, http: requests.Session) -> None:
 
 def test_reads_and_writes_have_their_own_buckets(sandbox: Sandbox, http: requests.Session, imports: Imports) -> None:
     sandbox.knobs(limits={"arm_reads": {"capacity": 2, "refill": 1}, "arm_writes": {"capacity": 1, "refill": 0.1}})
-    reads = [http.get(ARM + PROD, params=VERSION, headers=imports.headers) for _ in range(3)]
+    reads = [http.get(ARM + PROD, params=VERSION, headers=imports.headers) for _n in range(3)]
     assert [r.status_code for r in reads] == [200, 200, 429]
     assert [r.headers["x-ms-ratelimit-remaining-subscription-reads"] for r in reads] == ["1", "0", "0"]
     assert reads[2].headers["Retry-After"] == "1"

@@ -40,7 +40,7 @@ def test_requests_share_a_connection(sandbox: Sandbox, http: requests.Session) -
     sandbox.knobs(round_trip_seconds=0.05)
     http.get(KEYS)  # three round trips: two for the connection
     began = time.monotonic()
-    for _ in range(4):
+    for _n in range(4):
         http.get(KEYS)
     assert 0.2 <= time.monotonic() - began < 0.35
 
@@ -72,7 +72,7 @@ def test_a_header_line_over_8_kib_is_refused_as_openresty_does(sandbox: Sandbox,
 @pytest.mark.parametrize("with_pause", [True, False])
 def test_registry_reads_are_limited(sandbox: Sandbox, http: requests.Session, with_pause: bool) -> None:
     sandbox.knobs(limits={"registry_reads": {"per_minute": 3}}, throttle_retry_after=with_pause)
-    statuses = [http.get(PING).status_code for _ in range(4)]
+    statuses = [http.get(PING).status_code for _n in range(4)]
     assert statuses == [401, 401, 401, 429]
     refused = http.get(PING)
     assert refused.json()["errors"][0]["code"] == "TOOMANYREQUESTS"
@@ -82,7 +82,7 @@ def test_registry_reads_are_limited(sandbox: Sandbox, http: requests.Session, wi
 
 def test_a_limit_s_window_passes(sandbox: Sandbox, http: requests.Session) -> None:
     sandbox.knobs(limits={"registry_reads": {"per_minute": 1, "window": 0.3}})
-    assert [http.get(PING).status_code for _ in range(2)] == [401, 429]
+    assert [http.get(PING).status_code for _n in range(2)] == [401, 429]
     time.sleep(0.3)
     assert http.get(PING).status_code == 401
 
@@ -104,11 +104,11 @@ def test_faults_answer_in_the_server_s_place(sandbox: Sandbox, http: requests.Se
 
 def test_faults_by_turn_and_by_chance(sandbox: Sandbox, http: requests.Session) -> None:
     sandbox.knobs(faults=[{"match": {"path": "keys"}, "every": 3, "action": {"status": 500}}])
-    assert [http.get(KEYS).status_code for _ in range(6)] == [200, 200, 500, 200, 200, 500]
+    assert [http.get(KEYS).status_code for _n in range(6)] == [200, 200, 500, 200, 200, 500]
 
     def series() -> list[int]:
         sandbox.knobs(faults=[{"match": {}, "probability": 0.5, "seed": 7, "action": {"status": 500}}])
-        return [http.get(KEYS).status_code for _ in range(20)]
+        return [http.get(KEYS).status_code for _n in range(20)]
 
     first = series()
     assert series() == first
@@ -168,7 +168,7 @@ def test_it_dies_with_its_parent() -> None:
         "print(s._process.pid, flush=True)\n"
         "os._exit(0)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     pid = int(done.stdout)
     end = time.monotonic() + 15
     while _alive(pid):

@@ -51,7 +51,7 @@ def test_only_a_get_counts_as_a_pull(sandbox: Sandbox, http: requests.Session) -
     assert (head.status_code, head.headers["ratelimit-limit"]) == (200, "100;w=21600")
     assert head.headers["ratelimit-remaining"] == "2;w=21600"
     assert head.headers["Docker-Content-Digest"] == sandbox.tags("docker.io", "library/hello-world")["latest"]
-    got = [http.get(url, headers=headers) for _ in range(3)]
+    got = [http.get(url, headers=headers) for _n in range(3)]
     assert [g.status_code for g in got] == [200, 200, 429]
     assert [g.headers["ratelimit-remaining"] for g in got] == ["1;w=21600", "0;w=21600", "0;w=21600"]
     assert got[2].json()["errors"][0]["code"] == "TOOMANYREQUESTS"

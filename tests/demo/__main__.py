@@ -1,0 +1,116 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``make demo``: the collection's playbooks against a sandbox, each run with what it has to show for itself.
+
+Ends with an error as soon as a run does something else than it should.
+"""
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+from tests.playbook import ANSIBLE_BIN, ROOT, environment
+from tests.sandbox.handle import Sandbox
+
+COLOR = sys.stdout.isatty()
+
+
+def say(text: str) -> None:
+    print(f"\n\033[1m{text}\033[0m" if COLOR else f"\n==> {text}", flush=True)
+
+
+class Demo:
+    """Runs playbooks in a home of their own, shows their output as it comes, and holds them to what they should do."""
+
+    def __init__(self, sandbox: Sandbox, home: Path) -> None:
+        self.sandbox = sandbox
+        self.home = home
+        self.env = environment(home, sandbox.env)
+        if COLOR:
+            self.env["ANSIBLE_FORCE_COLOR"] = "1"
+            self.env.pop("ANSIBLE_NOCOLOR")
+
+    def variables(self, name: str, sample: str, **changes: object) -> str:
+        """A variables file like the playbook's sample."""
+        content = {**yaml.safe_load((ROOT / "playbooks/vars" / sample).read_text()), **changes}
+        path = self.home / name
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+        return f"@{path.name}"
+
+    def play(self, playbook: str, *arguments: str, changed: int) -> str:
+        """Run a playbook; returns what it printed. SystemExit when it fails or changes something else."""
+        command = ["ansible-playbook", f"registryops.acr.{playbook}", *arguments]
+        print(f"$ {shlex.join(command)}", flush=True)
+        began = time.monotonic()
+        process = subprocess.Popen(
+            [str(ANSIBLE_BIN / command[0]), *command[1:]],
+            env=self.env,
+            cwd=self.home,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            print(line, end="", flush=True)
+        output = re.sub(r"\x1b\[[0-9;]*m", "", "".join(lines))
+        print(f"({time.monotonic() - began:.1f} s)")
+        if process.wait() != 0:
+            raise SystemExit(f"The demo failed: {playbook} ended with {process.returncode}.")
+        found = sum(int(count) for count in re.findall(r"changed=(\d+)", output))
+        if found != changed:
+            raise SystemExit(f"The demo failed: {playbook} shows changed={found} instead of {changed}.")
+        return output
+
+
+def single_images(demo: Demo) -> None:
+    sandbox = demo.sandbox
+    busybox = sandbox.tags("registry-1.docker.io", "library/busybox")["1.37"]
+    sample = yaml.safe_load((ROOT / "playbooks/vars/import.yml").read_text())["acr_images"]
+    sample[2]["source"] = f"docker.io/library/busybox@{busybox}"
+    arguments = ["-e", demo.variables("images.yml", "import.yml", acr_images=sample)]
+
+    say("Import three images: a public one, one of another subscription's registry, one by digest")
+    demo.play("import", *arguments, changed=1)
+    say("The same again: nothing changes")
+    demo.play("import", *arguments, changed=0)
+    say("Somebody moves the source's tag: check mode and diff tell what would happen")
+    tags = sandbox.tags("registry-1.docker.io", "library/hello-world")
+    sandbox.set_tag("registry-1.docker.io", "library/hello-world", "latest", tags["1.0"])
+    output = demo.play("import", *arguments, "--check", "--diff", changed=1)
+    if tags["1.0"] not in output or tags["latest"] not in output:
+        raise SystemExit("The demo failed: the diff does not show both digests.")
+    if sandbox.tags("contosoprod", "library/hello-world")["latest"] != tags["latest"]:
+        raise SystemExit("The demo failed: check mode changed something.")
+
+
+def content(demo: Demo) -> None:
+    say("What the registry holds now")
+    output = demo.play("inspect", "-e", demo.variables("registry.yml", "inspect.yml"), changed=0)
+    if "windows(" not in output:
+        raise SystemExit("The demo failed: the platforms are not shown.")
+
+
+def main() -> None:
+    began = time.monotonic()
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    with tempfile.TemporaryDirectory(prefix="acr-demo-") as name, Sandbox.start() as sandbox:
+        print(f"A sandbox plays Azure on this machine, with real registries (started in {time.monotonic() - began:.1f} s).")
+        demo = Demo(sandbox, Path(name))
+        single_images(demo)
+        content(demo)
+    print(f"\nAll as it should be; {time.monotonic() - began:.0f} s. `make sandbox` keeps a sandbox running to play with.")
+
+
+main()
