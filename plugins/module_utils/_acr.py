@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 from urllib.parse import quote
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
@@ -23,6 +23,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._registry import (
 )
 
 PAGE = 1000  # the most that Azure puts on one page
+REQUESTS_PER_PAGE = 4  # a page of 1,000 entries costs about as much as so many single requests
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,27 @@ class AzureRegistry(Registry):
                 yield _tag(entry)
             if newest:
                 return
+
+    def find_tags(self, repository: str, names: Iterable[str]) -> Tuple[Dict[str, Tag], bool]:
+        """Those of *names* that a listing shows, and whether it was read to the point where the others can't come.
+
+        It is not where asking for each tag that is left takes fewer requests, as with a few tags of a huge repository.
+        """
+        wanted = set(names)
+        found: Dict[str, Tag] = {}
+        for number, tag in enumerate(self.tag_list(repository), 1):
+            if tag.name in wanted:
+                found[tag.name] = tag
+                if len(found) == len(wanted):
+                    break
+            if number == PAGE and self.direct(self.counts(repository).tags, len(wanted) - len(found)):
+                return found, False
+        return found, True
+
+    @staticmethod
+    def direct(total: int, missing: int) -> bool:
+        """Whether asking for *missing* things one by one is cheaper than reading on after the first page of *total*."""
+        return missing * PAGE < (total - PAGE) * REQUESTS_PER_PAGE
 
     def manifest_list(self, repository: str, *, orderby: str = "", limit: Optional[int] = None) -> Iterator[Dict[str, Any]]:
         """The manifests of a repository with their metadata, as Azure lists them; *orderby* ``timeasc``, ``timedesc``."""

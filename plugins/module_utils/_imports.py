@@ -35,6 +35,7 @@ FIRST_PAUSE = 2.0  # seconds before the second try; each further pause is three 
 DAMAGE_PAUSES = (0.5, 1.0, 2.0)  # seconds between looks for what an import should have brought
 # Requests a minute that a registry takes, by tier; watching uses at most half of them.
 READS = {"basic": 1000, "standard": 3000, "premium": 10000}
+STOPPED = "Not started, since another image failed (on_error: stop)."
 FATAL = frozenset(["no right to import", "wrong audience", "wrong tenant"])  # would hit every other import too
 
 
@@ -50,9 +51,9 @@ class Outcome:
 
 @dataclass
 class Progress:
-    """Numbers of targets."""
+    """Numbers of targets; *total* 0 while the registries are still being read."""
 
-    total: int
+    total: int = 0
     done: int = 0
     failed: int = 0
     in_flight: int = 0
@@ -128,7 +129,7 @@ class Imports:
         self._outcomes: Dict[Target, Outcome] = {}
         self._last: List[Job] = []
         self._refusal: Optional[AcrError] = None  # set: nothing new is started
-        self._progress = Progress(0)
+        self._progress = Progress()
         per_minute = READS.get(resource.sku.lower(), READS["basic"])
         self._looks = Bucket(per_minute / 10.0, per_minute / 120.0)
         self._starters = ThreadPoolExecutor(max(1, min(STARTERS, concurrency)))
@@ -451,7 +452,7 @@ class Imports:
         else:
             self._progress.failed += 1
             if self._stop_on_error and self._refusal is None:
-                self._refusal = AcrError("stopped", "Not started, since another image failed (on_error: stop).")
+                self._refusal = AcrError("stopped", STOPPED)
 
     def _failed(self, job: Job, error: AcrError) -> None:
         """An import was refused or failed."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
 from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry
 from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm
@@ -58,6 +58,36 @@ def read(
     with ThreadPoolExecutor(CONCURRENCY) as pool:
         listed = [entry for entries in pool.map(reader.entries, repositories) for entry in entries]
         return repositories, list(pool.map(reader.complete, listed))
+
+
+def details(
+    registry: AzureRegistry, places: Iterable[Tuple[str, str]], pool: ThreadPoolExecutor
+) -> Dict[Tuple[str, str], Dict[str, Any]]:
+    """Sizes (bytes) and platforms of manifests, by repository and digest: ``{"size", "platforms": ["linux/amd64"]}``."""
+    wanted: Dict[str, Set[str]] = {}
+    for repository, digest in places:
+        wanted.setdefault(repository, set()).add(digest)
+    reader = _Reader(registry, Wanted())
+
+    def entries(repository: str) -> List[Tuple[str, Dict[str, Any]]]:
+        left = set(wanted[repository])
+        found = []
+        for entry in registry.manifest_list(repository):
+            if entry.get("digest") in left:
+                left.discard(str(entry["digest"]))
+                found.append((repository, entry))
+                if not left:
+                    break
+        return found
+
+    listed = [entry for several in pool.map(entries, wanted) for entry in several]
+    result = {}
+    for found in pool.map(reader.complete, listed):
+        platforms = [platform["platform"] for platform in found["platforms"]]
+        if not platforms and found["os"]:
+            platforms = ["{0}/{1}".format(found["os"], found["architecture"])]
+        result[found["repository"], found["digest"]] = {"size": found["size"], "platforms": platforms}
+    return result
 
 
 class _Reader:

@@ -10,29 +10,30 @@ One image (`acr_import`) is a mirror of one.
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, List, Optional
 
 from ansible_collections.registryops.acr.plugins.module_utils import _plan
 from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry
 from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, RegistryResource
+from ansible_collections.registryops.acr.plugins.module_utils._draft import Draft
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._expand import expand
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
-from ansible_collections.registryops.acr.plugins.module_utils._imports import Imports, Outcome, Progress
+from ansible_collections.registryops.acr.plugins.module_utils._imports import STOPPED, Imports, Outcome, Progress
+from ansible_collections.registryops.acr.plugins.module_utils._manifests import details
 from ansible_collections.registryops.acr.plugins.module_utils._options import Entry
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, Seen, Step, Target, Want
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Step, Want
 from ansible_collections.registryops.acr.plugins.module_utils._reference import parse_registry
-from ansible_collections.registryops.acr.plugins.module_utils._sources import FEW_TAGS, Source, Sources
+from ansible_collections.registryops.acr.plugins.module_utils._sources import Sources
 from ansible_collections.registryops.acr.plugins.module_utils._targets import Targets
-
-# Failures that concern a whole registry: on the target's side they end the run, instead of being told for each image.
-GENERAL = frozenset(["unreachable", "certificate", "firewall", "timeout"])
 
 
 @dataclass
 class Settings:
-    """How a run behaves. *timeout*: seconds for each import; *deadline*: monotonic end of the whole run, if any."""
+    """How a run behaves. *timeout*: seconds for each import; *deadline*: monotonic end of the whole run, if any; *details*:
+    read sizes and platforms of what the registry holds afterwards."""
 
     check: bool = False
     wait: bool = True
@@ -41,6 +42,7 @@ class Settings:
     stop_on_error: bool = False
     concurrency: int = 16
     notify: Optional[Callable[[Progress], None]] = None
+    details: bool = False
 
 
 @dataclass
@@ -52,6 +54,12 @@ class Result:
     error: Optional[AcrError] = None
     seconds: float = 0.0
     operation: str = ""
+    details: Optional[Dict[str, Any]] = None
+
+    @property
+    def digest(self) -> Optional[str]:
+        """The digest that the target has now, or (in check mode) would have."""
+        return self.step.want.digest or self.step.seen.digest or None
 
     @property
     def changed(self) -> bool:
@@ -61,13 +69,14 @@ class Result:
 
 @dataclass
 class Report:
-    """How a run ended. *diff* holds what was planned; *requests* are counts by class."""
+    """How a run ended. *diff* holds what was planned; *requests* are counts by class; *notes* are worth a warning."""
 
     login_server: str = ""
     results: List[Result] = field(default_factory=list)
     diff: _plan.Diff = field(default_factory=_plan.Diff)
     seconds: float = 0.0
     requests: Dict[str, int] = field(default_factory=dict)
+    notes: List[str] = field(default_factory=list)
 
     @property
     def changed(self) -> bool:
@@ -96,32 +105,65 @@ class Mirror:
         concerns single images stands in the report."""
         started = time.monotonic()
         report = Report()
-        wants = [replace(w, number=n) for n, w in enumerate(_plan.merge(self._wants(entries)))]
         pool = ThreadPoolExecutor(max(1, self._settings.concurrency))
         try:
+            self._notify(Progress())
             report.login_server = self._login_server()
-            draft = _Draft(self._sources, self._targets(pool), pool, entries)
-            steps, failures = draft.plan(wants)
-            report.diff = _plan.Diff.of(steps.values())
-            stopped = bool(failures) and self._settings.stop_on_error
-            outcomes = {} if self._settings.check or stopped else self._carry_out(draft, list(steps.values()), entries)
+            wants, failures = expand(entries, self._sources, pool)
+            draft = Draft(self._sources, self._targets(pool), pool, entries)
+            draft.plan(wants)
+            report.diff = _plan.Diff.of(draft.steps.values())
+            report.notes = self._quota_notes(draft)
+            stopped = self._settings.stop_on_error and bool(failures or draft.failures)
+            outcomes = {} if self._settings.check or stopped else self._carry_out(draft, entries)
+            for failure in failures:
+                report.results.append(Result(Step(failure.want, _plan.NONE), error=failure.error))
+            for want in draft.wants:
+                report.results.append(self._result(draft, want, outcomes, stopped))
+            report.results.sort(key=lambda result: result.step.want.entry)
+            if self._settings.details:
+                self._add_details(draft, report, pool)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-        for want in wants:
-            if want.number in failures:
-                step, error = Step(want, _plan.NONE), failures[want.number]
-                result = Result(steps.get(want.number, step), error=error)
-            else:
-                step = steps[want.number]
-                outcome = outcomes.get(step.want.number) or Outcome(step)
-                result = Result(outcome.step, None, outcome.error, outcome.seconds, outcome.operation)
-                if outcome.error is None and stopped and step.changes:
-                    result.error = AcrError("stopped", "Not started, since another image failed (on_error: stop).")
-            result.media_type = draft.media_type(result.step)
-            report.results.append(result)
         report.seconds = time.monotonic() - started
         report.requests = dict(self._http.sent)
         return report
+
+    def _result(self, draft: Draft, want: Want, outcomes: Dict[int, Outcome], stopped: bool) -> Result:
+        if want.number in draft.failures:
+            return Result(Step(want, _plan.NONE), error=draft.failures[want.number])
+        step = draft.steps[want.number]
+        outcome = outcomes.get(want.number) or Outcome(step)
+        error = outcome.error
+        if stopped and step.changes:
+            error = AcrError("stopped", STOPPED)
+        return Result(outcome.step, draft.media_type(outcome.step), error, outcome.seconds, outcome.operation)
+
+    def _notify(self, progress: Progress) -> None:
+        if self._settings.notify is not None:
+            self._settings.notify(progress)
+
+    def _quota_notes(self, draft: Draft) -> List[str]:
+        """What to say of sources that announce fewer pulls than the run needs."""
+        needed: Dict[Any, int] = {}
+        for work in _plan.imports(draft.steps.values()):
+            needed[work.origin.registry] = needed.get(work.origin.registry, 0) + 1
+        return [
+            "{0} announces {1} more pulls for now, and {2} imports from it are needed; what it refuses is tried again later. "
+            "An account of your own (credentials) may have a higher limit.".format(source.name, source.registry.pulls_left, count)
+            for source, count in needed.items()
+            if source.registry.pulls_left is not None and source.registry.pulls_left < count
+        ]
+
+    def _add_details(self, draft: Draft, report: Report, pool: ThreadPoolExecutor) -> None:
+        places = {
+            (result.step.want.target.repository, result.digest)
+            for result in report.results
+            if result.error is None and result.digest and not (self._settings.check and result.step.changes)
+        }
+        found = details(draft.targets.registry, places, pool)
+        for result in report.results:
+            result.details = found.get((result.step.want.target.repository, result.digest))
 
     # -- the target registry ---------------------------------------------------------------------------------------
 
@@ -142,21 +184,10 @@ class Mirror:
         )
         return Targets(registry)
 
-    # -- what is wanted --------------------------------------------------------------------------------------------
-
-    def _wants(self, entries: List[Entry]) -> Iterable[Want]:
-        for number, entry in enumerate(entries):
-            source = self._sources.open(entry.source.host, entry.registry_id, entry.credentials)
-            digest = entry.source.digest
-            # Both tag and digest: the digest decides.
-            origin = Origin(source, entry.source.repository, entry.source.tag, digest, entry.platform)
-            for target in entry.targets:
-                yield Want(target, origin, entry.if_exists, number)
-
     # -- carrying out ----------------------------------------------------------------------------------------------
 
-    def _carry_out(self, draft: _Draft, steps: List[Step], entries: List[Entry]) -> Dict[int, Outcome]:
-        changing = [step for step in steps if step.changes]
+    def _carry_out(self, draft: Draft, entries: List[Entry]) -> Dict[int, Outcome]:
+        changing = [step for step in draft.steps.values() if step.changes]
         outcomes: Dict[int, Outcome] = {}
         for verified in (True, False):
             batch = [step for step in changing if entries[step.want.entry].verify is verified]
@@ -177,180 +208,3 @@ class Mirror:
             for outcome in engine.run(batch):
                 outcomes[outcome.step.want.number] = outcome
         return outcomes
-
-
-class _Draft:
-    """Reads both sides and makes the steps. Both are read at once, each repository by one task."""
-
-    def __init__(self, sources: Sources, targets: Targets, pool: ThreadPoolExecutor, entries: List[Entry]) -> None:
-        self.targets = targets
-        self._sources = sources
-        self._pool = pool
-        self._entries = entries
-        self._failures: Dict[int, AcrError] = {}
-
-    def plan(self, wants: List[Want]) -> Tuple[Dict[int, Step], Dict[int, AcrError]]:
-        """Steps and failures by the number of the want."""
-        steps: Dict[int, Step] = {}
-        blind = [want for want in wants if not self._entries[want.entry].verify]
-        for want in blind:
-            seen = Seen("") if want.if_exists == "reimport" else Seen()
-            steps[want.number] = Step(want, _plan.REIMPORT if want.if_exists == "reimport" else _plan.IMPORT, seen)
-        sighted = [want for want in wants if self._entries[want.entry].verify]
-        if not sighted:
-            return steps, self._failures
-        # The source is asked at once, except where it may turn out that it need not be.
-        asked = [want for want in sighted if want.if_exists != "keep" or want.target.tag is None]
-        resolving = self._start_resolving(asked)
-        seen = self._observe([want for want in sighted if want.target.tag is not None])
-        later = [
-            want
-            for want in sighted
-            if want.if_exists == "keep" and want.target.tag is not None and not seen.get(want.number, Seen()).present
-        ]
-        resolving.update(self._start_resolving(later))
-        resolved = self._finish_resolving(resolving, asked + later)
-        seen.update(self._observe([want for want in resolved.values() if want.target.tag is None]))
-        for want in sighted:
-            if want.number in self._failures:
-                continue
-            try:
-                step = _plan.decide(resolved.get(want.number, want), seen[want.number])
-                steps[want.number] = self._repaired(step) if self._entries[want.entry].repair else step
-            except _plan.Conflict as conflict:
-                self._failures[want.number] = AcrError("exists", str(conflict))
-        self._check_importable(steps)
-        return steps, self._failures
-
-    def media_type(self, step: Step) -> Optional[str]:
-        """The media type of a step's manifest, where it happens to be known."""
-        return self.targets.media_type(step.want.digest or step.seen.digest)
-
-    # -- the target ------------------------------------------------------------------------------------------------
-
-    def _observe(self, wants: List[Want]) -> Dict[int, Seen]:
-        """What the target shows, by the number of the want."""
-        if not wants:
-            return {}
-        groups: Dict[str, List[Want]] = {}
-        for want in wants:
-            groups.setdefault(want.target.repository, []).append(want)
-        self.targets.registry.prepare(groups)
-        futures = [
-            (group, self._pool.submit(self._observe_repository, repository, group)) for repository, group in groups.items()
-        ]
-        found: Dict[int, Seen] = {}
-        for group, future in futures:
-            try:
-                found.update(future.result())
-            except AcrError as error:
-                if error.kind in GENERAL:
-                    raise
-                for want in group:
-                    self._failures[want.number] = error
-        return found
-
-    def _observe_repository(self, repository: str, wants: List[Want]) -> Dict[int, Seen]:
-        found: Dict[int, Seen] = {}
-        tags = {w.target.tag: w for w in wants if w.target.tag is not None}
-        shown = self.targets.tags(repository, tags) if tags else {}
-        gone = self.targets.gone(repository, [w.digest for w in wants if w.target.tag is None])
-        for want in wants:
-            if want.target.tag is None:
-                found[want.number] = Seen() if want.digest in gone else Seen(want.digest)
-                continue
-            seen = shown[want.target.tag]
-            if want.if_exists == "reimport" and seen.present and not seen.updated:
-                # Only the time of its last update will tell that it was written again.
-                seen = self.targets.entry(repository, want.target.tag)
-            found[want.number] = seen
-        return found
-
-    def _repaired(self, step: Step) -> Step:
-        """The step, or a repair where something is right but damaged."""
-        if step.action != _plan.NONE:
-            return step
-        target, digest = step.want.target, step.want.digest or ""
-        if not self.targets.damage(target.repository, [digest]):
-            return step
-        seen = self.targets.entry(target.repository, target.tag) if target.tag else step.seen
-        return _plan.decide(step.want, replace(seen, intact=False))
-
-    # -- the sources -----------------------------------------------------------------------------------------------
-
-    def _start_resolving(self, wants: List[Want]) -> Dict[Any, Future]:
-        """Starts to read the digests of the wants' origins; the futures by origin key."""
-        futures: Dict[Any, Future] = {}
-        repositories: Dict[Tuple[Source, str], List[Origin]] = {}
-        for want in wants:
-            origin = want.origin
-            repositories.setdefault((origin.registry, origin.repository), []).append(origin)  # type: ignore[arg-type]
-        by_source: Dict[Source, List[str]] = {}
-        for source, repository in repositories:
-            by_source.setdefault(source, []).append(repository)
-        prepared = {
-            source: self._pool.submit(source.registry.prepare, names) for source, names in by_source.items() if source.azure
-        }
-        for (source, repository), origins in repositories.items():
-            distinct = {origin.key: origin for origin in origins}
-            plain = [o for o in distinct.values() if o.digest is None and o.platform is None]
-            listing = None
-            if source.azure and len(plain) > FEW_TAGS:
-                listing = self._pool.submit(self._list, prepared.get(source), source, repository, plain)
-            for key, origin in distinct.items():
-                if listing is not None and origin in plain:
-                    futures[key] = listing
-                else:
-                    futures[key] = self._pool.submit(self._resolve, prepared.get(source), origin)
-        return futures
-
-    def _resolve(self, prepared: Optional[Future], origin: Origin) -> Dict[Any, Origin]:
-        if prepared is not None:
-            prepared.result()
-        found, descriptor = self._sources.resolve(origin)
-        self.targets.know(descriptor.digest, descriptor.media_type)
-        return {origin.key: found}
-
-    def _list(
-        self, prepared: Optional[Future], source: Source, repository: str, origins: List[Origin]
-    ) -> Dict[Any, Origin]:
-        if prepared is not None:
-            prepared.result()
-        digests = self._sources.listed(source, repository, [origin.tag or "latest" for origin in origins])
-        return {
-            origin.key: replace(origin, digest=digests[origin.tag or "latest"])
-            for origin in origins
-            if origin.tag in digests
-        }
-
-    def _finish_resolving(self, futures: Dict[Any, Future], wants: List[Want]) -> Dict[int, Want]:
-        found: Dict[int, Want] = {}
-        for want in wants:
-            try:
-                origin = futures[want.origin.key].result().get(want.origin.key)
-                if origin is None:
-                    raise AcrError("not_found", "{0} does not exist.".format(_plan.origin_name(want.origin)))
-            except AcrError as error:
-                self._failures.setdefault(want.number, error)
-                continue
-            target = want.target if want.target.tag else Target(want.target.repository, None, origin.digest)
-            found[want.number] = replace(want, origin=origin, target=target)
-        return found
-
-    def _check_importable(self, steps: Dict[int, Step]) -> None:
-        """Looks at each manifest that is to be imported: what it is, and whether Azure can import it."""
-        futures: Dict[Any, Future] = {}
-        for step in steps.values():
-            origin = step.want.origin
-            if step.changes and origin.digest and self._entries[step.want.entry].verify and origin.key not in futures:
-                futures[origin.key] = self._pool.submit(self._sources.check_importable, origin)
-        for number, step in list(steps.items()):
-            future = futures.get(step.want.origin.key) if step.changes else None
-            if future is None:
-                continue
-            try:
-                descriptor = future.result()
-                self.targets.know(descriptor.digest, descriptor.media_type)
-            except AcrError as error:
-                self._failures[number] = error
-                del steps[number]

@@ -2,15 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What users write about one image, checked and made into data. Pure."""
+"""What users write about images, checked and made into data. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Tuple
+from dataclasses import dataclass, replace
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Target
 from ansible_collections.registryops.acr.plugins.module_utils._reference import (
+    DOCKER_HUB,
+    DOCKER_HUB_HOSTS,
     InvalidReference,
     Reference,
     default_target,
@@ -20,6 +22,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._reference import 
     parse_target,
 )
 from ansible_collections.registryops.acr.plugins.module_utils._registry import Credentials
+from ansible_collections.registryops.acr.plugins.module_utils._select import InvalidSelection, Selection
 
 IF_EXISTS = ("update", "keep", "fail", "reimport")
 
@@ -37,13 +40,50 @@ IMAGE_ARGUMENTS: Dict[str, Any] = {
     "verify": {"type": "bool", "default": True},
     "repair": {"type": "bool", "default": False},
 }
+_PATTERNS: Dict[str, Any] = {
+    "include": {"type": "list", "elements": "str"},
+    "exclude": {"type": "list", "elements": "str"},
+}
+# The options of an entry of a list: those of one image, none of them required or with a default (that comes from the
+# list's own defaults first), and the choice of several images.
+ENTRY_ARGUMENTS: Dict[str, Any] = {
+    **{
+        name: {key: value for key, value in spec.items() if key not in ("default", "required")}
+        for name, spec in IMAGE_ARGUMENTS.items()
+    },
+    "tags": {
+        "type": "dict",
+        "options": {
+            **_PATTERNS,
+            "semver": {"type": "str"},
+            "newest": {"type": "int"},
+            "same_digest": {"type": "bool", "default": False},
+        },
+    },
+    "repositories": {"type": "dict", "options": dict(_PATTERNS)},
+}
+# What a list can set for all its entries.
+DEFAULT_NAMES = (
+    "source_registry", "source_username", "source_password", "if_exists", "platform", "referrers", "verify", "repair", "tags",
+)
+DEFAULTS_ARGUMENTS: Dict[str, Any] = {name: ENTRY_ARGUMENTS[name] for name in DEFAULT_NAMES}
+CREDENTIALS_ARGUMENTS: Dict[str, Any] = {
+    "registry": {"type": "str", "required": True},
+    "username": {"type": "str"},
+    "password": {"type": "str", "required": True, "no_log": True},
+}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One image as the user wants it. *source* has no host where *registry_id* (an Azure registry) stands for it."""
+    """What one entry wants. *source* has no host where *registry_id* (an Azure registry) stands for it.
 
-    source: Reference
+    With *selection* it wants several tags of the source's repository, with *repositories* (patterns to include and to
+    exclude) several repositories of that registry; then `Target.tag` "" stands for the tag chosen, and `Target.repository`
+    "" for the repository chosen.
+    """
+
+    source: Optional[Reference]
     registry_id: Optional[Any]
     credentials: Optional[Credentials]
     targets: Tuple[Target, ...]
@@ -53,65 +93,161 @@ class Entry:
     verify: bool = True
     repair: bool = False
     notes: Tuple[str, ...] = ()
+    selection: Optional[Selection] = None
+    repositories: Optional[Tuple[Tuple[str, ...], Tuple[str, ...]]] = None
+    prefix: str = ""  # before the repositories of targets that follow from the source
+
+    def targets_for(self, repository: str, tag: str) -> Tuple[Target, ...]:
+        """The targets of one image that was chosen."""
+        return tuple(
+            Target(target.repository or self.prefix + repository, tag if target.tag == "" else target.tag)
+            for target in self.targets
+        )
 
 
-def parse_entry(options: Dict[str, Any], suffix: str) -> Entry:
-    """The entry that *options* (see IMAGE_ARGUMENTS) describe. InvalidReference with one sentence for bad input.
+def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "") -> Entry:
+    """The entry that *options* (see IMAGE_ARGUMENTS, ENTRY_ARGUMENTS) describe. InvalidReference, InvalidSelection with
+    one sentence for bad input.
 
-    *suffix* is that of the cloud's registries, such as ``azurecr.io``.
+    *suffix* is that of the cloud's registries, such as ``azurecr.io``; *prefix* comes before every target repository.
     """
     notes: List[str] = []
-    source = parse_source(options["source"], in_registry=bool(options.get("source_registry")))
     registry_id = parse_registry(options["source_registry"], [suffix]) if options.get("source_registry") else None
-    if registry_id is not None and source.host is not None:
-        _refuse_other_host(source.host, registry_id, suffix)
-        source = Reference(None, source.repository, source.tag, source.digest)
+    source = _source(options, registry_id, suffix)
     credentials = _credentials(options)
     if credentials is not None and registry_id is not None:
         notes.append(
             "source_registry and credentials were both given for {0}: the credentials are used, and so the rights of the "
-            "signed-in account on that registry do not count.".format(source.repository)
+            "signed-in account on that registry do not count.".format(source.repository if source else options["source_registry"])
         )
     if options.get("platform"):
         parse_platform(options["platform"])
-        if not options.get("verify", True):
+    if options.get("verify") is False:
+        for name in ("platform", "referrers", "repair", "tags", "repositories"):
+            if options.get(name):
+                raise InvalidReference("{0} needs verify: true, since it takes looking into a registry.".format(name))
+    selection = Selection.of(options["tags"]) if options.get("tags") else None
+    repositories = None
+    if options.get("repositories"):
+        patterns = options["repositories"]
+        repositories = (tuple(patterns.get("include") or ()), tuple(patterns.get("exclude") or ()))
+        selection = selection or Selection()
+    if selection is not None and source is not None and _names_image(options["source"]):
+        if source.digest or selection != Selection(same_digest=True):
             raise InvalidReference(
-                "platform needs verify: true, since the platform's digest has to be read from {0}.".format(options["source"])
+                "{0} names one image, and tags chooses others; write the repository only.".format(options["source"])
             )
-    if options.get("referrers") and not options.get("verify", True):
-        raise InvalidReference(
-            "referrers needs verify: true, since they have to be read from {0}.".format(options["source"])
-        )
+        selection = replace(selection, include=(source.tag or "",))
     return Entry(
         source=source,
         registry_id=registry_id,
         credentials=credentials,
-        targets=_targets(options, source),
+        targets=_targets(options, source, selection is not None, prefix),
         if_exists=options.get("if_exists") or "update",
         platform=options.get("platform") or None,
         referrers=bool(options.get("referrers")),
-        verify=options.get("verify", True) is not False,
+        verify=options.get("verify") is not False,
         repair=bool(options.get("repair")),
         notes=tuple(notes),
+        selection=selection,
+        repositories=repositories,
+        prefix=prefix,
     )
 
 
-def _targets(options: Dict[str, Any], source: Reference) -> Tuple[Target, ...]:
+def parse_entries(
+    images: List[Dict[str, Any]],
+    defaults: Optional[Dict[str, Any]],
+    credentials: Optional[List[Dict[str, Any]]],
+    prefix: Optional[str],
+    suffix: str,
+) -> List[Entry]:
+    """The entries of a list. InvalidReference, with the number of the entry, for bad input.
+
+    *credentials*: ``{"registry": "host[/namespace]", "username", "password"}`` each; they count for entries that have none
+    of their own, the one with the longest match.
+    """
+    prefix = prefix or ""
+    if prefix:
+        parse_target(prefix + "x")
+    found: List[Entry] = []
+    for number, image in enumerate(images, 1):
+        options = {name: value for name, value in (defaults or {}).items() if value is not None}
+        options.update({name: value for name, value in image.items() if value is not None})
+        try:
+            if not options.get("source_password"):
+                options.update(_matching_credentials(options, credentials or []))
+            found.append(parse_entry(options, suffix, prefix))
+        except (InvalidReference, InvalidSelection) as error:
+            raise InvalidReference("Entry {0} of images: {1}".format(number, error)) from None
+    return found
+
+
+def _matching_credentials(options: Dict[str, Any], credentials: Iterable[Dict[str, Any]]) -> Dict[str, Any]:
+    """The options that the longest match among *credentials* sets; none where nothing matches."""
+    source = str(options.get("source") or "")
+    if options.get("source_registry"):
+        named = source.partition("/")[0].lower() == str(options["source_registry"]).lower()
+        place = _place(source if named else "{0}/{1}".format(options["source_registry"], source))
+    else:
+        place = _place(source)
+    best: Tuple[int, Dict[str, Any]] = (0, {})
+    for entry in credentials:
+        place_of = _place(entry["registry"])
+        if (place == place_of or place.startswith((place_of + "/", place_of + ":", place_of + "@"))) and len(place_of) > best[0]:
+            best = (len(place_of), {"source_username": entry.get("username"), "source_password": entry["password"]})
+    return best[1]
+
+
+def _place(text: str) -> str:
+    """``host/namespace`` in the one form in which all names of a host are equal."""
+    host, slash, rest = text.strip().rstrip("/").partition("/")
+    host = host.lower()
+    return (DOCKER_HUB if host in DOCKER_HUB_HOSTS else host) + slash + rest
+
+
+def _source(options: Dict[str, Any], registry_id: Optional[Any], suffix: str) -> Optional[Reference]:
+    if options.get("repositories"):
+        if options.get("source") or registry_id is None:
+            raise InvalidReference(
+                "repositories chooses among the repositories of an Azure registry: name that by source_registry, and leave "
+                "source out."
+            )
+        return None
+    source = parse_source(options.get("source") or "", in_registry=registry_id is not None)
+    if registry_id is not None and source.host is not None:
+        _refuse_other_host(source.host, registry_id, suffix)
+        return Reference(None, source.repository, source.tag, source.digest)
+    return source
+
+
+def _names_image(text: str) -> bool:
+    """Whether a source that was parsed says a tag or digest itself."""
+    return ":" in text.rpartition("/")[2] or "@" in text
+
+
+def _targets(options: Dict[str, Any], source: Optional[Reference], several: bool, prefix: str) -> Tuple[Target, ...]:
     targets: List[Target] = []
-    default = default_target(source)
+    default = None if several or source is None else default_target(source)
+    if source is None and (options.get("target") or options.get("untagged_repositories")):
+        raise InvalidReference("repositories keep their names; use target_prefix to put them elsewhere, not target.")
     for text in options.get("target") or []:
         target = parse_target(text)
+        if default is None and target.tag:
+            raise InvalidReference(
+                "target {0!r} names a tag, but tags chooses several; write the repository only.".format(text)
+            )
         # As Azure does: a target without a tag takes the source's.
-        targets.append(Target(target.repository, target.tag or default.tag))
+        targets.append(Target(prefix + target.repository, target.tag or (default.tag if default else "")))
     for text in options.get("untagged_repositories") or []:
         target = parse_target(text)
         if target.tag:
             raise InvalidReference(
                 "untagged_repositories takes repositories without a tag, but {0!r} has one; put it under target.".format(text)
             )
-        targets.append(Target(target.repository, None))
+        targets.append(Target(prefix + target.repository, None))
     if not targets:
-        targets.append(Target(default.repository, default.tag))
+        targets.append(Target(prefix + default.repository, default.tag) if default else Target("", ""))
     return tuple(targets)
 
 

@@ -93,6 +93,8 @@ class Registry:
         self.name = name or host
         self.http = http
         self.credentials = credentials
+        # How many more pulls the registry announces, where it counts them (Docker Hub does).
+        self.pulls_left: Optional[int] = None
         self._authorization = Authorization(self)
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -188,7 +190,12 @@ class Registry:
             if error.kind != "not_found":
                 raise
             return []
-        return index.children()
+        # Some registries resolve such a tag to the image itself: what it lists must name the image as its subject.
+        return [child for child in index.children() if self._subject(repository, str(child["digest"])) == digest]
+
+    def _subject(self, repository: str, digest: str) -> Optional[str]:
+        """The digest that a manifest refers to."""
+        return (self.manifest(repository, digest).json().get("subject") or {}).get("digest")
 
     # -- requests --------------------------------------------------------------------------------------------------
 
@@ -254,7 +261,11 @@ class Registry:
 
     def _manifest_request(self, method: str, repository: str, reference: str) -> Answer:
         path = "/v2/{0}/manifests/{1}".format(repository, quote(reference, safe=":"))
-        return self.get("reads", path, self.scope(repository), method=method, headers={"Accept": ACCEPT})
+        answer = self.get("reads", path, self.scope(repository), method=method, headers={"Accept": ACCEPT})
+        left = (answer.headers.get("ratelimit-remaining") or "").partition(";")[0].strip()
+        if left.isdigit():
+            self.pulls_left = int(left)
+        return answer
 
     def fetch_token(self, realm: str, service: str, scopes: List[str]) -> Tuple[str, float]:
         """A bearer token for *scopes* and its life in seconds, from the token service *realm*.

@@ -54,6 +54,12 @@ class Source:
     def azure(self) -> bool:
         return isinstance(self.registry, AzureRegistry)
 
+    def repositories(self) -> List[str]:
+        """The names of all its repositories. AcrError where it isn't an Azure registry: others don't list them."""
+        if not isinstance(self.registry, AzureRegistry):
+            raise AcrError("invalid", "{0} is no Azure registry, and only those list their repositories.".format(self.name))
+        return self.registry.repositories()
+
     def body(self) -> Dict[str, Any]:
         """How an import names this registry: by resource ID where the signed-in account may use it, so that its own
         rights apply and trusted services count; else by host, with the credentials if there are some."""
@@ -82,6 +88,9 @@ class Sources:
         self._lock = threading.Lock()
         self._open: Dict[Tuple[Any, ...], Source] = {}
         self._descriptors: Dict[str, Descriptor] = {}
+        self._listing: Dict[Tuple[Source, str], Any] = {}  # locks: of many who want a listing, one reads it
+        self._listings: Dict[Tuple[Source, str], Dict[str, Optional[str]]] = {}
+        self._tags: Dict[Tuple[Source, str, str], Descriptor] = {}
 
     def open(
         self, host: Optional[str], registry_id: Optional[Any], credentials: Optional[Credentials]
@@ -141,14 +150,59 @@ class Sources:
         if origin.platform:
             descriptor = self._platform(source, origin, parse_platform(origin.platform))
         else:
-            descriptor = source.registry.describe(origin.repository, origin.digest or origin.tag or "latest")
+            descriptor = (
+                source.registry.describe(origin.repository, origin.digest)
+                if origin.digest
+                else self.tag(source, origin.repository, origin.tag or "latest")
+            )
         self._descriptors[descriptor.digest] = descriptor
         return replace(origin, digest=descriptor.digest), descriptor
 
-    def listed(self, source: Source, repository: str, tags: Iterable[str]) -> Dict[str, str]:
-        """Digests of tags of an Azure repository by one listing: tag → digest, for those that exist."""
+    def listing(self, source: Source, repository: str) -> Dict[str, Optional[str]]:
+        """All tags of a repository, read once; with their digests where the listing carries them (Azure's does)."""
+        key = (source, repository)
+        with self._lock:
+            lock = self._listing.setdefault(key, threading.Lock())
+        with lock:
+            if key in self._listings:
+                return self._listings[key]
+            if isinstance(source.registry, AzureRegistry):
+                found: Dict[str, Optional[str]] = {tag.name: tag.digest for tag in source.registry.tag_list(repository)}
+            else:
+                found = dict.fromkeys(source.registry.tags(repository))
+            self._listings[key] = found
+            return found
+
+    def lists(self, source: Source, repository: str) -> bool:
+        """Whether the digests of a repository's tags are at hand from a listing."""
+        return source.azure and (source, repository) in self._listings
+
+    def tag(self, source: Source, repository: str, tag: str) -> Descriptor:
+        """What a tag names, asked once. AcrError ``not_found`` where there is none."""
+        key = (source, repository, tag)
+        if key not in self._tags:
+            self._tags[key] = source.registry.describe(repository, tag)
+        return self._tags[key]
+
+    def digests(self, source: Source, repository: str, tags: Iterable[str]) -> Dict[str, str]:
+        """Digests of many tags of an Azure repository, in the cheapest way: tag → digest, for those that exist."""
         wanted = set(tags)
-        return {tag.name: tag.digest for tag in source.registry.tag_list(repository) if tag.name in wanted}
+        if self.lists(source, repository):
+            listed = self._listings[source, repository]
+            return {tag: listed[tag] or "" for tag in wanted if tag in listed}
+        found, complete = source.registry.find_tags(repository, wanted)  # type: ignore[attr-defined]
+        digests = {name: tag.digest for name, tag in found.items()}
+        for tag in () if complete else wanted - set(found):
+            try:
+                digests[tag] = self.tag(source, repository, tag).digest
+            except AcrError as error:
+                if error.kind != "not_found":
+                    raise
+        return digests
+
+    def known(self, digest: str) -> Optional[Descriptor]:
+        """What a digest is, where it was read already."""
+        return self._descriptors.get(digest)
 
     def check_importable(self, origin: Origin) -> Descriptor:
         """What an origin's digest names; refuses what Azure can't import: an index of more than 50 manifests."""

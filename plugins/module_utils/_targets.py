@@ -14,7 +14,6 @@ from ansible_collections.registryops.acr.plugins.module_utils._plan import Seen
 from ansible_collections.registryops.acr.plugins.module_utils._registry import INDEX_TYPES
 
 FEW = 3  # up to so many things of a repository are asked for one by one
-REQUESTS_PER_PAGE = 4  # a page of 1,000 entries costs about as much as so many single requests
 NESTED = 3  # an index may list indexes; nobody nests deeper
 
 
@@ -46,16 +45,8 @@ class Targets:
         wanted = set(names)
         if len(wanted) <= FEW:
             return {name: self.tag(repository, name) for name in wanted}
-        found: Dict[str, Seen] = {}
-        complete = True
-        for number, tag in enumerate(self.registry.tag_list(repository), 1):
-            if tag.name in wanted:
-                found[tag.name] = Seen(tag.digest, True, tag.updated, tag.locked)
-                if len(found) == len(wanted):
-                    break
-            if number == PAGE and self._direct(self.registry.counts(repository).tags, len(wanted) - len(found)):
-                complete = False
-                break
+        listed, complete = self.registry.find_tags(repository, wanted)
+        found = {name: Seen(tag.digest, True, tag.updated, tag.locked) for name, tag in listed.items()}
         for name in wanted - set(found):
             found[name] = Seen() if complete else self.tag(repository, name)
         gone = self.gone(repository, {seen.digest for seen in found.values() if seen.digest and seen.updated})
@@ -103,7 +94,7 @@ class Targets:
                 left.discard(str(entry.get("digest")))
                 if not left:
                     return left
-                if number == PAGE and self._direct(self.registry.counts(repository).manifests, len(left)):
+                if number == PAGE and self.registry.direct(self.registry.counts(repository).manifests, len(left)):
                     complete = False
                     break
             if complete:
@@ -146,8 +137,3 @@ class Targets:
                 if depth > 1:
                     found |= self._parts(repository, str(child["digest"]), depth - 1) or set()
         return found
-
-    @staticmethod
-    def _direct(total: int, missing: int) -> bool:
-        """Whether asking for what is *missing* is cheaper than reading on after the first page of *total*."""
-        return missing * PAGE < (total - PAGE) * REQUESTS_PER_PAGE

@@ -1,0 +1,228 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads both sides, sources and target registry, and makes the steps from what they show."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, Dict, List, Optional, Tuple
+
+from ansible_collections.registryops.acr.plugins.module_utils import _plan
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._options import Entry
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, Seen, Step, Target, Want
+from ansible_collections.registryops.acr.plugins.module_utils._referrers import Referrers
+from ansible_collections.registryops.acr.plugins.module_utils._sources import FEW_TAGS, Source, Sources
+from ansible_collections.registryops.acr.plugins.module_utils._targets import Targets
+
+# Failures that concern a whole registry: on the target's side they end the run, instead of being told for each image.
+GENERAL = frozenset(["unreachable", "certificate", "firewall", "timeout"])
+
+
+class Draft:
+    """Reads both sides and makes the steps. Both are read at once, each repository by one task."""
+
+    def __init__(self, sources: Sources, targets: Targets, pool: ThreadPoolExecutor, entries: List[Entry]) -> None:
+        self.targets = targets
+        self.wants: List[Want] = []  # in the order in which they were asked for, then what refers to them
+        self.steps: Dict[int, Step] = {}  # by the number of the want
+        self.failures: Dict[int, AcrError] = {}  # of those that have no step
+        self._sources = sources
+        self._pool = pool
+        self._entries = entries
+
+    def plan(self, wants: List[Want]) -> None:
+        """Fills in *wants*, *steps* and *failures*. Conflict where two entries want different things of one target."""
+        self.wants = _numbered(_plan.merge(wants))
+        blind = [want for want in self.wants if not self._entries[want.entry].verify]
+        for want in blind:
+            again = want.if_exists == "reimport"
+            self.steps[want.number] = Step(want, _plan.REIMPORT if again else _plan.IMPORT, Seen("") if again else Seen())
+        sighted = [want for want in self.wants if self._entries[want.entry].verify]
+        if not sighted:
+            return
+        # The source is asked at once, except where it may turn out that it need not be.
+        asked = [want for want in sighted if want.if_exists != "keep" or want.target.tag is None]
+        resolving = self._start_resolving(asked)
+        seen = self._observe([want for want in sighted if want.target.tag is not None])
+        later = [
+            want
+            for want in sighted
+            if want.if_exists == "keep" and want.target.tag is not None and not seen.get(want.number, Seen()).present
+        ]
+        resolving.update(self._start_resolving(later))
+        resolved = self._finish_resolving(resolving, asked + later)
+        referring = self._referring(list(resolved.values()))
+        resolved.update({want.number: want for want in referring})
+        seen.update(self._observe([want for want in resolved.values() if want.target.tag is None or want in referring]))
+        for want in sighted + referring:
+            if want.number in self.failures:
+                continue
+            try:
+                step = _plan.decide(resolved.get(want.number, want), seen[want.number])
+                self.steps[want.number] = self._repaired(step) if self._entries[want.entry].repair else step
+            except _plan.Conflict as conflict:
+                self.failures[want.number] = AcrError("exists", str(conflict))
+        self._check_importable(self.steps)
+
+    def _referring(self, wants: List[Want]) -> List[Want]:
+        """Wants for what refers to the images of *wants*, where their entries ask for it."""
+        wants = [want for want in wants if self._entries[want.entry].referrers]
+        if not wants:
+            return []
+        found = Referrers(self._sources, self._pool).of([want.origin for want in wants])
+        extra: List[Want] = []
+        for want in wants:
+            referrers = found[want.origin.key]
+            if isinstance(referrers, AcrError):
+                self.failures[want.number] = referrers
+                continue
+            # What an image's release rule forbids must not stop a signature that was added later.
+            if_exists = "update" if want.if_exists == "fail" else want.if_exists
+            for origin in referrers:
+                target = Target(want.target.repository, origin.tag, None if origin.tag else origin.digest)
+                extra.append(Want(target, origin, if_exists, want.entry, selected=True))
+        merged = _numbered(_plan.merge(self.wants + extra))
+        added = merged[len(self.wants):]
+        self.wants = merged
+        return added
+
+    def media_type(self, step: Step) -> Optional[str]:
+        """The media type of a step's manifest, where it happens to be known."""
+        return self.targets.media_type(step.want.digest or step.seen.digest)
+
+    # -- the target ------------------------------------------------------------------------------------------------
+
+    def _observe(self, wants: List[Want]) -> Dict[int, Seen]:
+        """What the target shows, by the number of the want."""
+        if not wants:
+            return {}
+        groups: Dict[str, List[Want]] = {}
+        for want in wants:
+            groups.setdefault(want.target.repository, []).append(want)
+        self.targets.registry.prepare(groups)
+        futures = [
+            (group, self._pool.submit(self._observe_repository, repository, group)) for repository, group in groups.items()
+        ]
+        found: Dict[int, Seen] = {}
+        for group, future in futures:
+            try:
+                found.update(future.result())
+            except AcrError as error:
+                if error.kind in GENERAL:
+                    raise
+                for want in group:
+                    self.failures[want.number] = error
+        return found
+
+    def _observe_repository(self, repository: str, wants: List[Want]) -> Dict[int, Seen]:
+        found: Dict[int, Seen] = {}
+        tags = {w.target.tag: w for w in wants if w.target.tag is not None}
+        shown = self.targets.tags(repository, tags) if tags else {}
+        gone = self.targets.gone(repository, [w.digest for w in wants if w.target.tag is None])
+        for want in wants:
+            if want.target.tag is None:
+                found[want.number] = Seen() if want.digest in gone else Seen(want.digest)
+                continue
+            seen = shown[want.target.tag]
+            if want.if_exists == "reimport" and seen.present and not seen.updated:
+                # Only the time of its last update will tell that it was written again.
+                seen = self.targets.entry(repository, want.target.tag)
+            found[want.number] = seen
+        return found
+
+    def _repaired(self, step: Step) -> Step:
+        """The step, or a repair where something is right but damaged."""
+        if step.action != _plan.NONE:
+            return step
+        target, digest = step.want.target, step.want.digest or ""
+        if not self.targets.damage(target.repository, [digest]):
+            return step
+        seen = self.targets.entry(target.repository, target.tag) if target.tag else step.seen
+        return _plan.decide(step.want, replace(seen, intact=False))
+
+    # -- the sources -----------------------------------------------------------------------------------------------
+
+    def _start_resolving(self, wants: List[Want]) -> Dict[Any, Future]:
+        """Starts to read the digests of the wants' origins; the futures by origin key."""
+        futures: Dict[Any, Future] = {}
+        repositories: Dict[Tuple[Source, str], List[Origin]] = {}
+        for want in wants:
+            origin = want.origin
+            repositories.setdefault((origin.registry, origin.repository), []).append(origin)  # type: ignore[arg-type]
+        by_source: Dict[Source, List[str]] = {}
+        for source, repository in repositories:
+            by_source.setdefault(source, []).append(repository)
+        prepared = {
+            source: self._pool.submit(source.registry.prepare, names) for source, names in by_source.items() if source.azure
+        }
+        for (source, repository), origins in repositories.items():
+            distinct = {origin.key: origin for origin in origins}
+            plain = [o for o in distinct.values() if o.digest is None and o.platform is None]
+            listing = None
+            if plain and (self._sources.lists(source, repository) or source.azure and len(plain) > FEW_TAGS):
+                listing = self._pool.submit(self._list, prepared.get(source), source, repository, plain)
+            for key, origin in distinct.items():
+                if listing is not None and origin.digest is None and origin.platform is None:
+                    futures[key] = listing
+                else:
+                    futures[key] = self._pool.submit(self._resolve, prepared.get(source), origin)
+        return futures
+
+    def _resolve(self, prepared: Optional[Future], origin: Origin) -> Dict[Any, Origin]:
+        if prepared is not None:
+            prepared.result()
+        found, descriptor = self._sources.resolve(origin)
+        self.targets.know(descriptor.digest, descriptor.media_type)
+        return {origin.key: found}
+
+    def _list(
+        self, prepared: Optional[Future], source: Source, repository: str, origins: List[Origin]
+    ) -> Dict[Any, Origin]:
+        if prepared is not None:
+            prepared.result()
+        digests = self._sources.digests(source, repository, [origin.tag or "latest" for origin in origins])
+        return {
+            origin.key: replace(origin, digest=digests[origin.tag or "latest"])
+            for origin in origins
+            if origin.tag in digests
+        }
+
+    def _finish_resolving(self, futures: Dict[Any, Future], wants: List[Want]) -> Dict[int, Want]:
+        found: Dict[int, Want] = {}
+        for want in wants:
+            try:
+                origin = futures[want.origin.key].result().get(want.origin.key)
+                if origin is None:
+                    raise AcrError("not_found", "{0} does not exist.".format(_plan.origin_name(want.origin)))
+            except AcrError as error:
+                self.failures.setdefault(want.number, error)
+                continue
+            target = want.target if want.target.tag else Target(want.target.repository, None, origin.digest)
+            found[want.number] = replace(want, origin=origin, target=target)
+        return found
+
+    def _check_importable(self, steps: Dict[int, Step]) -> None:
+        """Looks at each manifest that is to be imported: what it is, and whether Azure can import it."""
+        futures: Dict[Any, Future] = {}
+        for step in steps.values():
+            origin = step.want.origin
+            if step.changes and origin.digest and self._entries[step.want.entry].verify and origin.key not in futures:
+                futures[origin.key] = self._pool.submit(self._sources.check_importable, origin)
+        for number, step in list(steps.items()):
+            future = futures.get(step.want.origin.key) if step.changes else None
+            if future is None:
+                continue
+            try:
+                descriptor = future.result()
+                self.targets.know(descriptor.digest, descriptor.media_type)
+            except AcrError as error:
+                self.failures[number] = error
+                del steps[number]
+
+
+def _numbered(wants: List[Want]) -> List[Want]:
+    return [replace(want, number=number) for number, want in enumerate(wants)]
