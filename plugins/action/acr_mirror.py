@@ -1,0 +1,65 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs the module of the same name and shows meanwhile how far it is."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.registryops.acr.plugins.module_utils import _progress
+
+FIRST, SLOWEST = 2.0, 15.0  # seconds until the first line, and at most between two
+
+
+class ActionModule(ActionBase):
+    """The module does all the work, and works as well without this."""
+
+    _supports_check_mode = True
+    _supports_async = True
+    _supports_diff = True
+
+    def run(self, tmp=None, task_vars=None):
+        task_vars = task_vars or {}
+        result = super().run(tmp, task_vars)
+        # Only a module on this machine can be watched; one in the background outlives us; check mode is quick.
+        watched = (
+            self._connection.transport == "local"
+            and not self._task.async_val
+            and not self._task.check_mode
+            and boolean(self._templar.template(task_vars.get("acr_mirror_progress", True)), strict=False)
+        )
+        if not watched:
+            result.update(self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val))
+            return result
+        handle, path = tempfile.mkstemp(prefix="acr-mirror-")
+        os.close(handle)
+        over = threading.Event()
+        watcher = threading.Thread(target=_watch, args=(path, over, task_vars.get("inventory_hostname", "")), daemon=True)
+        self._task.environment = list(self._task.environment or []) + [{_progress.VARIABLE: path}]
+        watcher.start()
+        try:
+            result.update(self._execute_module(task_vars=task_vars))
+        finally:
+            over.set()
+            watcher.join(5.0)
+            os.unlink(path)
+        return result
+
+
+def _watch(path: str, over: threading.Event, host: str) -> None:
+    display = Display()
+    started = time.monotonic()
+    pause = FIRST
+    while not over.wait(pause):
+        seconds = time.monotonic() - started
+        display.display("acr_mirror [{0}]: {1}".format(host, _progress.line(_progress.read(path), seconds)))
+        pause = min(SLOWEST, max(FIRST, seconds / 6))

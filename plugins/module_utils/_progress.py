@@ -1,0 +1,66 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How far a run is, told by the module to whoever watches it on the same machine, through a small file."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any, Callable, Dict, Optional
+
+# The environment variable that names the file. Without it nothing is told.
+VARIABLE = "ACR_MIRROR_PROGRESS"
+INTERVAL = 0.25  # seconds between two writes
+
+
+def writer() -> Optional[Callable[[Any], None]]:
+    """A function that takes each `Progress`; None where nobody watches."""
+    path = os.environ.get(VARIABLE)
+    if not path or not os.path.isfile(path):
+        return None
+    last = [0.0]
+
+    def write(progress: Any) -> None:
+        now = time.monotonic()
+        if now - last[0] < INTERVAL:
+            return
+        last[0] = now
+        numbers = {name: getattr(progress, name) for name in ("total", "done", "failed", "in_flight")}
+        try:
+            # As long as any line of numbers gets, so that a reader never sees the end of an older one.
+            with open(path, "r+b", buffering=0) as file:
+                file.write(json.dumps(numbers).ljust(120).encode("ascii"))
+        except OSError:
+            pass  # the watcher is gone; that is no reason to stop
+
+    return write
+
+
+def read(path: str) -> Dict[str, int]:
+    """The numbers written last; empty where there are none yet."""
+    try:
+        with open(path, encoding="ascii") as file:
+            found = json.loads(file.read() or "{}")
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def line(numbers: Dict[str, int], seconds: float) -> str:
+    """One line for people: *numbers* as they are *seconds* after the run began."""
+    total = numbers.get("total", 0)
+    if not total:
+        return "reading the registries ({0:.0f} s)".format(seconds)
+    over = numbers["done"] + numbers["failed"]
+    rate = over / seconds if seconds else 0.0
+    text = "{0} of {1} done".format(numbers["done"], total)
+    if numbers["in_flight"]:
+        text += ", {0} in flight".format(numbers["in_flight"])
+    if numbers["failed"]:
+        text += ", {0} failed".format(numbers["failed"])
+    if rate and over < total:
+        text += ", {0:.1f} a second, about {1:.0f} s left".format(rate, (total - over) / rate)
+    return text
