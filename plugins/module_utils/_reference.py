@@ -222,8 +222,8 @@ class Platform:
     def of(cls, content: Dict[str, Any]) -> Platform:
         """The platform that an index's entry or an image's configuration states."""
         architecture = str(content.get("architecture") or "unknown").lower()
+        variant = str(content.get("variant") or ("v6" if architecture == "armel" else "")).lower()
         architecture = _ARCHITECTURES.get(architecture, architecture)
-        variant = str(content.get("variant") or "").lower()
         return cls(
             str(content.get("os") or "unknown").lower(),
             architecture,
