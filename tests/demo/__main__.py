@@ -95,6 +95,27 @@ def single_images(demo: Demo) -> None:
         raise SystemExit("The demo failed: check mode changed something.")
 
 
+def a_list(demo: Demo) -> None:
+    demo.sandbox.knobs(import_seconds=3.0, retry_after=10)
+    demo.sandbox.patch_registry("contosoprod", properties={
+        "networkRuleSet": {"defaultAction": "Deny", "ipRules": [{"action": "Allow", "value": "203.0.113.10"}]},
+        "networkRuleBypassOptions": "None",
+    })
+    page = ROOT / ".build/mirror.html"
+    arguments = ["-e", demo.variables("mirror.yml", "mirror.yml", acr_mirror_report_html=str(page))]
+
+    say("The role, with a list: versions, a Helm chart, signatures. The registry's firewall keeps Azure's import out at first")
+    output = demo.play("mirror", *arguments, changed=2)
+    print(f"The report as a page: {page.rename(page.with_name('first-mirror.html')).relative_to(ROOT)}")
+    if "in flight" not in output:
+        raise SystemExit("The demo failed: no progress was shown.")
+    say("The same list again")
+    output = demo.play("mirror", *arguments, changed=0)
+    found = re.search(r"(\d+) unchanged", output)
+    if found is None or int(found.group(1)) < 40:
+        raise SystemExit("The demo failed: the registry does not hold the list.")
+
+
 def content(demo: Demo) -> None:
     say("What the registry holds now")
     output = demo.play("inspect", "-e", demo.variables("registry.yml", "inspect.yml"), changed=0)
@@ -109,6 +130,7 @@ def main() -> None:
         print(f"A sandbox plays Azure on this machine, with real registries (started in {time.monotonic() - began:.1f} s).")
         demo = Demo(sandbox, Path(name))
         single_images(demo)
+        a_list(demo)
         content(demo)
     print(f"\nAll as it should be; {time.monotonic() - began:.0f} s. `make sandbox` keeps a sandbox running to play with.")
 

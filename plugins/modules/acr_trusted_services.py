@@ -1,0 +1,182 @@
+#!/usr/bin/python
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: acr_trusted_services
+short_description: Let Azure's own services past a container registry's network rules
+version_added: 0.1.0
+description:
+  - Sets whether Azure's trusted services may reach a container registry whose network access is restricted. Importing
+    into such a registry, or from it, needs that.
+  - No other property of the registry is changed.
+options:
+  registry:
+    description:
+      - The registry, by its name (V(contosoprod)), its login server (V(contosoprod.azurecr.io)) or its resource ID.
+    type: str
+    required: true
+  resource_group:
+    description:
+      - The resource group of O(registry), where it is given by name. Without it the registry is looked up.
+    type: str
+  state:
+    description:
+      - Whether trusted services are let in. In check mode the registry's network rules are read all the same.
+    type: str
+    choices: [enabled, disabled]
+    default: enabled
+extends_documentation_fragment:
+  - registryops.acr.azure
+  - registryops.acr.azure.attributes
+seealso:
+  - module: registryops.acr.acr_mirror
+  - module: azure.azcollection.azure_rm_containerregistry
+  - name: Allow trusted services to securely access a network-restricted container registry
+    description: Which services are trusted, and for what.
+    link: https://learn.microsoft.com/azure/container-registry/allow-access-trusted-services
+notes:
+  - To change something, the account needs C(Microsoft.ContainerRegistry/registries/write) on the registry, which
+    V(Contributor) has; to read, V(Reader) will do.
+author:
+  - registryops.acr contributors (@registryops)
+"""
+
+EXAMPLES = r"""
+- name: Let the import service in
+  registryops.acr.acr_trusted_services:
+    registry: contosoprod
+    state: enabled
+
+- name: Look at the network rules, without a change
+  registryops.acr.acr_trusted_services:
+    registry: contosoprod
+  check_mode: true
+  register: network
+
+- name: Stop where an import could not work
+  ansible.builtin.assert:
+    that: not network.before.restricted or network.before.trusted_services
+"""
+
+RETURN = r"""
+before:
+  description: The registry's network rules as they were.
+  returned: success
+  type: dict
+  contains: &posture
+    public_network_access:
+      description: Whether it can be reached from public networks at all.
+      type: bool
+      returned: always
+      sample: true
+    default_action:
+      description: What happens to addresses that no rule names, V(Allow) or V(Deny).
+      type: str
+      returned: always
+      sample: Deny
+    ip_rules:
+      description: The addresses that are let in.
+      type: list
+      elements: str
+      returned: always
+      sample: [203.0.113.0/24]
+    private_endpoints:
+      description: The names of the approved private endpoint connections.
+      type: list
+      elements: str
+      returned: always
+      sample: [contosoprod-endpoint]
+    trusted_services:
+      description: Whether Azure's trusted services are let in.
+      type: bool
+      returned: always
+      sample: false
+    restricted:
+      description: Whether network access is restricted, so that trusted services matter.
+      type: bool
+      returned: always
+      sample: true
+after:
+  description: The registry's network rules as they are now, or (in check mode) would be.
+  returned: success
+  type: dict
+  contains: *posture
+id:
+  description: The registry's resource ID.
+  returned: success
+  type: str
+login_server:
+  description: The registry's login server.
+  returned: success
+  type: str
+  sample: contosoprod.azurecr.io
+"""
+
+from typing import Any, Dict
+
+from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm
+from ansible_collections.registryops.acr.plugins.module_utils._http import Http
+from ansible_collections.registryops.acr.plugins.module_utils._module import run
+from ansible_collections.registryops.acr.plugins.module_utils._reference import parse_registry
+
+BYPASS = "networkRuleBypassOptions"
+VALUES = {"enabled": "AzureServices", "disabled": "None"}
+
+
+def posture(properties: Dict[str, Any]) -> Dict[str, Any]:
+    """What a registry's properties, by Azure's names, say about its network."""
+    rules = properties.get("networkRuleSet") or {}
+    public = properties.get("publicNetworkAccess") != "Disabled"
+    default_action = rules.get("defaultAction") or "Allow"
+    connections = properties.get("privateEndpointConnections") or []
+    return {
+        "public_network_access": public,
+        "default_action": default_action,
+        "ip_rules": [str(rule.get("value")) for rule in rules.get("ipRules") or []],
+        "private_endpoints": [
+            str(connection.get("name") or connection.get("id"))
+            for connection in connections
+            if _status(connection) in (None, "Approved")
+        ],
+        "trusted_services": properties.get(BYPASS) != "None",
+        "restricted": not public or default_action == "Deny",
+    }
+
+
+def _status(connection: Dict[str, Any]) -> Any:
+    state = (connection.get("properties") or {}).get("privateLinkServiceConnectionState") or {}
+    return state.get("status")
+
+
+def work(module: Any, identity: Any) -> Dict[str, Any]:
+    params = module.params
+    arm = Arm(identity, Http())
+    registry_id = parse_registry(params["registry"], [identity.cloud.registry_suffix])
+    resource = arm.registry(registry_id, params["resource_group"])
+    before = posture(resource.properties)
+    wanted = params["state"] == "enabled"
+    changed = before["trusted_services"] != wanted
+    after = dict(before, trusted_services=wanted)
+    if changed and not module.check_mode:
+        after = posture(arm.update(resource, {BYPASS: VALUES[params["state"]]}).properties)
+    header = "{0} network rules".format(resource.login_server)
+    return dict(
+        changed=changed,
+        before=before,
+        after=after,
+        id=resource.id,
+        login_server=resource.login_server,
+        diff={"before_header": header, "after_header": header, "before": before, "after": after},
+    )
+
+
+def main() -> None:
+    run({"state": {"type": "str", "default": "enabled", "choices": ["enabled", "disabled"]}}, work)
+
+
+if __name__ == "__main__":
+    main()
