@@ -135,9 +135,8 @@ def decide(want: Want, seen: Seen) -> Step:
     else:
         action = UPDATE
     if seen.locked:
-        raise Conflict(
-            "{0} is locked against writing (write-enabled false). Unlock it, or set if_exists: keep.".format(want.target)
-        )
+        advice = "Unlock it, or set if_exists: keep." if seen.present else "Unlock it."
+        raise Conflict("{0} is locked against writing (write-enabled false). {1}".format(want.target, advice))
     return Step(want, action, seen)
 
 
@@ -165,7 +164,8 @@ class Import:
         if tags:
             content["targetTags"] = tags
         if untagged:
-            content["untaggedTargetRepositories"] = untagged
+            # Two tags of the source may turn out to be one manifest.
+            content["untaggedTargetRepositories"] = list(dict.fromkeys(untagged))
         return content
 
 
