@@ -1,0 +1,248 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role mirror, the playbooks, and acr_trusted_services."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+import yaml
+
+from tests.playbook import ROOT, Run, run_module, run_playbook
+from tests.sandbox.handle import Sandbox
+
+HELLO = "docker.io/library/hello-world:latest"
+OUR_ADDRESS = "203.0.113.10"  # as the sandbox's registries see us
+# Only our address gets in; Azure's import service stays out.
+CLOSED = {
+    "networkRuleSet": {"defaultAction": "Deny", "ipRules": [{"action": "Allow", "value": OUR_ADDRESS}]},
+    "networkRuleBypassOptions": "None",
+}
+
+Role = Callable[..., Run]
+
+
+@pytest.fixture
+def role(sandbox: Sandbox) -> Role:
+    """``role(images, acr_mirror_…=…)`` on localhost; ``hosts`` gives an inventory of other hosts."""
+
+    def call(images: list[dict[str, Any]], *arguments: str, env: dict[str, str] | None = None, **variables: Any) -> Run:
+        play = {
+            "name": "Test",
+            "hosts": "all",
+            "connection": "local",
+            "gather_facts": False,
+            "roles": [{"role": "registryops.acr.mirror"}],
+            "vars": {
+                "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+                "acr_mirror_registry": "contosoprod",
+                "acr_mirror_images": images,
+                **variables,
+            },
+        }
+        if variables.pop("hosts_are_registries", False):
+            del play["vars"]["acr_mirror_registry"]
+        inventory = () if "-i" in arguments else ("-i", "localhost,")
+        return run_playbook([play], {**sandbox.env, **(env or {})}, *inventory, *arguments)
+
+    return call
+
+
+@pytest.fixture
+def closed(sandbox: Sandbox) -> Iterator[str]:
+    """contosoprod with a firewall that lets us in, but not Azure's import service."""
+    before = sandbox.patch_registry("contosoprod")["properties"]
+    sandbox.patch_registry("contosoprod", properties=CLOSED)
+    yield "contosoprod"
+    kept = {name: before.get(name) for name in ("networkRuleSet", "networkRuleBypassOptions", "publicNetworkAccess")}
+    sandbox.patch_registry("contosoprod", properties=kept)
+
+
+def properties(sandbox: Sandbox, name: str) -> dict[str, Any]:
+    return sandbox.patch_registry(name)["properties"]
+
+
+# ---- acr_trusted_services ---------------------------------------------------------------------------------------------
+
+
+def test_trusted_services_are_let_in_and_nothing_else_changes(sandbox: Sandbox, closed: str) -> None:
+    before = properties(sandbox, closed)
+    checked = run_module("acr_trusted_services", {"registry": closed}, sandbox.env, "--check", "--diff")
+    assert checked.rc == 0 and checked.result["changed"], checked.output
+    assert properties(sandbox, closed) == before, "check mode changed something"
+    assert checked.result["diff"]["before"]["trusted_services"] is False
+    assert checked.result["diff"]["after"]["trusted_services"] is True
+
+    first = run_module("acr_trusted_services", {"registry": closed}, sandbox.env, "--diff")
+    assert first.rc == 0 and first.result["changed"], first.output
+    assert first.result["after"] == checked.result["after"]
+    assert first.result["before"] == {
+        "public_network_access": True,
+        "default_action": "Deny",
+        "ip_rules": [OUR_ADDRESS],
+        "private_endpoints": [],
+        "trusted_services": False,
+        "restricted": True,
+    }
+    assert properties(sandbox, closed) == {**before, "networkRuleBypassOptions": "AzureServices"}
+
+    second = run_module("acr_trusted_services", {"registry": closed}, sandbox.env)
+    assert second.rc == 0 and not second.result["changed"]
+
+    off = run_module("acr_trusted_services", {"registry": closed, "state": "disabled"}, sandbox.env)
+    assert off.result["changed"] and properties(sandbox, closed) == before
+
+
+def test_trusted_services_without_the_right_to_change(sandbox: Sandbox, closed: str) -> None:
+    run = run_module("acr_trusted_services", {"registry": closed}, sandbox.env_as("reader"))
+    assert run.rc == 2
+    assert "no right to" in run.result["msg"] and "registries/write" in run.result["msg"]
+    assert properties(sandbox, closed)["networkRuleBypassOptions"] == "None"
+
+
+# ---- network rules ----------------------------------------------------------------------------------------------------
+
+
+def test_without_trusted_services_the_import_fails_as_azures_does(sandbox: Sandbox, closed: str, role: Role) -> None:
+    run = role([{"source": HELLO}], acr_mirror_trusted_services="ignore")
+    assert run.rc == 2
+    failed = [task for task in run.tasks if task["status"] == "failed"]
+    assert "denied" in failed[0]["result"]["msg"].lower() or "firewall" in failed[0]["result"]["msg"].lower(), run.output
+    assert sandbox.tags("contosoprod", "library/hello-world") == {}
+
+
+def test_check_fails_with_the_remedy(sandbox: Sandbox, closed: str, role: Role) -> None:
+    run = role([{"source": HELLO}], acr_mirror_trusted_services="check")
+    assert run.rc == 2
+    message = run.result["msg"]
+    assert "contosoprod" in message and "az acr update --name contosoprod --allow-trusted-services true" in message
+    assert properties(sandbox, closed)["networkRuleBypassOptions"] == "None"
+    assert sandbox.operations() == []
+
+
+def test_ensure_lets_azure_in_and_mirrors(sandbox: Sandbox, closed: str, role: Role) -> None:
+    checked = role([{"source": HELLO}], "--check")
+    assert checked.rc == 0 and checked.recap["changed"] == 2, checked.output
+    assert properties(sandbox, closed)["networkRuleBypassOptions"] == "None"
+    first = role([{"source": HELLO}])
+    assert first.rc == 0 and first.recap["changed"] == 2, first.output
+    assert properties(sandbox, closed)["networkRuleBypassOptions"] == "AzureServices"
+    second = role([{"source": HELLO}])
+    assert second.rc == 0 and second.recap["changed"] == 0, second.output
+
+
+def test_a_restricted_source_is_opened_too(sandbox: Sandbox, role: Role) -> None:
+    created = sandbox.create_registry("closedsource", properties=CLOSED)
+    sandbox.push("closedsource", "team/app", ["1.0"])
+    images = [{"source": f"{created['login_server']}/team/app:1.0"}]
+    ignored = role(images, acr_mirror_trusted_services="ignore")
+    assert ignored.rc == 2
+    failed = next(task for task in ignored.tasks if task["status"] == "failed")["result"]["msg"]
+    assert "closedsource" in failed and "trusted services" in failed.lower(), failed
+    checked = role(images, acr_mirror_trusted_services="check")
+    assert checked.rc == 2 and "closedsource" in checked.result["msg"]
+    run = role(images)
+    assert run.rc == 0 and run.recap["changed"] == 2, run.output
+    assert properties(sandbox, "closedsource")["networkRuleBypassOptions"] == "AzureServices"
+    assert properties(sandbox, "contosoprod")["networkRuleBypassOptions"] == "AzureServices"
+    assert list(sandbox.tags("contosoprod", "team/app")) == ["1.0"]
+
+
+# ---- reports ----------------------------------------------------------------------------------------------------------
+
+
+def test_reports_are_written_also_when_something_failed(sandbox: Sandbox, role: Role, tmp_path: Path) -> None:
+    images = [{"source": HELLO}, {"source": "docker.io/library/hello-world:none"}]
+    run = role(
+        images, acr_mirror_report_html=str(tmp_path / "report.html"), acr_mirror_report_json=str(tmp_path / "report.json")
+    )
+    assert run.rc == 2
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["summary"]["failed"] == 1 and report["summary"]["imported"] == 1
+    good = next(result for result in report["results"] if result["action"] == "import")
+    assert good["platforms"] and good["size"] > 0 and good["seconds"] > 0
+    page = (tmp_path / "report.html").read_text()
+    assert page.index("Failed</h2>") < page.index("Changed</h2>"), "failures come first"
+    assert "docker.io/library/hello-world:none does not exist" in page
+    assert good["digest"] in page and "linux/arm64" in page
+    assert "http" not in page.replace("<html", ""), "the page needs nothing but itself"
+    shown = next(task["result"]["msg"] for task in run.tasks if task["task"].endswith("Show what was done"))
+    assert any(line.startswith("failed") for line in shown) and any(line.startswith("import") for line in shown)
+
+
+def test_a_relative_report_lands_where_the_command_was_run(sandbox: Sandbox, role: Role, tmp_path: Path) -> None:
+    run = role([{"source": HELLO}], acr_mirror_report_html="mirror.html", env={"PWD": str(tmp_path)})
+    assert run.rc == 0, run.output
+    assert (tmp_path / "mirror.html").exists()
+
+
+def test_the_page_escapes_what_registries_say(sandbox: Sandbox, role: Role, tmp_path: Path) -> None:
+    sandbox.knobs(import_faults=[{"source": "hello-world", "text": "<script>alert(1)</script>"}])
+    run = role([{"source": HELLO}], acr_mirror_report_html=str(tmp_path / "report.html"))
+    assert run.rc == 2
+    page = (tmp_path / "report.html").read_text()
+    assert "<script>" not in page and "&lt;script&gt;" in page
+
+
+# ---- hosts, tags, arguments -------------------------------------------------------------------------------------------
+
+
+def test_hosts_are_registries(sandbox: Sandbox, role: Role) -> None:
+    sandbox.create_registry("contosoeast")
+    sandbox.create_registry("contosowest")
+    run = role([{"source": HELLO}], "-i", "contosoeast,contosowest,", hosts_are_registries=True)
+    assert run.rc == 0, run.output
+    for name in ("contosoeast", "contosowest"):
+        assert "latest" in sandbox.tags(name, "library/hello-world")
+
+
+def test_tags_run_a_part(sandbox: Sandbox, closed: str, role: Role) -> None:
+    run = role([{"source": HELLO}], "--tags", "network")
+    assert run.rc == 0, run.output
+    assert properties(sandbox, closed)["networkRuleBypassOptions"] == "AzureServices"
+    assert sandbox.operations() == []
+    sandbox.patch_registry("contosoprod", properties={"networkRuleSet": {"defaultAction": "Allow", "ipRules": []}})
+    run = role([{"source": HELLO}], "--tags", "mirror")
+    assert run.rc == 0 and not any("report" in task["task"].lower() for task in run.tasks)
+    assert len(sandbox.operations()) == 1
+
+
+def test_a_wrong_argument_is_refused_before_anything(sandbox: Sandbox, role: Role) -> None:
+    run = role([{"source": HELLO}], acr_mirror_trusted_services="maybe")
+    assert run.rc == 2 and "acr_mirror_trusted_services" in run.output
+    assert sandbox.log(host="management.azure.test") == []
+
+
+# ---- playbooks --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["import", "mirror", "promote", "inspect"])
+def test_playbooks_run_with_their_sample_variables(sandbox: Sandbox, name: str, tmp_path: Path) -> None:
+    variables = yaml.safe_load((ROOT / f"playbooks/vars/{name}.yml").read_text())
+    if name == "import":  # its sample names a digest that only the real Docker Hub has
+        there = sandbox.tags("registry-1.docker.io", "library/busybox")["1.37"]
+        variables["acr_images"][2]["source"] = f"docker.io/library/busybox@{there}"
+    (tmp_path / "vars.yml").write_text(yaml.safe_dump(variables))
+    env = {**sandbox.env, "PWD": str(tmp_path)}
+    first = run_playbook(f"registryops.acr.{name}", env, "-e", f"@{tmp_path}/vars.yml")
+    assert first.rc == 0, first.output
+    assert (first.recap["changed"] > 0) is (name != "inspect")
+    second = run_playbook(f"registryops.acr.{name}", env, "-e", f"@{tmp_path}/vars.yml")
+    assert second.rc == 0 and second.recap["changed"] == 0, second.output
+
+
+def test_promoting_a_release_that_changed_is_refused(sandbox: Sandbox, tmp_path: Path) -> None:
+    variables = {"acr_from": "contosodev", "acr_to": "contosoprod", "acr_images": [{"source": "aci-helloworld:v1"}]}
+    (tmp_path / "vars.yml").write_text(yaml.safe_dump(variables))
+    arguments = ("registryops.acr.promote", sandbox.env, "-e", f"@{tmp_path}/vars.yml")
+    assert run_playbook(*arguments).rc == 0
+    tags = sandbox.tags("contosodev", "aci-helloworld")
+    sandbox.set_tag("contosodev", "aci-helloworld", "v1", tags["v2"])
+    again = run_playbook(*arguments)
+    sandbox.set_tag("contosodev", "aci-helloworld", "v1", tags["v1"])
+    assert again.rc == 2
+    assert tags["v1"] in again.output and tags["v2"] in again.output
+    assert sandbox.tags("contosoprod", "aci-helloworld")["v1"] == tags["v1"]
