@@ -38,3 +38,16 @@ def acr_import(sandbox: Sandbox) -> Callable[..., Run]:
         return run_module("acr_import", {"registry": "contosoprod", **args}, {**sandbox.env, **(env or {})}, *arguments)
 
     return call
+
+
+@pytest.fixture
+def acr_mirror(sandbox: Sandbox) -> Callable[..., Run]:
+    """``acr_mirror([entry, …], on_error=…)`` into contosoprod, with ``--check`` and ``--diff`` as further positions."""
+
+    def call(
+        images: list[dict[str, Any]], *arguments: str, env: dict[str, str] | None = None, **args: Any
+    ) -> Run:
+        args = {"registry": "contosoprod", "images": images, **args}
+        return run_module("acr_mirror", args, {**sandbox.env, **(env or {})}, *arguments)
+
+    return call

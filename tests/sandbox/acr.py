@@ -5,7 +5,7 @@
 
 Flags of a registry that are read here and in what this calls: ``tags_late_seconds`` (for so long after it was made, a
 tag is missing from lists), ``cache_referrers_424`` (referrers of repositories under a cache rule fail),
-``referrers_page`` and ``referrers_filter`` (see oci.referrers), ``space_scopes`` (see acr_tokens).
+``page_limit`` (entries a page at most, however many are asked for), ``referrers_page`` and ``referrers_filter`` (see oci.referrers), ``space_scopes`` (see acr_tokens).
 """
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ class _Call:
 
     def _number(self) -> int:
         try:
-            return oci.page_size(self.request)
+            return min(oci.page_size(self.request), int(self.registry.flags.get("page_limit", oci.MAX_PAGE)))
         except ValueError:
             raise _Refused(400, errors("PAGINATION_NUMBER_INVALID", "invalid number of results requested")) from None
 

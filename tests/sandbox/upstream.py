@@ -4,7 +4,8 @@
 """Registries that are not Azure's: Docker Hub with its token service, Microsoft's public one, private ones. Read only.
 
 Flags of an upstream that are read here, beside those that state.Upstream names: ``pulls_left`` (GETs of manifests until
-429; counts down, none: no limit), ``import_pulls_left`` (the same for Azure's imports), ``referrers_api`` (else 404),
+429; counts down, none: no limit), ``import_pulls_left`` (the same for Azure's imports), ``page_limit`` (entries a page at
+most, however many are asked for), ``referrers_api`` (else 404),
 ``referrers_page`` and ``referrers_filter`` (see oci.referrers), ``token_key`` (``token`` or ``access_token``: the only
 name a token is given under), ``challenge_scope`` (a scope to name in every challenge, for any repository).
 """
@@ -73,22 +74,23 @@ async def handle(state: State, request: web.BaseRequest) -> web.StreamResponse:
                 request, there.store, path, headers, state.knobs.referrers_late_seconds, there.flags
             )
         if path.kind == "catalog":
-            return _list(request, "repositories", {}, there.store.repositories(), headers)
+            return _list(there, request, "repositories", {}, there.store.repositories(), headers)
         if path.kind == "tags":
             if path.repository not in there.store.repo_times:
                 body = errors("NAME_UNKNOWN", "repository name not known to registry", {"name": path.repository})
                 return answer(404, body, headers)
             names = [tag.name for tag in there.store.sorted_tags(path.repository)]
-            return _list(request, "tags", {"name": path.repository}, names, headers)
+            return _list(there, request, "tags", {"name": path.repository}, names, headers)
     except ValueError:
         return answer(400, errors("PAGINATION_NUMBER_INVALID", "invalid number of results requested"), headers)
     return web.Response(status=404, text="404 page not found\n")
 
 
-def _list(request: web.BaseRequest, key: str, start: dict[str, str], names: list[str],
+def _list(there: Upstream, request: web.BaseRequest, key: str, start: dict[str, str], names: list[str],
           headers: CIMultiDict[str]) -> web.Response:
     # Without ``n`` the whole list comes at once, as Distribution answers.
     number = oci.page_size(request) if "n" in request.query else len(names) or 1
+    number = min(number, int(there.flags.get("page_limit", number)))
     shown, more = oci.page(names, str, number, request.query.get("last", ""))
     if more:
         headers["Link"] = oci.next_link(request, {"last": shown[-1], "n": str(number)})
