@@ -1,0 +1,124 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where things are measured: a sandbox with Azure's pace, an empty registry in it, and whole commands that are timed."""
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.playbook import ROOT, Run, environment, run_playbook
+from tests.sandbox.handle import ARM_URL, Sandbox
+
+from .measure import PeakMemory
+
+TARGET = "benchtarget"
+SOURCE = "benchsource"
+HUB = "registry-1.docker.io"
+ROUND_TRIP = 0.02
+PACE: dict[str, Any] = {"round_trip_seconds": ROUND_TRIP, "import_seconds": 2, "retry_after": 10}
+# Limits that nobody reaches, for those who go by what Azure announces.
+BOUNDLESS = {name: {"capacity": 1_000_000, "refill": 1_000_000} for name in ("arm_reads", "arm_writes")}
+AZ = Path(os.environ.get("AZ_BIN") or ROOT / ".venv-az/bin/az")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One ``ansible-playbook``: its seconds, the requests it led to by host, the module's peak memory in MiB."""
+
+    seconds: float
+    hosts: Counter[str]
+    mebibytes: float
+
+    @property
+    def requests(self) -> int:
+        return sum(self.hosts.values())
+
+
+Content = dict[str, dict[str, str]]  # repository -> tag -> digest
+
+
+def entries(content: Content, host: str) -> list[dict[str, Any]]:
+    """The images of ``content`` as ``acr_mirror`` takes them, one entry for each tag."""
+    return [{"source": f"{host}/{repository}:{tag}"} for repository, tags in content.items() for tag in tags]
+
+
+class Lab:
+    """A sandbox of its own, with an empty registry TARGET and another one, SOURCE, to import from."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.target = sandbox.create_registry(TARGET)["login_server"]
+        self.source = sandbox.create_registry(SOURCE)["login_server"]
+
+    @classmethod
+    @contextmanager
+    def open(cls, **knobs: Any) -> Iterator[Lab]:
+        with Sandbox.start() as sandbox:
+            lab = cls(sandbox)
+            sandbox.knobs(**{**PACE, **knobs})
+            yield lab
+            if sandbox.errors():
+                raise SystemExit(f"The sandbox itself failed:\n{sandbox.errors()}")
+
+    def play(self, *tasks: dict[str, Any], changed: bool | None = None) -> Measured:
+        """Run a play of these tasks. SystemExit when it fails, or changes something where it should not (or not)."""
+        play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": list(tasks)}
+        self.sandbox.clear_log()
+        with PeakMemory("AnsiballZ_acr_") as peak:
+            run = run_playbook([play], self.sandbox.env, timeout=900)
+        _expect(run, changed)
+        return Measured(run.seconds, Counter(entry["host"] for entry in self.sandbox.log()), peak.mebibytes)
+
+    def mirror(self, images: list[dict[str, Any]], changed: bool) -> Measured:
+        """``acr_mirror`` of these entries."""
+        return self.play({"registryops.acr.acr_mirror": {"registry": TARGET, "images": images}}, changed=changed)
+
+    def check(self, wanted: Content) -> None:
+        """SystemExit unless the target's repositories hold exactly this."""
+        for repository, tags in wanted.items():
+            if self.sandbox.tags(TARGET, repository) != tags:
+                raise SystemExit(f"{repository} does not hold what it should.")
+
+    @contextmanager
+    def azure_cli(self) -> Iterator[AzureCli]:
+        """The Azure CLI, signed in."""
+        with tempfile.TemporaryDirectory(prefix="acr-az-") as name:
+            yield AzureCli(self.sandbox, Path(name))
+
+
+def _expect(run: Run, changed: bool | None) -> None:
+    if run.rc != 0 or (changed is not None and bool(run.recap["changed"]) is not changed):
+        raise SystemExit(f"A playbook did something else than it should:\n{run.output[-5000:]}")
+
+
+class AzureCli:
+    """The unmodified Azure CLI in a home of its own, signed in to a sandbox as a cloud."""
+
+    def __init__(self, sandbox: Sandbox, home: Path) -> None:
+        if not AZ.exists():
+            raise SystemExit(f"There is no {AZ}: `make bench` installs it; AZ_BIN names another.")
+        env = {name: value for name, value in sandbox.env.items() if not name.startswith("AZURE_")}
+        self._env = {**environment(home, env), "AZURE_CORE_COLLECT_TELEMETRY": "false"}
+        self.run("cloud", "register", "--name", "sandbox", "--endpoint-resource-manager", ARM_URL)
+        self.run("cloud", "set", "--name", "sandbox")
+        who = {"--username": "AZURE_CLIENT_ID", "--password": "AZURE_SECRET", "--tenant": "AZURE_TENANT"}
+        self.run("login", "--service-principal", *(part for o, name in who.items() for part in (o, sandbox.env[name])))
+
+    def run(self, *arguments: str) -> float:
+        """Run a command; returns its seconds."""
+        began = time.monotonic()
+        subprocess.run([str(AZ), *arguments], env=self._env, capture_output=True, check=True, timeout=300)
+        return time.monotonic() - began
+
+    def import_image(self, source: str, target: str) -> float:
+        """``az acr import``; returns its seconds."""
+        return self.run("acr", "import", "--name", TARGET, "--source", source, "--image", target)
