@@ -144,7 +144,7 @@ def _bounds(operator: str, text: str, whole: str) -> Tuple[Version, Version]:
             break
         numbers.append(int(part))
     if not numbers:
-        return (0, 0, 0), _HIGHEST
+        return (0, 0, 0), (0, 0, 0) if operator in ("<", ">") else _HIGHEST
     low = _padded(numbers)
     after = _after(numbers, len(numbers))  # the first version that the written numbers do not stand for
     if operator == ">":

@@ -1,0 +1,331 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Choosing tags: patterns, version ranges as npm reads them, the newest versions, companions of the same digest."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.registryops.acr.plugins.module_utils._select import (
+    InvalidSelection,
+    Selection,
+    matching,
+    parse_range,
+    parse_version,
+    select_tags,
+)
+
+thorough = settings(derandomize=True, database=None, deadline=None, max_examples=300)
+
+
+def select(tags: str | dict[str, str | None], **options: object) -> list[str]:
+    listed = dict.fromkeys(tags.split()) if isinstance(tags, str) else tags
+    return select_tags(listed, Selection.of(options))
+
+
+# -- ranges ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "inside", "outside"),
+    [
+        # The expectations are those of npm's own semver.
+        ("1.2.3", "1.2.3", "1.2.2 1.2.4 0.2.3"),
+        ("=1.2.3", "1.2.3", "1.2.4"),
+        ("v1.2.3", "1.2.3", "1.2.4"),
+        ("1.2", "1.2.0 1.2.99", "1.1.9 1.3.0"),
+        ("1", "1.0.0 1.99.0", "0.9.9 2.0.0"),
+        ("1.x", "1.0.0 1.99.0", "0.9.9 2.0.0"),
+        ("1.2.X", "1.2.0 1.2.99", "1.1.9 1.3.0"),
+        ("1.2.*", "1.2.0 1.2.99", "1.1.9 1.3.0"),
+        ("*", "0.0.0 99.0.0", ""),
+        ("", "0.0.0 99.0.0", ""),
+        ("x", "0.0.0 99.0.0", ""),
+        (">=*", "0.0.0 99.0.0", ""),
+        (">*", "", "0.0.0 99.0.0"),
+        ("<*", "", "0.0.0 99.0.0"),
+        (">1.2.3", "1.2.4 2.0.0", "1.2.3 0.9.0"),
+        (">1.2", "1.3.0", "1.2.99"),
+        (">1", "2.0.0", "1.99.99"),
+        (">=1.2", "1.2.0 9.0.0", "1.1.99"),
+        (">= 1.2", "1.2.0 9.0.0", "1.1.99"),
+        ("<1.2.3", "1.2.2 0.0.0", "1.2.3"),
+        ("<1.2", "1.1.99", "1.2.0"),
+        ("<=1.2.3", "1.2.3", "1.2.4"),
+        ("<=1.2", "1.2.99", "1.3.0"),
+        ("<=1", "1.99.99", "2.0.0"),
+        (">=1.2 <2", "1.2.0 1.99.0", "1.1.9 2.0.0"),
+        (">1.2.3 <=1.4", "1.2.4 1.4.9", "1.2.3 1.5.0"),
+        ("^1.2.3", "1.2.3 1.99.0", "1.2.2 2.0.0"),
+        ("^1.2", "1.2.0 1.99.0", "1.1.9 2.0.0"),
+        ("^1", "1.0.0 1.99.0", "2.0.0"),
+        ("^1.x", "1.0.0 1.99.0", "2.0.0"),
+        ("^0.2.3", "0.2.3 0.2.9", "0.2.2 0.3.0"),
+        ("^0.0.3", "0.0.3", "0.0.2 0.0.4"),
+        ("^0.0", "0.0.0 0.0.9", "0.1.0"),
+        ("^0.0.0", "0.0.0", "0.0.1"),
+        ("^0", "0.0.0 0.9.9", "1.0.0"),
+        ("^0.1", "0.1.0 0.1.9", "0.2.0"),
+        ("~1.2.3", "1.2.3 1.2.9", "1.2.2 1.3.0"),
+        ("~1.2", "1.2.0 1.2.9", "1.3.0"),
+        ("~1", "1.0.0 1.9.9", "2.0.0"),
+        ("~> 1.2.3", "1.2.3 1.2.9", "1.3.0"),
+        ("~0.0.1", "0.0.1 0.0.9", "0.1.0"),
+        ("1.2 - 1.9", "1.2.0 1.9.99", "1.1.9 1.10.0"),
+        ("1.2.3 - 2.3.4", "1.2.3 2.3.4", "1.2.2 2.3.5"),
+        ("1.2 - *", "1.2.0 99.0.0", "1.1.9"),
+        ("1.2 - 2", "1.2.0 2.99.0", "3.0.0"),
+        ("1.2 || 2.x", "1.2.5 2.9.0", "1.3.0 3.0.0"),
+        ("<1 || >=2 <3 || ^4.1", "0.9.0 2.5.0 4.1.0", "1.0.0 3.0.0 4.0.9 5.0.0"),
+        ("1 ||", "1.0.0 7.0.0", ""),
+        (">=2 <1", "", "1.0.0 1.5.0 2.0.0"),
+        (">=1.10", "1.10.0 1.11.0", "1.9.0 1.2.0"),
+    ],
+)
+def test_range(text: str, inside: str, outside: str) -> None:
+    fits = parse_range(text)
+    assert [version for version in inside.split() if not fits(numbers(version))] == []
+    assert [version for version in outside.split() if fits(numbers(version))] == []
+
+
+@pytest.mark.parametrize("text", [">=1.2, <2", ">=1.2,<2"])
+def test_a_comma_joins_as_helm_has_it(text: str) -> None:
+    """On purpose more than npm: Masterminds' ranges, which Helm users write."""
+    fits = parse_range(text)
+    assert [fits(version) for version in [(1, 1, 9), (1, 2, 0), (1, 9, 9), (2, 0, 0)]] == [False, True, True, False]
+
+
+def test_what_follows_a_hyphen_does_not_count() -> None:
+    """On purpose unlike npm: what follows is a variant of the version, such as -alpine, and not something before it."""
+    fits = parse_range(">=1.27.3-alpine")
+    assert fits((1, 27, 3)) and not fits((1, 27, 2))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "latest",
+        ">",
+        "^",
+        "1.2.3.4",
+        "1..2",
+        "=>1",
+        "!=1.2",
+        ">=1.2<2",
+        "1.2 | 1.3",
+        "> =1",
+        "a - b",
+        "1 - >=2",
+        ",",
+        "-1",
+    ],
+)
+def test_what_is_no_range_is_one_clear_error(text: str) -> None:
+    with pytest.raises(InvalidSelection) as caught:
+        Selection.of({"semver": text})
+    assert str(caught.value).startswith("semver {0!r} is not understood".format(text)) and str(caught.value).endswith(
+        "."
+    )
+
+
+def numbers(text: str) -> tuple[int, int, int]:
+    major, minor, patch = (int(part) for part in text.split("."))
+    return major, minor, patch
+
+
+small = st.integers(0, 12)
+versions = st.tuples(small, small, small)
+bounds = versions.map(lambda version: "{0}.{1}.{2}".format(*version))
+
+
+@thorough
+@given(versions, bounds, bounds)
+def test_ranges_obey_arithmetic(version: tuple[int, int, int], low: str, high: str) -> None:
+    def fits(text: str) -> bool:
+        return parse_range(text)(version)
+
+    assert fits(">=" + low) is (version >= numbers(low)) is not fits("<" + low)
+    assert fits("<=" + low) is (version <= numbers(low)) is not fits(">" + low)
+    assert fits(low) is (version == numbers(low)) is (fits(">=" + low) and fits("<=" + low))
+    assert fits("{0} - {1}".format(low, high)) is fits(">={0} <={1}".format(low, high))
+    assert fits("{0} || {1}".format(low, high)) is (fits(low) or fits(high))
+    assert fits("^" + low) or not fits("~" + low) or low.startswith("0.")
+    assert not fits("^" + low) or (fits(">=" + low) and version[0] == numbers(low)[0])
+    assert not fits("~" + low) or (fits(">=" + low) and version[:2] == numbers(low)[:2])
+
+
+@thorough
+@given(st.text("0123456789.xX*^~<>=|-, vaé٣²", max_size=12) | st.text(max_size=12), versions)
+def test_any_text_is_a_range_or_one_clear_error(text: str, version: tuple[int, int, int]) -> None:
+    try:
+        assert parse_range(text)(version) in (True, False)
+    except InvalidSelection as error:
+        assert str(error).startswith("semver ") and str(error).endswith(".")
+
+
+# -- versions --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tag", "version"),
+    [
+        ("1.27.3", ((1, 27, 3), "", 3)),
+        ("v1.27", ((1, 27, 0), "", 2)),
+        ("V2", ((2, 0, 0), "", 1)),
+        ("1.27.3-alpine3.20", ((1, 27, 3), "alpine3.20", 3)),
+        ("1.27-alpine", ((1, 27, 0), "alpine", 2)),
+        ("20240131", ((20240131, 0, 0), "", 1)),
+        ("2024-01-31", ((2024, 0, 0), "01-31", 1)),
+        ("latest", None),
+        ("alpine", None),
+        ("1.2.3.4", None),
+        ("1.2.3_4", None),
+        ("1.", None),
+        ("version1", None),
+        ("sha256-" + "a" * 64 + ".sig", None),
+    ],
+)
+def test_version(tag: str, version: object) -> None:
+    assert parse_version(tag) == version
+
+
+# -- tags ------------------------------------------------------------------------------------------------------------
+
+NGINX = "latest alpine stable 1 1.9 1.26 1.26.0 1.26.1 1.27 1.27.0 1.27.1 1.27.10 1.27.2 1.27.2-alpine 1.27.10-alpine 2.0.0-rc.1"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"include": ["1.26*"]}, "1.26.0 1.26 1.26.1"),
+        ({"include": ["latest", "stable"]}, "latest stable"),
+        ({"include": ["1.27.?"]}, "1.27.0 1.27.1 1.27.2"),
+        ({"include": ["1.27.[01]"]}, "1.27.0 1.27.1"),
+        ({"include": ["*-alpine"], "exclude": ["1.27.2-*"]}, "1.27.10-alpine"),
+        ({"include": ["LATEST"]}, ""),
+        ({"exclude": ["*alpine", "1.*"]}, "latest stable 1 2.0.0-rc.1"),
+        ({"semver": ">=1.27.1"}, "1.27.1 1.27.2 1.27.10"),
+        ({"semver": "~1.27"}, "1.27.0 1.27 1.27.1 1.27.2 1.27.10"),
+        ({"semver": "~1.27", "include": ["*-alpine"]}, "1.27.2-alpine 1.27.10-alpine"),
+        ({"semver": "~1.27", "exclude": ["1.27"]}, "1.27.0 1.27.1 1.27.2 1.27.10"),
+        ({"semver": ">=3"}, ""),
+        # A candidate for a release comes only where it was asked for.
+        ({"semver": ">=2"}, ""),
+        ({"semver": ">=2", "include": ["*-rc.*"]}, "2.0.0-rc.1"),
+        ({"newest": 2}, "1.27.2 1.27.10"),
+        ({"newest": 1, "semver": "<1.27"}, "1.26.1"),
+        ({"newest": 1, "include": ["*-alpine"]}, "1.27.10-alpine"),
+        ({"newest": 1, "exclude": ["1.27.10"]}, "1.27.2"),
+        ({"newest": 99, "semver": "1.26"}, "1.26.0 1.26 1.26.1"),
+        ({"newest": 1, "include": ["latest"]}, ""),
+    ],
+)
+def test_select(options: dict[str, object], expected: str) -> None:
+    shuffled = NGINX.split()
+    random.Random(1).shuffle(shuffled)
+    assert select(dict.fromkeys(shuffled), **options) == expected.split()
+
+
+def test_all_tags_are_chosen_where_nothing_is_said() -> None:
+    assert sorted(select(NGINX)) == sorted(NGINX.split())
+    assert select({}) == []
+
+
+def test_newest_is_by_version_and_not_by_text_or_place() -> None:
+    assert select("10.0 9.0 2.0", newest=2) == ["9.0", "10.0"]
+    assert select("v10 v9 v2", newest=1) == ["v10"]
+    # A release comes after its candidates, which count only where they are included.
+    assert select("2.0.0 2.0.0-rc.1 1.9.0", newest=2, include=["*"]) == ["2.0.0-rc.1", "2.0.0"]
+    assert select("2.0.0 2.0.0-rc.1 1.9.0", newest=2) == ["1.9.0", "2.0.0"]
+
+
+DIGESTS: dict[str, str | None] = {
+    "latest": "sha256:3", "3": "sha256:3", "3.0": "sha256:3", "3.0-alpine": "sha256:4", "2.9": "sha256:2", "2": "sha256:2",
+    "edge": "sha256:5",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"newest": 1, "same_digest": True}, ["3", "3.0", "latest"]),
+        ({"newest": 1, "same_digest": False}, ["3"]),
+        ({"include": ["2.9"], "same_digest": True}, ["2.9", "2"]),
+        # What exclude leaves out comes back where it is the same image: same_digest is applied last.
+        ({"include": ["3"], "exclude": ["latest"], "same_digest": True}, ["3", "3.0", "latest"]),
+        ({"include": ["edge"], "same_digest": True}, ["edge"]),
+        ({"include": ["none"], "same_digest": True}, []),
+    ],
+)
+def test_same_digest(options: dict[str, object], expected: list[str]) -> None:
+    assert select(DIGESTS, **options) == expected
+
+
+def test_tags_whose_digest_is_unknown_are_not_the_same() -> None:
+    assert select({"1": None, "2": None}, include=["1"], same_digest=True) == ["1"]
+
+
+@pytest.mark.parametrize("newest", [0, -1])
+def test_newest_below_one_is_one_clear_error(newest: int) -> None:
+    with pytest.raises(InvalidSelection) as caught:
+        Selection.of({"newest": newest})
+    assert str(caught.value) == "newest must be at least 1, not {0}.".format(newest)
+
+
+def test_options_left_empty_select_everything() -> None:
+    empty = {"include": None, "exclude": [], "semver": "", "newest": None, "same_digest": None}
+    assert Selection.of(empty) == Selection() == Selection.of({})
+
+
+def test_matching() -> None:
+    names = ["team/app", "team/db", "base/nginx", "team"]
+    assert matching(names, ["team/*"], []) == ["team/app", "team/db"]
+    assert matching(names, [], ["team/*"]) == ["base/nginx", "team"]
+    assert matching(iter(names), iter(["*"]), iter(["*/db"])) == ["base/nginx", "team", "team/app"]
+
+
+tag_names = st.from_regex(r"v?[0-9]{1,2}(\.[0-9]{1,2}){0,2}(-(alpine|rc\.[0-9]))?", fullmatch=True) | st.sampled_from(
+    ["latest", "edge", "stable", "1_2"]
+)
+listings = st.dictionaries(tag_names, st.none() | st.sampled_from(["sha256:1", "sha256:2", "sha256:3"]), max_size=12)
+selections = st.builds(
+    Selection,
+    st.sampled_from([(), ("*",), ("1*", "v*"), ("*-alpine",)]),
+    st.sampled_from([(), ("*rc*",), ("latest",)]),
+    st.sampled_from([None, "*", ">=1", "^1.2", "<5 || >9"]),
+    st.none() | st.integers(1, 4),
+    st.booleans(),
+)
+
+
+@thorough
+@given(listings, selections, st.randoms(use_true_random=False))
+def test_properties(tags: dict[str, str | None], selection: Selection, random_: random.Random) -> None:
+    chosen = select_tags(tags, selection)
+    shuffled = list(tags.items())
+    random_.shuffle(shuffled)
+    assert select_tags(dict(shuffled), selection) == chosen, "the order of the listing must not matter"
+    assert len(set(chosen)) == len(chosen) and set(chosen) <= set(tags)
+    fits = parse_range(selection.semver or "")
+    by_name = select_tags(tags, Selection(selection.include, selection.exclude, selection.semver, selection.newest))
+    assert chosen[: len(by_name)] == by_name
+    for name in by_name:
+        assert name in matching(tags, selection.include, selection.exclude)
+        version = parse_version(name)
+        if selection.semver is not None or selection.newest is not None:
+            assert version is not None and fits(version[0])
+            assert selection.include or not version[1]
+    ordered = [version[0] for name in by_name for version in [parse_version(name)] if version is not None]
+    assert ordered == sorted(ordered)
+    if selection.newest is not None:
+        every = select_tags(tags, Selection(selection.include, selection.exclude, selection.semver or "*"))
+        assert by_name == every[-selection.newest :]
+    companions = set(chosen[len(by_name) :])
+    shared = {tags[name] for name in by_name} - {None}
+    same = {name for name, digest in tags.items() if digest in shared}
+    assert companions == (same - set(by_name) if selection.same_digest else set())
