@@ -257,6 +257,31 @@ class Arm:
             return self._clients[subscription]
 
 
+def posture(properties: Dict[str, Any]) -> Dict[str, Any]:
+    """What a registry's properties, by Azure's names, say about its network."""
+    rules = properties.get("networkRuleSet") or {}
+    public = properties.get("publicNetworkAccess") != "Disabled"
+    default_action = rules.get("defaultAction") or "Allow"
+    connections = properties.get("privateEndpointConnections") or []
+    return {
+        "public_network_access": public,
+        "default_action": default_action,
+        "ip_rules": [str(rule.get("value")) for rule in rules.get("ipRules") or []],
+        "private_endpoints": [
+            str(connection.get("name") or connection.get("id"))
+            for connection in connections
+            if _status(connection) in (None, "Approved")
+        ],
+        "trusted_services": properties.get("networkRuleBypassOptions") != "None",
+        "restricted": not public or default_action == "Deny",
+    }
+
+
+def _status(connection: Dict[str, Any]) -> Any:
+    state = (connection.get("properties") or {}).get("privateLinkServiceConnectionState") or {}
+    return state.get("status")
+
+
 def _stream(content: bytes) -> Any:
     from io import BytesIO
 

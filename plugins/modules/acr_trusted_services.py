@@ -118,38 +118,12 @@ login_server:
 
 from typing import Any, Dict
 
-from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm
+from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, posture
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._module import run
 from ansible_collections.registryops.acr.plugins.module_utils._reference import parse_registry
 
-BYPASS = "networkRuleBypassOptions"
 VALUES = {"enabled": "AzureServices", "disabled": "None"}
-
-
-def posture(properties: Dict[str, Any]) -> Dict[str, Any]:
-    """What a registry's properties, by Azure's names, say about its network."""
-    rules = properties.get("networkRuleSet") or {}
-    public = properties.get("publicNetworkAccess") != "Disabled"
-    default_action = rules.get("defaultAction") or "Allow"
-    connections = properties.get("privateEndpointConnections") or []
-    return {
-        "public_network_access": public,
-        "default_action": default_action,
-        "ip_rules": [str(rule.get("value")) for rule in rules.get("ipRules") or []],
-        "private_endpoints": [
-            str(connection.get("name") or connection.get("id"))
-            for connection in connections
-            if _status(connection) in (None, "Approved")
-        ],
-        "trusted_services": properties.get(BYPASS) != "None",
-        "restricted": not public or default_action == "Deny",
-    }
-
-
-def _status(connection: Dict[str, Any]) -> Any:
-    state = (connection.get("properties") or {}).get("privateLinkServiceConnectionState") or {}
-    return state.get("status")
 
 
 def work(module: Any, identity: Any) -> Dict[str, Any]:
@@ -162,7 +136,7 @@ def work(module: Any, identity: Any) -> Dict[str, Any]:
     changed = before["trusted_services"] != wanted
     after = dict(before, trusted_services=wanted)
     if changed and not module.check_mode:
-        after = posture(arm.update(resource, {BYPASS: VALUES[params["state"]]}).properties)
+        after = posture(arm.update(resource, {"networkRuleBypassOptions": VALUES[params["state"]]}).properties)
     header = "{0} network rules".format(resource.login_server)
     return dict(
         changed=changed,

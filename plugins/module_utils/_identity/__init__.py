@@ -10,6 +10,7 @@ Each sign-in method has a file of its own, with ``needs`` (the values it can't d
 from __future__ import annotations
 
 import configparser
+import logging
 import os
 import re
 import threading
@@ -123,6 +124,8 @@ class Identity:
         """The azure-identity credential."""
         with self._lock:
             if self._credential is None:
+                # What a sign-in says is told once, by us; without a handler Python would print it as well.
+                logging.getLogger("azure").addHandler(logging.NullHandler())
                 self._credential = self._method.credential(self._values, self._common())
             return self._credential
 

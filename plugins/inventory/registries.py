@@ -1,0 +1,151 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: registries
+short_description: Azure container registries as hosts
+version_added: 0.1.0
+description:
+  - Makes every Azure container registry that an account sees a host, so that one play fills a whole fleet of them, and forks
+    and job slicing spread the work.
+  - The file's name must end in C(acr.yml) or C(acr.yaml).
+  - A host is named after its registry. It gets C(ansible_connection=local) and this machine's Python, since it is this
+    machine that talks to it, and C(acr_mirror_registry) for the role P(registryops.acr.mirror#role).
+  - Hosts are put into groups by location, SKU, resource group and tags, and into C(restricted) or C(unrestricted) by their
+    network rules.
+options:
+  plugin:
+    description:
+      - The name of this plugin.
+    type: str
+    required: true
+    choices: [registryops.acr.registries]
+  subscriptions:
+    description:
+      - The IDs of the subscriptions to look in. All that the account sees if not given.
+    type: list
+    elements: str
+    default: []
+  resource_groups:
+    description:
+      - Only registries of these resource groups. All if not given.
+    type: list
+    elements: str
+    default: []
+extends_documentation_fragment:
+  - registryops.acr.azure
+  - constructed
+  - inventory_cache
+author:
+  - registryops.acr contributors (@registryops)
+"""
+
+EXAMPLES = r"""
+# registries.acr.yml: all registries that the account sees
+plugin: registryops.acr.registries
+
+---
+# production.acr.yml: those tagged with a stage, in groups by that stage, asked for at most once an hour
+plugin: registryops.acr.registries
+subscriptions:
+  - 11111111-1111-4111-8111-111111111111
+keyed_groups:
+  - key: tags.stage
+    prefix: stage
+compose:
+  acr_mirror_target_prefix: "'mirror/'"
+groups:
+  large: sku == 'Premium'
+cache: true
+cache_plugin: ansible.builtin.jsonfile
+cache_connection: /tmp/acr-inventory
+cache_timeout: 3600
+"""
+
+import os
+import sys
+from typing import Any, Dict, List
+
+from ansible.errors import AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+
+from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, posture
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._http import Http
+from ansible_collections.registryops.acr.plugins.module_utils._identity import AUTH_ARGUMENTS, Identity, IdentityError
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
+    """Lists registries by Azure Resource Manager; at most one request for each subscription and page."""
+
+    NAME = "registryops.acr.registries"
+
+    def verify_file(self, path: str) -> bool:
+        return super().verify_file(path) and path.endswith(("acr.yml", "acr.yaml"))
+
+    def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
+        super().parse(inventory, loader, path)
+        self._read_config_data(path)
+        key = self.get_cache_key(path)
+        use_cache = self.get_option("cache") and cache
+        found = self._cache.get(key) if use_cache else None
+        if found is None:
+            found = self._registries()
+            if self.get_option("cache"):
+                self._cache[key] = found
+        for facts in found:
+            self._add(facts)
+
+    def _registries(self) -> List[Dict[str, Any]]:
+        params = {name: self._templated(self.get_option(name)) for name in AUTH_ARGUMENTS}
+        groups = {group.lower() for group in self.get_option("resource_groups")}
+        try:
+            identity = Identity(params, os.environ)
+            arm = Arm(identity, Http())
+            return [
+                {
+                    "name": registry.name,
+                    "id": registry.id,
+                    "login_server": registry.login_server,
+                    "location": registry.location,
+                    "sku": registry.sku,
+                    "subscription_id": registry.subscription,
+                    "resource_group": registry.resource_group,
+                    "registry_tags": registry.tags,
+                    "network": posture(registry.properties),
+                }
+                for subscription in self.get_option("subscriptions") or arm.subscriptions()
+                for registry in arm.registries(subscription)
+                if not groups or registry.resource_group.lower() in groups
+            ]
+        except (AcrError, IdentityError) as error:
+            raise AnsibleParserError(str(error)) from error
+
+    def _templated(self, value: Any) -> Any:
+        return self.templar.template(value) if isinstance(value, str) and self.templar.is_template(value) else value
+
+    def _add(self, facts: Dict[str, Any]) -> None:
+        host = facts["name"]
+        self.inventory.add_host(host)
+        variables = {
+            **facts,
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "acr_mirror_registry": facts["login_server"],
+        }
+        for name, value in variables.items():
+            self.inventory.set_variable(host, name, value)
+        groups = [("location", facts["location"]), ("sku", facts["sku"]), ("resource_group", facts["resource_group"])]
+        groups += [("tag_" + name, value) for name, value in facts["registry_tags"].items()]
+        for prefix, value in groups:
+            group = self.inventory.add_group(self._sanitize_group_name("{0}_{1}".format(prefix, value).lower()))
+            self.inventory.add_host(host, group)
+        restricted = "restricted" if facts["network"]["restricted"] else "unrestricted"
+        self.inventory.add_host(host, self.inventory.add_group(restricted))
+        strict = self.get_option("strict")
+        self._set_composite_vars(self.get_option("compose"), variables, host, strict=strict)
+        self._add_host_to_composed_groups(self.get_option("groups"), variables, host, strict=strict)
+        self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict=strict)

@@ -1,0 +1,95 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: digest
+short_description: The digest of an image
+version_added: 0.1.0
+description:
+  - Tells to which digest an image reference resolves now, in any registry, so that templates can pin it.
+  - Asked with C(HEAD), which does not count as a pull on Docker Hub.
+options:
+  _terms:
+    description:
+      - Images, such as V(docker.io/library/nginx:1.27). Without a tag, V(latest) is meant.
+    type: list
+    elements: str
+    required: true
+  platform:
+    description:
+      - The digest of the image for this platform of a multi-architecture image, such as V(linux/amd64).
+    type: str
+  source_username:
+    description:
+      - User name for the registry. Azure registries are asked with the account that signs in if it is not given.
+    type: str
+  source_password:
+    description:
+      - The password that belongs to O(source_username), or, without a user name, an access token.
+    type: str
+extends_documentation_fragment:
+  - registryops.acr.azure
+author:
+  - registryops.acr contributors (@registryops)
+"""
+
+EXAMPLES = r"""
+- name: Pin what a deployment runs
+  ansible.builtin.debug:
+    msg: "image: contosoprod.azurecr.io/team/app@{{ lookup('registryops.acr.digest', 'contosoprod.azurecr.io/team/app:2.4.1') }}"
+
+- name: Of several images
+  ansible.builtin.set_fact:
+    digests: "{{ query('registryops.acr.digest', 'docker.io/library/nginx:1.27', 'docker.io/library/busybox:1.37') }}"
+"""
+
+RETURN = r"""
+_raw:
+  description: The digest of each image.
+  type: list
+  elements: str
+  sample: [sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3]
+"""
+
+import os
+from typing import Any, List, Optional
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._http import Http
+from ansible_collections.registryops.acr.plugins.module_utils._identity import AUTH_ARGUMENTS, Identity, IdentityError
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin
+from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference, parse_platform, parse_source
+from ansible_collections.registryops.acr.plugins.module_utils._registry import Credentials
+from ansible_collections.registryops.acr.plugins.module_utils._sources import Sources
+
+
+class LookupModule(LookupBase):
+    """Resolves references as acr_import resolves its sources."""
+
+    def run(self, terms: List[Any], variables: Optional[Any] = None, **kwargs: Any) -> List[str]:
+        self.set_options(var_options=variables, direct=kwargs)
+        username, password = self.get_option("source_username"), self.get_option("source_password")
+        credentials = Credentials(username, password) if password else None
+        platform = self.get_option("platform")
+        try:
+            identity = Identity({name: self.get_option(name) for name in AUTH_ARGUMENTS}, os.environ)
+            http = Http()
+            sources = Sources(identity, http, Arm(identity, http))
+            found = []
+            if platform:
+                parse_platform(platform)
+            for term in terms:
+                reference = parse_source(term)
+                source = sources.open(reference.host, None, credentials)
+                origin = Origin(source, reference.repository, reference.tag, reference.digest, platform)
+                found.append(str(sources.resolve(origin)[0].digest))
+            return found
+        except (AcrError, IdentityError, InvalidReference) as error:
+            raise AnsibleLookupError(str(error)) from error

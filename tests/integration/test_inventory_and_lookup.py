@@ -1,0 +1,140 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The inventory plugin registries and the lookup digest, by real runs."""
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.playbook import ANSIBLE_BIN, Run, environment, run_playbook
+from tests.sandbox.handle import SUBSCRIPTION, Sandbox
+
+
+def inventory(sandbox: Sandbox, home: Path, *, rc: int = 0, env: dict[str, str] | None = None, **options: Any) -> Any:
+    path = home / "all.acr.yml"
+    path.write_text(yaml.safe_dump({"plugin": "registryops.acr.registries", **options}))
+    done = subprocess.run(
+        [str(ANSIBLE_BIN / "ansible-inventory"), "-i", str(path), "--list"],
+        env={**environment(home, {**sandbox.env, **(env or {})}), "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert bool(done.returncode) is bool(rc), done.stderr
+    return json.loads(done.stdout, object_hook=plain) if not rc else done.stderr
+
+
+def plain(found: dict[str, Any]) -> Any:
+    """ansible-inventory marks strings that are not to be templated."""
+    return found["__ansible_unsafe"] if set(found) == {"__ansible_unsafe"} else found
+
+
+def lookup(sandbox: Sandbox, call: str, **env: str) -> Run:
+    task = {"name": "Look", "ansible.builtin.debug": {"msg": "{{ " + call + " }}"}}
+    play = {"name": "Test", "hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}
+    return run_playbook([play], {**sandbox.env, **env})
+
+
+def test_registries_are_hosts_in_groups(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.create_registry("taggedone", sku="Standard", location="northeurope")
+    sandbox.patch_registry("taggedone", tags={"stage": "test"})
+    found = inventory(sandbox, tmp_path)
+    hosts = found["_meta"]["hostvars"]
+    assert {"contosoprod", "contosodev", "contososhared", "contosovault", "taggedone"} <= set(hosts)
+    tagged = hosts["taggedone"]
+    assert tagged["login_server"] == tagged["acr_mirror_registry"] == "taggedone.azurecr.test"
+    assert tagged["sku"] == "Standard" and tagged["ansible_connection"] == "local"
+    assert tagged["subscription_id"] == SUBSCRIPTION
+    for group in ("location_northeurope", "sku_standard", "tag_stage_test", "unrestricted"):
+        assert "taggedone" in found[group]["hosts"], group
+    assert "contosovault" in found["restricted"]["hosts"]
+    assert hosts["contosovault"]["network"]["public_network_access"] is False
+    assert hosts["contosoprod"]["resource_group"] == "rg-registries"
+    play = {"name": "Test", "hosts": "taggedone", "gather_facts": False, "tasks": [{"ansible.builtin.ping": {}}]}
+    run = run_playbook([play], sandbox.env, "-i", str(tmp_path / "all.acr.yml"))
+    assert run.rc == 0, run.output
+
+
+def test_composing_and_filters(sandbox: Sandbox, tmp_path: Path) -> None:
+    found = inventory(
+        sandbox,
+        tmp_path,
+        subscriptions=[SUBSCRIPTION],
+        resource_groups=["RG-registries"],
+        compose={"acr_mirror_target_prefix": "'mirror/'"},
+        groups={"big": "sku == 'Premium'"},
+        keyed_groups=[{"key": "location", "prefix": "in"}],
+    )
+    hosts = found["_meta"]["hostvars"]
+    assert "contososhared" not in hosts and "contosoprod" in hosts
+    assert hosts["contosoprod"]["acr_mirror_target_prefix"] == "mirror/"
+    assert "contosoprod" in found["big"]["hosts"] and "contosoprod" in found["in_westeurope"]["hosts"]
+
+
+def test_the_cache_spares_requests(sandbox: Sandbox, tmp_path: Path) -> None:
+    cache = {
+        "cache": True,
+        "cache_plugin": "ansible.builtin.jsonfile",
+        "cache_connection": str(tmp_path / "cache"),
+        "cache_timeout": 3600,
+    }
+    first = inventory(sandbox, tmp_path, **cache)
+    assert sandbox.log(class_="arm_read")
+    sandbox.clear_log()
+    assert inventory(sandbox, tmp_path, **cache) == first
+    assert sandbox.log(class_="arm_read") == []
+
+
+def test_an_inventory_without_sign_in_says_why(sandbox: Sandbox, tmp_path: Path) -> None:
+    message = inventory(sandbox, tmp_path, rc=1, env={"AZURE_SECRET": "wrong"})
+    assert "Signing in" in message and "Traceback" not in message
+
+
+def test_one_playbook_fills_a_fleet(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.create_registry("fleetone", group="rg-fleet")
+    sandbox.create_registry("fleettwo", group="rg-fleet")
+    path = tmp_path / "fleet.acr.yml"
+    path.write_text(yaml.safe_dump({"plugin": "registryops.acr.registries", "resource_groups": ["rg-fleet"]}))
+    images = json.dumps({"acr_mirror_images": [{"source": "docker.io/library/hello-world:1.0"}]})
+    run = run_playbook("registryops.acr.mirror", sandbox.env, "-i", str(path), "-e", "acr_hosts=all", "-e", images)
+    assert run.rc == 0, run.output
+    for name in ("fleetone", "fleettwo"):
+        assert list(sandbox.tags(name, "library/hello-world")) == ["1.0"]
+
+
+@pytest.mark.parametrize(
+    ("host", "repository", "tag", "image"),
+    [
+        ("registry-1.docker.io", "library/hello-world", "1.0", "docker.io/hello-world:1.0"),
+        ("contosodev", "aci-helloworld", "latest", "contosodev.azurecr.test/aci-helloworld"),
+    ],
+)
+def test_digest(sandbox: Sandbox, host: str, repository: str, tag: str, image: str) -> None:
+    run = lookup(sandbox, f"lookup('registryops.acr.digest', '{image}')")
+    assert run.rc == 0, run.output
+    assert run.result["msg"] == sandbox.tags(host, repository)[tag]
+    assert all(entry["method"] == "HEAD" for entry in sandbox.log(class_="manifest"))
+
+
+def test_digest_of_a_platform_and_with_credentials(sandbox: Sandbox) -> None:
+    image = "contosodev.azurecr.test/aci-helloworld:v1"
+    run = lookup(sandbox, f"query('registryops.acr.digest', '{image}', platform='linux/arm64')")
+    assert run.rc == 0, run.output
+    index = sandbox.tags("contosodev", "aci-helloworld")["v1"]
+    assert run.result["msg"][0] in sandbox.manifests("contosodev", "aci-helloworld")[index]["children"]
+    private = "basic.vendor.test/vendor/tool:1.0"
+    call = f"lookup('registryops.acr.digest', '{private}', source_username='vendor', source_password=lookup('env', 'PW'))"
+    run = lookup(sandbox, call, PW="vendorpass")
+    assert run.rc == 0 and run.result["msg"] == sandbox.tags("basic.vendor.test", "vendor/tool")["1.0"], run.output
+
+
+def test_a_digest_that_is_not_there(sandbox: Sandbox) -> None:
+    run = lookup(sandbox, "lookup('registryops.acr.digest', 'docker.io/library/hello-world:none')")
+    assert run.rc != 0 and "docker.io/library/hello-world:none does not exist" in run.output
