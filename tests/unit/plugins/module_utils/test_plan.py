@@ -266,8 +266,8 @@ def test_two_different_images_for_one_tag_are_refused() -> None:
     with pytest.raises(Conflict) as caught:
         merge([want(entry=0), want(entry=2, origin=origin(B, "1.28"))])
     assert str(caught.value) == (
-        "base/nginx:1.27 is wanted twice: from docker.io/library/nginx:1.27 (entry 1) and from docker.io/library/nginx:1.28 "
-        "(entry 3). Remove one."
+        "base/nginx:1.27 is wanted twice: from docker.io/library/nginx:1.27 (entry 1) and from "
+        "docker.io/library/nginx:1.28 (entry 3). Remove one."
     )
 
 

@@ -196,7 +196,10 @@ def test_version(tag: str, version: object) -> None:
 
 # -- tags ------------------------------------------------------------------------------------------------------------
 
-NGINX = "latest alpine stable 1 1.9 1.26 1.26.0 1.26.1 1.27 1.27.0 1.27.1 1.27.10 1.27.2 1.27.2-alpine 1.27.10-alpine 2.0.0-rc.1"
+NGINX = (
+    "latest alpine stable 1 1.9 1.26 1.26.0 1.26.1 1.27 1.27.0 1.27.1 1.27.10 1.27.2 1.27.2-alpine 1.27.10-alpine "
+    "2.0.0-rc.1"
+)
 
 
 @pytest.mark.parametrize(
@@ -245,9 +248,14 @@ def test_newest_is_by_version_and_not_by_text_or_place() -> None:
 
 
 DIGESTS: dict[str, str | None] = {
-    "latest": "sha256:3", "3": "sha256:3", "3.0": "sha256:3", "3.0-alpine": "sha256:4", "2.9": "sha256:2", "2": "sha256:2",
+    "latest": "sha256:3",
+    "3": "sha256:3",
+    "3.0": "sha256:3",
+    "3.0-alpine": "sha256:4",
+    "2.9": "sha256:2",
+    "2": "sha256:2",
     "edge": "sha256:5",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,441 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What users write about images, made into entries; what they write wrongly, told in one clear sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.registryops.acr.plugins.module_utils._options import (
+    DEFAULTS_ARGUMENTS,
+    ENTRY_ARGUMENTS,
+    IF_EXISTS,
+    IMAGE_ARGUMENTS,
+    Entry,
+    parse_entries,
+    parse_entry,
+)
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Target
+from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference, Reference, RegistryId
+from ansible_collections.registryops.acr.plugins.module_utils._registry import Credentials
+from ansible_collections.registryops.acr.plugins.module_utils._select import InvalidSelection, Selection
+
+SUFFIX = "azurecr.test"
+A = "sha256:" + "a" * 64
+ID = "/subscriptions/1/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/contosodev"
+NGINX = "docker.io/nginx:1.27"
+
+
+def entry(source: str | None = NGINX, prefix: str = "", **options: Any) -> Entry:
+    return parse_entry({"source": source, **options}, SUFFIX, prefix)
+
+
+def entries(*images: dict[str, Any], **lists: Any) -> list[Entry]:
+    return parse_entries(
+        list(images), lists.get("defaults"), lists.get("credentials"), lists.get("target_prefix"), SUFFIX
+    )
+
+
+def targets(parsed: Entry) -> list[str]:
+    return [str(target) for target in parsed.targets]
+
+
+# -- one image -------------------------------------------------------------------------------------------------------
+
+
+def test_the_least_that_can_be_said() -> None:
+    assert entry() == Entry(
+        source=Reference("docker.io", "library/nginx", "1.27"),
+        registry_id=None,
+        credentials=None,
+        targets=(Target("library/nginx", "1.27"),),
+        if_exists="update",
+        platform=None,
+        referrers=False,
+        verify=True,
+        repair=False,
+        notes=(),
+    )
+
+
+def test_everything_that_can_be_said() -> None:
+    parsed = entry(
+        "team/app:1@" + A,
+        source_registry="contosodev",
+        source_username="puller",
+        source_password="secret",
+        target=["base/app:2", "other/app"],
+        untagged_repositories=["archive/app"],
+        if_exists="fail",
+        platform="linux/arm64",
+        referrers=True,
+        verify=True,
+        repair=True,
+    )
+    note = (
+        "source_registry and credentials were both given for team/app: the credentials are used, and so the rights of "
+        "the signed-in account on that registry do not count."
+    )
+    assert parsed == Entry(
+        source=Reference(None, "team/app", "1", A),
+        registry_id=RegistryId("name", "contosodev"),
+        credentials=Credentials("puller", "secret"),
+        targets=(Target("base/app", "2"), Target("other/app", "1"), Target("archive/app", None)),
+        if_exists="fail",
+        platform="linux/arm64",
+        referrers=True,
+        verify=True,
+        repair=True,
+        notes=(note,),
+    )
+    assert "secret" not in repr(parsed)
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "expected"),
+    [
+        (NGINX, {}, ["library/nginx:1.27"]),
+        ("docker.io/nginx", {}, ["library/nginx:latest"]),
+        ("h.io/a/b@" + A, {}, ["a/b:latest"]),
+        ("h.io/a/b:3@" + A, {}, ["a/b:3"]),
+        (NGINX, {"target": []}, ["library/nginx:1.27"]),
+        (NGINX, {"target": ["a"]}, ["a:1.27"]),
+        (NGINX, {"target": ["a", "b:1", "a:2"]}, ["a:1.27", "b:1", "a:2"]),
+        ("h.io/a@" + A, {"target": ["b"]}, ["b:latest"]),
+        (NGINX, {"untagged_repositories": ["a", "b/c"]}, ["a", "b/c"]),
+        (NGINX, {"target": ["a"], "untagged_repositories": ["a"]}, ["a:1.27", "a"]),
+        (NGINX, {"prefix": "mirror/"}, ["mirror/library/nginx:1.27"]),
+        (NGINX, {"prefix": "mirror/", "target": ["a:1"], "untagged_repositories": ["b"]}, ["mirror/a:1", "mirror/b"]),
+    ],
+)
+def test_targets(source: str, options: dict[str, Any], expected: list[str]) -> None:
+    assert targets(entry(source, **options)) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, None),
+        ({"source_password": ""}, None),
+        ({"source_username": "u", "source_password": "p"}, Credentials("u", "p")),
+        # A password without a user name is an access token.
+        ({"source_password": "t"}, Credentials(None, "t")),
+        ({"source_username": "", "source_password": "t"}, Credentials(None, "t")),
+    ],
+)
+def test_credentials(options: dict[str, str], expected: Credentials | None) -> None:
+    assert entry(**options).credentials == expected
+    assert entry(**options).notes == ()
+
+
+@pytest.mark.parametrize(
+    "registry", ["contosodev", "contosodev.azurecr.test", ID, "contosodev.uksouth.geo.azurecr.test"]
+)
+@pytest.mark.parametrize(
+    "source", ["team/app:1", "contosodev.azurecr.test/team/app:1", "ContosoDev.azurecr.test/team/app:1"]
+)
+def test_a_source_registry_stands_for_the_host(registry: str, source: str) -> None:
+    parsed = entry(source, source_registry=registry)
+    assert parsed.source == Reference(None, "team/app", "1") and parsed.registry_id.name == "contosodev"
+
+
+def test_a_source_registry_with_a_hash_in_its_host() -> None:
+    host = "contosolabel-a1b2c3d4e5f6g7h8.azurecr.test"
+    for registry in (host, "contosolabel"):
+        assert entry(host + "/app:1", source_registry=registry).source == Reference(None, "app", "1")
+
+
+@pytest.mark.parametrize("if_exists", IF_EXISTS)
+@pytest.mark.parametrize("verify", [True, False])
+def test_if_exists_goes_with_and_without_verifying(if_exists: str, verify: bool) -> None:
+    parsed = entry(if_exists=if_exists, verify=verify)
+    assert (parsed.if_exists, parsed.verify) == (if_exists, verify)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"source": ""}, "source is empty; it looks like docker.io/library/nginx:1.27."),
+        ({"source": None}, "source is empty; it looks like docker.io/library/nginx:1.27."),
+        (
+            {"source": "nginx:1.27"},
+            "source 'nginx:1.27' names no registry; write the host in front, such as docker.io/library/nginx:1.27, or "
+            "give source_registry.",
+        ),
+        (
+            {"source": "docker.io/nginx:1", "source_registry": "contosodev"},
+            "source names the registry docker.io, but source_registry names another one (contosodev); leave one of "
+            "them out.",
+        ),
+        (
+            {"source": "contosoprod.azurecr.test/a:1", "source_registry": ID},
+            "source names the registry contosoprod.azurecr.test, but source_registry names another one (contosodev); "
+            "leave one of them out.",
+        ),
+        (
+            {"source": "contosodev.azurecr.io/a:1", "source_registry": "contosodev.azurecr.test"},
+            "source names the registry contosodev.azurecr.io, but source_registry names another one "
+            "(contosodev.azurecr.test); leave one of them out.",
+        ),
+        (
+            {"source": "a:1", "source_registry": "no_name"},
+            "'no_name' is no name of a registry; that has 5 to 50 letters and digits.",
+        ),
+        (
+            {"target": ["contosoprod.azurecr.test/a:1"]},
+            "target 'contosoprod.azurecr.test/a:1' must not name a registry, since registry does; write 'a:1'.",
+        ),
+        (
+            {"target": ["a:1", "b@" + A]},
+            "target 'b@{0}' must not name a digest, since that follows from the source; write a tag, or use "
+            "untagged_repositories.".format(A),
+        ),
+        ({"target": ["a", ""]}, "target is empty; it looks like base/nginx:1.27."),
+        (
+            {"target": ["Base/nginx"]},
+            "'Base/nginx' has an invalid repository name 'Base/nginx'; it must be in lower case.",
+        ),
+        (
+            {"untagged_repositories": ["a:1"]},
+            "untagged_repositories takes repositories without a tag, but 'a:1' has one; put it under target.",
+        ),
+        ({"source_username": "u"}, "source_username is given for docker.io/nginx:1.27, but source_password is empty."),
+        ({"platform": "amd64"}, "platform 'amd64' is not understood; it looks like linux/amd64 or linux/arm/v7."),
+        (
+            {"platform": "linux/amd64", "verify": False},
+            "platform needs verify: true, since it takes looking into a registry.",
+        ),
+        ({"referrers": True, "verify": False}, "referrers needs verify: true, since it takes looking into a registry."),
+        ({"repair": True, "verify": False}, "repair needs verify: true, since it takes looking into a registry."),
+        (
+            {"source": "docker.io/nginx", "tags": {"newest": 1}, "verify": False},
+            "tags needs verify: true, since it takes looking into a registry.",
+        ),
+        (
+            {"tags": {"newest": 1}},
+            "docker.io/nginx:1.27 names one image, and tags chooses others; write the repository only.",
+        ),
+        (
+            {"source": "docker.io/nginx@" + A, "tags": {"same_digest": True}},
+            "docker.io/nginx@{0} names one image, and tags chooses others; write the repository only.".format(A),
+        ),
+        (
+            {"source": "docker.io/nginx", "tags": {"newest": 1}, "target": ["a:1"]},
+            "target 'a:1' names a tag, but tags chooses several; write the repository only.",
+        ),
+        ({"source": "docker.io/nginx", "tags": {"newest": 0}}, "newest must be at least 1, not 0."),
+        (
+            {"source": "docker.io/nginx", "tags": {"semver": "latest"}},
+            "semver 'latest' is not understood; it looks like '>=1.2 <2', '^1.2', '~1.2', '1.x' or '1.2 - 1.9'.",
+        ),
+        (
+            {"repositories": {"include": ["*"]}, "source_registry": "contosodev"},
+            "repositories chooses among the repositories of an Azure registry: name that by source_registry, and leave "
+            "source out.",
+        ),
+        (
+            {"source": None, "repositories": {"include": ["*"]}},
+            "repositories chooses among the repositories of an Azure registry: name that by source_registry, and leave "
+            "source out.",
+        ),
+        (
+            {"source": None, "repositories": {"include": ["*"]}, "source_registry": "contosodev", "target": ["a"]},
+            "repositories keep their names; use target_prefix to put them elsewhere, not target.",
+        ),
+    ],
+)
+def test_wrong_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises((InvalidReference, InvalidSelection)) as caught:
+        entry(**options)
+    assert str(caught.value) == message
+
+
+# -- several images of one entry -------------------------------------------------------------------------------------
+
+
+def test_tags_of_a_repository() -> None:
+    parsed = entry("docker.io/nginx", prefix="mirror/", tags={"include": ["1.*"], "newest": 3, "same_digest": False})
+    assert parsed.selection == Selection(include=("1.*",), newest=3)
+    assert parsed.targets_for("library/nginx", "1.27") == (Target("mirror/library/nginx", "1.27"),)
+
+
+def test_tags_of_a_repository_into_others() -> None:
+    parsed = entry("docker.io/nginx", prefix="m/", tags={"newest": 3}, target=["a", "b"], untagged_repositories=["c"])
+    assert parsed.targets_for("library/nginx", "1") == (Target("m/a", "1"), Target("m/b", "1"), Target("m/c", None))
+
+
+@pytest.mark.parametrize(("source", "tag"), [("docker.io/nginx:1.27", "1.27")])
+def test_one_image_with_all_its_tags(source: str, tag: str) -> None:
+    assert entry(source, tags={"same_digest": True}).selection == Selection(include=(tag,), same_digest=True)
+
+
+def test_repositories_of_a_registry() -> None:
+    parsed = entry(None, "m/", source_registry="contosodev", repositories={"include": ["team/*"], "exclude": None})
+    assert (parsed.source, parsed.repositories, parsed.selection) == (None, (("team/*",), ()), Selection())
+    assert parsed.targets_for("team/app", "1") == (Target("m/team/app", "1"),)
+
+
+def test_repositories_with_tags_and_credentials() -> None:
+    parsed = entry(
+        None, source_registry="contosodev", source_password="t", repositories={"include": None}, tags={"newest": 2}
+    )
+    assert parsed.selection == Selection(newest=2)
+    assert [note.partition(":")[0] for note in parsed.notes] == [
+        "source_registry and credentials were both given for contosodev"
+    ]
+
+
+# -- lists -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_entry_overrides_the_defaults_of_its_list() -> None:
+    first, second = entries(
+        {"source": NGINX, "if_exists": None, "verify": None},
+        {"source": "docker.io/nginx:1", "if_exists": "fail", "platform": "linux/arm64"},
+        defaults={"if_exists": "keep", "platform": "linux/amd64", "verify": True, "referrers": None},
+        target_prefix="hub/",
+    )
+    assert (first.if_exists, first.platform, targets(first)) == ("keep", "linux/amd64", ["hub/library/nginx:1.27"])
+    assert (second.if_exists, second.platform, second.referrers) == ("fail", "linux/arm64", False)
+
+
+def test_an_entry_can_switch_off_what_its_list_switches_on() -> None:
+    (parsed,) = entries({"source": NGINX, "referrers": False}, defaults={"referrers": True})
+    assert parsed.referrers is False
+
+
+@pytest.mark.parametrize(
+    ("source", "username"),
+    [
+        ("docker.io/nginx:1", "hub"),
+        ("index.docker.io/nginx:1", "hub"),
+        ("docker.io/acme/private:1", "acme"),
+        ("registry-1.docker.io/acme/private:1", "acme"),
+        ("docker.io/acmeother/private:1", "hub"),
+        ("docker.io/acme/private/deep/down:1", "deep"),
+        ("DOCKER.io/acme/private/deep@" + A, "deep"),
+        ("bearer.vendor.test:8443/vendor/agent:2.3", "port"),
+        ("mcr.microsoft.com/hello-world", None),
+        ("mydocker.io/nginx", None),
+    ],
+)
+def test_the_longest_match_of_the_credentials_wins(source: str, username: str | None) -> None:
+    listed = {
+        "docker.io": "hub",
+        "docker.io/acme/private/deep": "deep",
+        "index.docker.io/acme/": "acme",
+        "bearer.vendor.test:8443": "port",
+    }
+    secrets = [{"registry": place, "username": name, "password": "p"} for place, name in listed.items()]
+    (parsed,) = entries({"source": source}, credentials=secrets)
+    assert parsed.credentials == (Credentials(username, "p") if username else None)
+
+
+def test_an_entrys_own_credentials_come_before_the_lists() -> None:
+    secrets = [{"registry": "docker.io", "username": "hub", "password": "p"}]
+    (parsed,) = entries({"source": NGINX, "source_password": "own"}, credentials=secrets)
+    assert parsed.credentials == Credentials(None, "own")
+
+
+@pytest.mark.parametrize("source", ["team/app:1", "contosodev.azurecr.test/team/app:1"])
+def test_credentials_for_a_source_registry(source: str) -> None:
+    secrets = [{"registry": "contosodev.azurecr.test/team", "username": "puller", "password": "p"}]
+    (parsed,) = entries({"source": source, "source_registry": "contosodev.azurecr.test"}, credentials=secrets)
+    assert parsed.credentials == Credentials("puller", "p")
+
+
+@pytest.mark.parametrize(
+    ("images", "lists", "message"),
+    [
+        (
+            [{"source": NGINX}, {"source": "nginx"}],
+            {},
+            "Entry 2 of images: source 'nginx' names no registry; write the host in front, such as "
+            "docker.io/library/nginx:1.27, or give source_registry.",
+        ),
+        (
+            [{"source": "docker.io/nginx", "tags": {"newest": -1}}],
+            {},
+            "Entry 1 of images: newest must be at least 1, not -1.",
+        ),
+        (
+            [{"source": NGINX, "verify": False}],
+            {"defaults": {"referrers": True}},
+            "Entry 1 of images: referrers needs verify: true, since it takes looking into a registry.",
+        ),
+        ([{}], {}, "Entry 1 of images: source is empty; it looks like docker.io/library/nginx:1.27."),
+    ],
+)
+def test_wrong_entries(images: list[dict[str, Any]], lists: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidReference) as caught:
+        entries(*images, **lists)
+    assert str(caught.value) == message
+
+
+def test_a_wrong_prefix() -> None:
+    with pytest.raises(InvalidReference, match="must be in lower case"):
+        entries({"source": NGINX}, target_prefix="Mirror/")
+
+
+# -- argument specs --------------------------------------------------------------------------------------------------
+
+
+def test_entries_take_all_options_of_one_image_and_leave_their_defaults_to_the_list() -> None:
+    assert set(ENTRY_ARGUMENTS) == set(IMAGE_ARGUMENTS) | {"tags", "repositories"}
+    assert set(DEFAULTS_ARGUMENTS) < set(ENTRY_ARGUMENTS)
+    assert [name for name, spec in ENTRY_ARGUMENTS.items() if "default" in spec or "required" in spec] == []
+    for arguments in (IMAGE_ARGUMENTS, ENTRY_ARGUMENTS, DEFAULTS_ARGUMENTS):
+        assert arguments["source_password"]["no_log"] is True
+
+
+# -- anything at all -------------------------------------------------------------------------------------------------
+
+words = st.sampled_from(
+    [
+        "",
+        "a",
+        "a:1",
+        "h.io/a",
+        "h.io/a:1",
+        "contosodev",
+        "contosodev.azurecr.test/a:1",
+        "A",
+        "a@" + A,
+        "linux/amd64",
+        ID,
+    ]
+)
+odd = st.none() | words | st.text(max_size=8)
+
+
+@settings(derandomize=True, database=None, deadline=None, max_examples=500)
+@given(
+    st.fixed_dictionaries(
+        {"source": words | st.text(max_size=8)},
+        optional={
+            "source_registry": odd,
+            "source_username": odd,
+            "source_password": odd,
+            "target": st.none() | st.lists(words, max_size=2),
+            "untagged_repositories": st.none() | st.lists(words, max_size=2),
+            "platform": odd,
+            "verify": st.booleans(),
+            "referrers": st.booleans(),
+            "tags": st.none() | st.fixed_dictionaries({"newest": st.none() | st.integers(-1, 2), "semver": odd}),
+        },
+    )
+)
+def test_any_options_are_an_entry_or_one_clear_error(options: dict[str, Any]) -> None:
+    try:
+        parsed = parse_entry(options, SUFFIX)
+    except (InvalidReference, InvalidSelection) as error:
+        assert str(error).endswith(".") and len(str(error).splitlines()) == 1
+    else:
+        assert parsed.source is not None and parsed.targets
+        assert (parsed.source.host is None) is (parsed.registry_id is not None)
+        assert parsed.verify or not (parsed.referrers or parsed.platform or parsed.selection)
