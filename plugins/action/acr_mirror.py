@@ -17,7 +17,8 @@ from ansible.utils.display import Display
 
 from ansible_collections.registryops.acr.plugins.module_utils import _progress
 
-FIRST, SLOWEST = 2.0, 15.0  # seconds until the first line, and at most between two
+FIRST = 2.0  # seconds until the first line
+SLOWEST = 15.0  # seconds between two lines, at most
 
 
 class ActionModule(ActionBase):
