@@ -351,7 +351,8 @@ class Authorization:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._turns: Dict[str, Any] = {}  # locks by scope: of many who need the same token, one asks for it
         self._basic = False
         self._realm: Optional[Tuple[str, str]] = None
         self._tokens: Dict[str, _Token] = {}
@@ -366,12 +367,19 @@ class Authorization:
         """The header's value for *scope*, or None while the registry asked for nothing yet."""
         if self._basic:
             return self._registry.credentials.basic() if self._registry.credentials else None
+        found = self._ready(scope)
+        if found is not None or self._realm is None:
+            return found
+        with self._turn(scope):
+            return self._ready(scope) or "Bearer " + self._fetch([scope])
+
+    def _ready(self, scope: str) -> Optional[str]:
         token = self._tokens.get(scope)
-        if token and time.monotonic() < token.ends:
-            return "Bearer " + token.value
-        if self._realm is None:
-            return None
-        return "Bearer " + self._fetch([scope])
+        return "Bearer " + token.value if token and time.monotonic() < token.ends else None
+
+    def _turn(self, scope: str) -> Any:
+        with self._lock:
+            return self._turns.setdefault(scope, threading.Lock())
 
     def prepare(self, scopes: List[str]) -> None:
         """Fetches tokens for all *scopes*, as few as their size allows."""
@@ -423,11 +431,11 @@ class Authorization:
         if self._basic:
             return self._registry.credentials is not None
         wanted = _wider(scope, challenge_values(challenge).get("scope") or scope)
-        with self._lock:
+        with self._turn(scope):
             token = self._tokens.get(scope)
-            if sent is not None and token is not None:
+            if token is not None:
                 if sent != "Bearer " + token.value:
-                    return True  # another thread has fetched a newer one meanwhile
+                    return True  # another thread has fetched one meanwhile
                 if token.scopes == (wanted,) and "invalid_token" not in challenge:
                     return False  # a token of its own, and still not enough: denied
             self._scopes[scope] = wanted
