@@ -205,13 +205,30 @@ class Draft:
             found[want.number] = replace(want, origin=origin, target=target)
         return found
 
+    def _learn(self, origins: List[Origin]) -> None:
+        """Lists the manifests of Azure repositories of which many are wanted: cheaper than a look at each."""
+        places: Dict[Tuple[Source, str], List[str]] = {}
+        for origin in origins:
+            source: Source = origin.registry  # type: ignore[assignment]
+            if source.azure and self._sources.known(origin.digest or "") is None:
+                places.setdefault((source, origin.repository), []).append(origin.digest or "")
+        looks = [
+            self._pool.submit(self._sources.learn, source, repository, digests)
+            for (source, repository), digests in places.items()
+            if len(digests) > FEW_TAGS
+        ]
+        for look in looks:
+            look.exception()  # what could not be learnt is asked for one by one, and tells what is wrong
+
     def _check_importable(self, steps: Dict[int, Step]) -> None:
         """Looks at each manifest that is to be imported: what it is, and whether Azure can import it."""
-        futures: Dict[Any, Future] = {}
-        for step in steps.values():
-            origin = step.want.origin
-            if step.changes and origin.digest and self._entries[step.want.entry].verify and origin.key not in futures:
-                futures[origin.key] = self._pool.submit(self._sources.check_importable, origin)
+        origins = {
+            step.want.origin.key: step.want.origin
+            for step in steps.values()
+            if step.changes and step.want.digest and self._entries[step.want.entry].verify
+        }
+        self._learn(list(origins.values()))
+        futures = {key: self._pool.submit(self._sources.check_importable, origin) for key, origin in origins.items()}
         for number, step in list(steps.items()):
             future = futures.get(step.want.origin.key) if step.changes else None
             if future is None:

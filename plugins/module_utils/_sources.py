@@ -204,6 +204,17 @@ class Sources:
         """What a digest is, where it was read already."""
         return self._descriptors.get(digest)
 
+    def learn(self, source: Source, repository: str, digests: Iterable[str]) -> None:
+        """Reads what kind of manifest many digests of an Azure repository are, by its list of manifests."""
+        left = set(digests)
+        for entry in source.registry.manifest_list(repository):  # type: ignore[attr-defined]
+            digest = str(entry.get("digest"))
+            if digest in left:
+                left.discard(digest)
+                self._descriptors.setdefault(digest, Descriptor(digest, str(entry.get("mediaType") or "")))
+                if not left:
+                    return
+
     def check_importable(self, origin: Origin) -> Descriptor:
         """What an origin's digest names; refuses what Azure can't import: an index of more than 50 manifests."""
         source: Source = origin.registry  # type: ignore[assignment]
