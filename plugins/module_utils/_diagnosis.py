@@ -39,13 +39,19 @@ def _row(name: str, pattern: str, kind: str, sentence: str) -> Row:
     return Row(name, re.compile(pattern, re.IGNORECASE | re.DOTALL), kind, sentence)
 
 
-# The first line that matches counts.
+# The first line that matches counts. Lines that search for everyday words come last, since those may stand in names.
 TABLE = [
     _row(
         "tag exists",
         r"already exists in target registry",
         "exists",
         "{target} exists already.",
+    ),
+    _row(
+        "throttled",
+        r"^(\w*RequestsThrottled|TooManyRequests):|^\w*: The request is being throttled",
+        "throttled",
+        "Azure Resource Manager takes no more requests for now; run again later.",
     ),
     _row(
         "upstream throttles",
@@ -56,8 +62,8 @@ TABLE = [
     ),
     _row(
         "linked scope",
-        r"does not have permission to perform action\(?s?\)? '(?P<action>[^']*)' on the linked scope\(?s?\)? "
-        r"'(?P<scope>[^']*)'|LinkedAuthorizationFailed",
+        r"(LinkedAuthorizationFailed.*)?does not have permission to perform action\(?s?\)? "
+        r"'(?P<action>[^']*)' on the linked scope\(?s?\)? '(?P<scope>[^']*)'|LinkedAuthorizationFailed",
         "denied",
         "This account may import into the target, but may not read the source registry {scope}. Give it Reader or "
         "AcrPull there, or name the source by its login server with source_username and source_password.",
@@ -96,7 +102,7 @@ TABLE = [
     ),
     _row(
         "export policy",
-        r"export.*(disabled|not allowed|disallowed)",
+        r"export ?polic|exports? (is|are) (disabled|not allowed|disallowed)",
         "denied",
         "{registry} may not be copied from: its export policy is disabled.",
     ),
@@ -154,7 +160,7 @@ TABLE = [
     ),
     _row(
         "source missing",
-        r"Unable to find manifest digest|manifest unknown|MANIFEST_UNKNOWN|NAME_UNKNOWN",
+        r"Unable to find manifest digest|Invalid message NotFound|manifest unknown|MANIFEST_UNKNOWN|NAME_UNKNOWN",
         "not_found",
         "{source} does not exist, or {registry} does not show it to Azure.",
     ),
@@ -172,6 +178,18 @@ TABLE = [
         "Azure can't reach the source registry {registry}. It must be reachable from Azure, not only from here.",
     ),
     _row(
+        "bad parameter",
+        r"^InvalidImportImageParameter:",
+        "invalid",
+        "Azure refuses the import's parameters for {target}.",
+    ),
+    _row(
+        "not found",
+        r"^\w*NotFound:",
+        "not_found",
+        "Azure finds no such registry, or this account can't see it.",
+    ),
+    _row(
         "quota",
         r"quota|storage limit|MaximumStorage|SizeLimit",
         "invalid",
@@ -185,29 +203,11 @@ TABLE = [
         "{source} is in quarantine and can't be copied until it is released.",
     ),
     _row(
-        "throttled",
-        r"RequestsThrottled|TooManyRequests|being throttled",
-        "throttled",
-        "Azure Resource Manager takes no more requests for now; run again later.",
-    ),
-    _row(
         "temporary",
         r"Error copying blobs|InternalServerError|ServerTimeout|GatewayTimeout|ServiceUnavailable|temporar|timed? ?out|"
-        r"try again|OperationPreempted|ServerBusy|50[0234] \w+",
+        r"try again|OperationPreempted|ServerBusy|\b50[0234] \w+",
         "unavailable",
         "Azure failed to copy {source} for a passing reason; run again later.",
-    ),
-    _row(
-        "bad parameter",
-        r"InvalidImportImageParameter",
-        "invalid",
-        "Azure refuses the import's parameters for {target}.",
-    ),
-    _row(
-        "not found",
-        r"ResourceNotFound|ResourceGroupNotFound|NotFound",
-        "not_found",
-        "Azure finds no such registry, or this account can't see it.",
     ),
 ]
 
@@ -217,9 +217,12 @@ def explain(code: str, text: str, status: int, context: Context = Context()) -> 
 
     *code* and *text* are those of Azure's ``error`` object. The sentence ends with what Azure said, shortened.
     """
+    # Names of the target's registry and resource group tell nothing, and could be taken for words of the table.
+    text = re.sub(r"Operation registries-\S+ failed\. |Resource /subscriptions/\S+ ", "", text)
     whole = "{0}: {1}".format(code, text)
-    said = " ".join(re.sub(r"Operation registries-\S+ failed\. |Resource /subscriptions/\S+ ", "", text).split())
+    said = " ".join(text.split())
     said = said if len(said) <= SHOWN else said[:SHOWN] + "…"
+    quoted = " Azure says: " + said if said else ""
     for row in TABLE:
         found = row.pattern.search(whole)
         if found:
@@ -229,8 +232,11 @@ def explain(code: str, text: str, status: int, context: Context = Context()) -> 
             sentence = row.sentence.format(
                 target=context.target, source=context.source, registry=context.registry, **facts
             )
-            return AcrError(row.kind, "{0} Azure says: {1}".format(sentence, said), status=status, detail=row.name)
+            return AcrError(row.kind, sentence + quoted, status=status, detail=row.name)
+    if status == 401:
+        message = "Azure does not accept this sign-in for {0}.{1}".format(context.target, quoted)
+        return AcrError("unauthorized", message, status=status)
     if status == 403:
-        return AcrError("denied", "Azure denies access to {0}. It says: {1}".format(context.target, said), status=status)
+        return AcrError("denied", "Azure denies access to {0}.{1}".format(context.target, quoted), status=status)
     message = "Azure refused {0} ({1}, status {2}): {3}".format(context.target, code or "no code", status, said or "no text")
     return AcrError("invalid", message, status=status)
