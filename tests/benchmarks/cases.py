@@ -39,7 +39,7 @@ QUICK = Size(1, 20, ((2, 57, 20), (1, 56, 20)), 3, (10, 100), False)
 
 
 def single(size: Size) -> list[Figure]:
-    """One image, and the same again with nothing to do."""
+    """One multi-architecture image of Docker Hub, and the same again with nothing to do. Medians of three rounds."""
     empty, imported, again, over = [], [], [], []
     with Lab.open() as lab:
         for number in range(size.rounds):
@@ -52,10 +52,11 @@ def single(size: Size) -> list[Figure]:
             over.append(again[-1] - empty[-1])
         with lab.azure_cli() as az:
             peer = az.import_image(IMAGE, "az/hello-world:latest")
+            version = az.version()
     nothing = ("empty playbook", median(empty))
     return [
         Figure("empty playbook", median(empty), "s"),
-        Figure("az acr import, one image", peer, "s"),
+        Figure(f"az acr import, one image (azure-cli {version})", peer, "s"),
         Figure("acr_import, one image: whole playbook", median(imported), "s", 4.5, ("az acr import", peer)),
         Figure("the same again, nothing to do", median(again), "s", peer=nothing),
         Figure("… less an empty playbook's time", median(over), "s", 1.2),
@@ -63,7 +64,7 @@ def single(size: Size) -> list[Figure]:
 
 
 def images(size: Size) -> list[Figure]:
-    """Distinct images, each in a repository of its own: nothing can be shared."""
+    """Distinct images of Docker Hub, each in a repository of its own, so that nothing can be shared."""
     with Lab.open() as lab:
         content = lab.sandbox.bulk(HUB, size.images, prefix="library/app")
         found = lab.mirror(entries(content, "docker.io"), changed=True)
@@ -87,7 +88,7 @@ def fill(lab: Lab, host: str, size: Size) -> Content:
 
 
 def bulk(size: Size) -> list[Figure]:
-    """Many tags of few digests, with Azure's documented limits on."""
+    """Many tags of few digests, one entry for each tag, with Azure's documented limits on."""
     with Lab.open(limits="azure") as lab:
         content = fill(lab, SOURCE, size)
         found = lab.mirror(entries(content, lab.source), changed=True)
@@ -122,15 +123,13 @@ def bulk(size: Size) -> list[Figure]:
 
 
 def peers(size: Size) -> list[Figure]:
-    """A few images, in three ways."""
+    """A few images of Docker Hub, in three ways, start-up and sign-in included."""
     with Lab.open() as lab:
         content = lab.sandbox.bulk(HUB, size.loop, prefix="library/app")
         names = [f"{repository}:{tag}" for repository, tags in content.items() for tag in tags]
         mirrored = lab.mirror(entries(content, "docker.io"), changed=True)
-        task: dict[str, Any] = {
-            "registryops.acr.acr_import": {"registry": TARGET, "source": "docker.io/{{ item }}", "target": "loop/{{ item }}"},
-            "loop": names,
-        }
+        image = {"registry": TARGET, "source": "docker.io/{{ item }}", "target": "loop/{{ item }}"}
+        task: dict[str, Any] = {"registryops.acr.acr_import": image, "loop": names}
         looped = lab.play(task, changed=True)
         with lab.azure_cli() as az:
             cli = sum(az.import_image(f"docker.io/{name}", f"az/{name}") for name in names)
@@ -143,7 +142,7 @@ def peers(size: Size) -> list[Figure]:
 
 
 def growing(size: Size) -> list[Figure]:
-    """From few images to many, without limits; the full size draws the picture."""
+    """From few images to many, from one Azure registry to another, without limits."""
     points = [growth.measure(count) for count in size.growth]
     if size.full:
         growth.draw(points)
@@ -151,7 +150,7 @@ def growing(size: Size) -> list[Figure]:
     for point in points:
         first, again = point.first, point.again
         figures += [
-            Figure(f"{point.images:,} images in {point.repositories} repositories, first run", first.seconds, "s"),
+            Figure(f"{point.images:,} images, up to {growth.TAGS} to a repository: first run", first.seconds, "s"),
             Figure("… requests", first.requests, "requests"),
             Figure("the same again, nothing to do", again.seconds, "s"),
             Figure("… requests", again.requests, "requests"),

@@ -16,7 +16,7 @@ from .lab import BOUNDLESS, SOURCE, Lab, Measured, entries
 
 PICTURE = ROOT / "docs/benchmarks/growth.svg"
 TAGS = 20  # to a repository
-# Each of these can be told from both a white and a nearly black page, and from each other without colours: see draw().
+# Legible on a white page and on a nearly black one; marks and dashes tell the lines apart without colours.
 INK, FIRST, AGAIN = "#7d8590", "#d9730d", "#2f81f7"
 
 
@@ -67,7 +67,7 @@ def draw(points: list[Point]) -> None:
                     panel.annotate(
                         text,
                         (count, value),
-                        xytext=(0, 7 if above else -7),
+                        xytext=(0, 8 if above else -8),
                         textcoords="offset points",
                         ha="center",
                         va="bottom" if above else "top",
@@ -76,6 +76,7 @@ def draw(points: list[Point]) -> None:
                     )
             panel.set_title(f"{name} of the whole ansible-playbook" if name == "seconds" else f"{name} to all hosts")
             panel.set_xlabel("images")
+            panel.yaxis.set_major_formatter("{x:,.0f}")
             panel.set_xticks(counts, [f"{count:,}" for count in counts])
             panel.minorticks_off()
             panel.margins(x=0.12, y=0.2)

@@ -1,9 +1,10 @@
 # Copyright (c) 2026 registryops.acr contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where things are measured: a sandbox with Azure's pace, an empty registry in it, and whole commands that are timed."""
+"""Where things are measured: a sandbox with Azure's pace, an empty registry in it, and whole commands, timed."""
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import tempfile
@@ -113,12 +114,19 @@ class AzureCli:
         who = {"--username": "AZURE_CLIENT_ID", "--password": "AZURE_SECRET", "--tenant": "AZURE_TENANT"}
         self.run("login", "--service-principal", *(part for o, name in who.items() for part in (o, sandbox.env[name])))
 
-    def run(self, *arguments: str) -> float:
-        """Run a command; returns its seconds."""
-        began = time.monotonic()
-        subprocess.run([str(AZ), *arguments], env=self._env, capture_output=True, check=True, timeout=300)
-        return time.monotonic() - began
+    def run(self, *arguments: str) -> str:
+        """Run a command; returns what it prints."""
+        command = [str(AZ), *arguments]
+        done = subprocess.run(command, env=self._env, capture_output=True, text=True, check=False, timeout=300)
+        if done.returncode != 0:
+            raise SystemExit(f"az {arguments[0]} failed:\n{done.stderr[-3000:]}")
+        return done.stdout
+
+    def version(self) -> str:
+        return json.loads(self.run("version", "--output", "json"))["azure-cli"]
 
     def import_image(self, source: str, target: str) -> float:
         """``az acr import``; returns its seconds."""
-        return self.run("acr", "import", "--name", TARGET, "--source", source, "--image", target)
+        began = time.monotonic()
+        self.run("acr", "import", "--name", TARGET, "--source", source, "--image", target)
+        return time.monotonic() - began
