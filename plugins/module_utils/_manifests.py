@@ -41,6 +41,8 @@ def read(
     """The repositories looked at and the manifests found, as the module returns them."""
     if wanted.digest is not None and not valid_digest(wanted.digest):
         raise AcrError("invalid", "digest: {0!r} is no digest; it looks like sha256: and 64 hex digits.".format(wanted.digest))
+    if wanted.limit is not None and wanted.limit < 1:
+        raise AcrError("invalid", "limit must be at least 1, not {0}.".format(wanted.limit))
     http = Http(connections=CONCURRENCY)
     registry_id = parse_registry(registry, [identity.cloud.registry_suffix])
     login_server = registry_id.login_server or Arm(identity, http).registry(registry_id, resource_group).login_server
