@@ -257,6 +257,19 @@ KNOWN = [
 ]
 # Azure's own words are not known for these: worded after the others, after its documentation, or after its habits.
 LIKELY = [
+    ("throttled", 429, "", "The request is being throttled."),
+    (
+        "upstream throttles",
+        400,
+        "InvalidParameters",
+        OPERATION + "Invalid message Forbidden Forbidden You have reached your pull rate limit.",
+    ),
+    (
+        "source firewall",
+        400,
+        "InvalidParameters",
+        OPERATION + "Invalid message Forbidden Forbidden " + FIREWALL.replace("[", "[\n  "),
+    ),
     (
         "subscription not found",
         404,
@@ -356,6 +369,17 @@ def test_the_names_of_the_target_do_not_matter(row: str, status: int, code: str,
 def test_the_name_of_a_missing_source_does_not_matter(name: str) -> None:
     text = OPERATION + "Unable to find manifest digest  Repo: h.io/{0}/{0} Tag: {0} Manifest: ".format(name)
     assert explain("InvalidParameters", text, 400, CONTEXT).detail == "source missing"
+
+
+def test_a_source_called_notfound_is_not_a_missing_registry() -> None:
+    text = OPERATION + "Error copying blobs of h.io/notfound/app"
+    assert explain("InvalidParameters", text, 400, CONTEXT).detail == "temporary"
+
+
+def test_a_number_is_not_taken_for_a_status() -> None:
+    """What is taken for a passing failure is tried again and again."""
+    error = explain("InvalidParameters", OPERATION + "A layer of 1502 bytes is invalid.", 400, CONTEXT)
+    assert (error.detail, error.passing) == (None, False)
 
 
 def test_braces_in_names_are_only_text() -> None:

@@ -271,6 +271,11 @@ def test_two_different_images_for_one_tag_are_refused() -> None:
     )
 
 
+def test_two_platforms_of_one_image_for_one_tag_are_refused() -> None:
+    with pytest.raises(Conflict, match=r"^base/nginx:1\.27 is wanted twice: "):
+        merge([want(origin=origin(None, platform=platform)) for platform in ("linux/amd64", "linux/arm64")])
+
+
 def test_two_images_without_tag_do_not_contend_for_a_repository() -> None:
     both = [Want(Target("a", None), origin(None, tag), "update", entry) for entry, tag in enumerate(["1", "2"])]
     assert merge(both) == both
