@@ -23,6 +23,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._http import (
     Answer,
     Http,
     certificate_failure,
+    closed,
     root_reason,
 )
 
@@ -175,12 +176,18 @@ class Arm:
         self._change("arm_writes", context, send)
         return self._get(resource.subscription, resource.resource_group, resource.name)
 
-    def start_import(self, resource: RegistryResource, body: Dict[str, Any], context: Context) -> Operation:
-        """Starts an import with the body that ``importImage`` takes. AcrError with what Azure says against it."""
+    def start_import(
+        self, resource: RegistryResource, body: Dict[str, Any], context: Context, check: Callable[[], None] = lambda: None
+    ) -> Operation:
+        """Starts an import with the body that ``importImage`` takes. AcrError with what Azure says against it.
+
+        *check* is called when its turn has come, and may raise what keeps it from being sent.
+        """
         content = json.dumps(body).encode("utf-8")
         client = self._client(resource.subscription)
 
         def send(hook: Callable[[Any], None]) -> Any:
+            check()
             return client.registries.begin_import_image(
                 resource.resource_group, resource.name, _stream(content), polling=False, raw_response_hook=hook
             )
@@ -227,7 +234,8 @@ class Arm:
                 reason = root_reason(error.inner_exception or error)
                 if "CERTIFICATE_VERIFY" in reason or "certificate" in reason.lower():
                     raise certificate_failure(self._host, error) from None
-                kind = "unreachable" if isinstance(error, ServiceRequestError) else "unavailable"
+                sent = isinstance(error, ServiceResponseError) or closed(error.inner_exception or error)
+                kind = "unavailable" if sent else "unreachable"
                 raise AcrError(kind, "{0} can't be reached: {1}.".format(self._host, reason)) from None
             return Answer(answers[0].status_code, answers[0].headers, answers[0].body() or b"")
 

@@ -13,6 +13,7 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
+from http.client import RemoteDisconnected
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -22,6 +23,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._pace import Pace
 BODY_LIMIT = 4 * 1024 * 1024  # bytes; the distribution specification's bound for a manifest
 LIST_LIMIT = 32 * 1024 * 1024  # bytes; a page of 1,000 manifests stays far below
 TRIES = 8
+PATIENCE = 45.0  # seconds for which "too many requests" is borne, however often: others may take the turns meanwhile
 REQUEST_SECONDS = 60.0
 CONNECT_SECONDS = 10.0
 REDIRECTS = 3
@@ -126,7 +128,8 @@ class Http:
         """What `request` does around sending: turns, counting, retries. *send* returns an `Answer`."""
         failure: Optional[AcrError] = None
         bucket = self.pace.bucket(host, kind)
-        for attempt in range(TRIES):
+        attempt, refused = 0, 0.0  # since when we are refused
+        while attempt < TRIES or refused and time.monotonic() - refused < PATIENCE:
             if not self.pace.turn(host, kind, self.deadline):
                 break
             self.count(kind)
@@ -144,10 +147,15 @@ class Http:
                 failure = passing_failure(host, answer)
                 pause = self._backoff(attempt, answer.headers.get("Retry-After"))
                 if answer.status == 429:
-                    # Everybody who asks this host for the same kind of thing would be refused too.
-                    bucket.refused(pause)
+                    # Everybody who asks this host for the same kind of thing would be refused too, but no longer than
+                    # it says: each wave of refusals lowers the rate already.
+                    bucket.refused(_seconds(answer.headers.get("Retry-After")) or pause)
+                    refused = refused or time.monotonic()
+                    attempt += 1
                     continue
                 bucket.answered()
+            refused = 0.0
+            attempt += 1
             if not self._sleep(pause):
                 break
         if failure is None:
@@ -155,11 +163,7 @@ class Http:
         raise failure
 
     def _backoff(self, attempt: int, retry_after: Optional[str]) -> float:
-        try:
-            asked = float(retry_after or 0)
-        except ValueError:  # an HTTP date: nobody here sends one
-            asked = 0.0
-        return max(min(asked, 120.0), min(0.5 * 2**attempt, 30.0) * random.uniform(0.7, 1.0))
+        return max(_seconds(retry_after), min(0.5 * 2**attempt, 30.0) * random.uniform(0.7, 1.0))
 
     def _sleep(self, seconds: float) -> bool:
         if self.deadline is not None and time.monotonic() + seconds > self.deadline:
@@ -211,6 +215,8 @@ class Http:
         except requests.exceptions.SSLError as error:
             raise certificate_failure(host, error) from None
         except requests.exceptions.ProxyError as error:
+            if closed(error):
+                raise AcrError("unavailable", "{0} closed the connection: {1}.".format(host, root_reason(error))) from None
             raise AcrError("unreachable", "The proxy could not connect to {0}: {1}.".format(host, root_reason(error))) from None
         except (requests.exceptions.ConnectTimeout, requests.exceptions.InvalidURL) as error:
             raise AcrError("unreachable", "{0} can't be reached: {1}.".format(host, root_reason(error))) from None
@@ -222,6 +228,14 @@ class Http:
             raise AcrError("unavailable", "{0} closed the connection: {1}.".format(host, text)) from None
         except requests.exceptions.RequestException as error:
             raise AcrError("unavailable", "{0} did not answer: {1}.".format(host, root_reason(error))) from None
+
+
+def _seconds(retry_after: Optional[str]) -> float:
+    """What a ``Retry-After`` asks for, at most two minutes; 0.0 where it says nothing."""
+    try:
+        return min(float(retry_after or 0), 120.0)
+    except ValueError:  # an HTTP date: nobody here sends one
+        return 0.0
 
 
 def _remaining(headers: Mapping[str, str], kind: str) -> Optional[int]:
@@ -244,14 +258,24 @@ def _read(response: Any, host: str, limit: int, ends: float) -> bytes:
     return b"".join(chunks)
 
 
-def root_reason(error: BaseException) -> str:
-    """The innermost reason of a requests exception, on one line, without the object noise."""
+def closed(error: BaseException) -> bool:
+    """Whether an open connection ended. Through a proxy, that comes under the name of a proxy that can't be reached."""
+    return isinstance(_root(error), (RemoteDisconnected, ConnectionResetError, ConnectionAbortedError, BrokenPipeError))
+
+
+def _root(error: BaseException) -> BaseException:
     inner: Any = error
     while True:
-        following = getattr(inner, "reason", None) or (inner.args[0] if getattr(inner, "args", None) else None)
-        if not isinstance(following, BaseException):
-            break
+        causes = (getattr(inner, "reason", None), getattr(inner, "original_error", None), *getattr(inner, "args", ()))
+        following = next((cause for cause in causes if isinstance(cause, BaseException)), None)
+        if following is None:
+            return inner
         inner = following
+
+
+def root_reason(error: BaseException) -> str:
+    """The innermost reason of a requests exception, on one line, without the object noise."""
+    inner = _root(error)
     text = " ".join(str(inner).split())
     return text.rsplit(">: ", 1)[-1].rstrip(".") or inner.__class__.__name__
 

@@ -248,10 +248,13 @@ class Imports:
             registry=getattr(origin.registry, "name", ""),
         )
 
-        def work() -> Operation:
+        def check() -> None:
             if self._refusal is not None:
                 raise self._refusal
-            return self._arm.start_import(self._resource, job.work.body(self._body(origin)), context)
+
+        def work() -> Operation:
+            check()
+            return self._arm.start_import(self._resource, job.work.body(self._body(origin)), context, check)
 
         def then(operation: Optional[Operation], error: Optional[AcrError]) -> None:
             job.tries += 1

@@ -21,13 +21,14 @@ class Bucket:
     """A token bucket shared by threads: *burst* requests at once, then *rate* a second.
 
     Without a rate it is open until the far side refuses for the first time; from then on its rate follows what gets
-    through: halved by a refusal, raised a little by each success.
+    through: halved by a refusal, raised a little by each success. A rate that was given is never exceeded, but halved too:
+    somebody else may be using up the same budget.
     """
 
     def __init__(self, burst: float, rate: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._fixed = rate != INFINITE
         self._burst = burst
-        self._rate = rate
+        self._rate = self._fastest = rate
         self._tokens = burst
         self._clock = clock
         self._stamp = self._since = clock()
@@ -61,9 +62,10 @@ class Bucket:
                 self._tokens = float(remaining - self._under_way)
                 self._stamp = self._clock()
                 self._burst = max(self._burst, self._tokens)
-            elif not self._fixed and self._rate != INFINITE:
-                self._rate *= 1.02
-                self._burst = max(1.0, self._rate)
+            if self._rate != INFINITE:
+                self._rate = min(self._fastest, self._rate * 1.02)
+                if not self._fixed:
+                    self._burst = max(1.0, self._rate)
 
     def refused(self, seconds: float) -> None:
         """The far side answered "too many requests": nobody's turn comes sooner than in *seconds* from now."""
@@ -71,13 +73,11 @@ class Bucket:
             self._under_way = max(0, self._under_way - 1)
             now = self._clock()
             if now >= self._not_before:  # the first refusal of a wave
-                if self._fixed:
-                    self._tokens, self._stamp = 0.0, now
-                else:
-                    seen = self._taken / max(1.0, now - self._since)
-                    self._rate = max(SLOWEST, min(self._rate, seen) / 2)
+                seen = self._rate if self._fixed else self._taken / max(1.0, now - self._since)
+                self._rate = max(SLOWEST, min(self._rate, seen) / 2)
+                if not self._fixed:
                     self._burst = max(1.0, self._rate)
-                    self._tokens, self._stamp = 0.0, now
+                self._tokens, self._stamp = 0.0, now
                 self._taken, self._since = 0, now
             self._not_before = max(self._not_before, now + seconds)
 
