@@ -63,6 +63,7 @@ class AzureRegistry(Registry):
     ) -> None:
         super().__init__(host, http, credentials)
         self._entra = entra if credentials is None else None
+        self.signs_in = self._entra is not None
         self._tenant = tenant
         self._refresh: Tuple[str, float] = ("", 0.0)
         self._refresh_lock = threading.Lock()

@@ -246,9 +246,17 @@ def _remaining(headers: Mapping[str, str], kind: str) -> Optional[int]:
 
 
 def _read(response: Any, host: str, limit: int, ends: float) -> bytes:
+    """The body as it comes, a piece at a time, so that *limit* and *ends* hold even against a far side that sends a byte a
+    second. Nothing is decompressed: no compression was asked for."""
+    raw = response.raw
+    receive = getattr(raw, "read1", None) or raw._fp.read1  # urllib3 has its own since 2.1
     chunks: List[bytes] = []
     size = 0
-    for chunk in response.iter_content(16384):
+    while True:
+        chunk = receive(65536)
+        if not chunk:
+            raw.release_conn()
+            break
         size += len(chunk)
         if size > limit:
             raise AcrError("invalid", "{0} sent more than {1} bytes; refused.".format(host, limit))

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 import traceback
 from typing import Any, Callable, Dict, List
 
@@ -33,15 +35,48 @@ PACKAGES = {
 }
 
 
-def run(arguments: Dict[str, Any], work: Callable[[AnsibleModule, Identity], Dict[str, Any]], **more: Any) -> None:
+GRACE = 1.0  # seconds after which a time limit is enforced, if whatever should have heeded it did not
+
+
+def run(
+    arguments: Dict[str, Any],
+    work: Callable[[AnsibleModule, Identity], Dict[str, Any]],
+    *,
+    limited: bool = False,
+    **more: Any,
+) -> None:
     """Runs a module: *work* gets the module and who is signed in, and returns the module's result.
 
-    *arguments* are the module's own options; those for the registry and for signing in are added. *more* goes to
-    `AnsibleModule`.
+    *arguments* are the module's own options; those for the registry and for signing in are added. *limited*: its option
+    ``timeout`` (seconds) bounds the whole run. *more* goes to `AnsibleModule`.
     """
     module = AnsibleModule(
         argument_spec={**AUTH_ARGUMENTS, **REGISTRY_ARGUMENTS, **arguments}, supports_check_mode=True, **more
     )
+    limit = threading.Timer(module.params["timeout"] + GRACE, _stop, [module]) if limited else None
+    if limit is not None:
+        limit.daemon = True
+        limit.start()
+    try:
+        _run(module, work)
+    finally:
+        if limit is not None:
+            limit.cancel()
+
+
+def _stop(module: AnsibleModule) -> None:
+    """Ends a module that hangs in a library, such as a sign-in that gets no answer."""
+    try:
+        module.fail_json(
+            msg="The time limit of {0} s passed while Azure or a registry was being asked. Running again is safe; a longer "
+            "limit is set by timeout.".format(module.params["timeout"])
+        )
+    finally:
+        sys.stdout.flush()
+        os._exit(1)
+
+
+def _run(module: AnsibleModule, work: Callable[[AnsibleModule, Identity], Dict[str, Any]]) -> None:
     try:
         identity = Identity(module.params, os.environ)
         # Ansible knows the secrets among the options, not those of the environment or of a profile.

@@ -13,6 +13,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._plan import Targe
 from ansible_collections.registryops.acr.plugins.module_utils._reference import (
     DOCKER_HUB,
     DOCKER_HUB_HOSTS,
+    REPOSITORY_CHARACTERS,
     InvalidReference,
     Reference,
     default_target,
@@ -168,42 +169,49 @@ def parse_entries(
     of their own, the one with the longest match.
     """
     prefix = prefix or ""
-    if prefix:
-        parse_target(prefix + "x")
+    if prefix and parse_target(prefix + "x").tag:
+        raise InvalidReference("target_prefix {0!r} contains a tag; it is put before repositories.".format(prefix))
     found: List[Entry] = []
     for number, image in enumerate(images, 1):
         options = {name: value for name, value in (defaults or {}).items() if value is not None}
         options.update({name: value for name, value in image.items() if value is not None})
         try:
             if not options.get("source_password"):
-                options.update(_matching_credentials(options, credentials or []))
+                options.update(_matching_credentials(options, credentials or [], suffix))
             found.append(parse_entry(options, suffix, prefix))
         except (InvalidReference, InvalidSelection) as error:
             raise InvalidReference("Entry {0} of images: {1}".format(number, error)) from None
     return found
 
 
-def _matching_credentials(options: Dict[str, Any], credentials: Iterable[Dict[str, Any]]) -> Dict[str, Any]:
-    """The options that the longest match among *credentials* sets; none where nothing matches."""
-    source = str(options.get("source") or "")
-    if options.get("source_registry"):
-        named = source.partition("/")[0].lower() == str(options["source_registry"]).lower()
-        place = _place(source if named else "{0}/{1}".format(options["source_registry"], source))
+def _matching_credentials(options: Dict[str, Any], credentials: Iterable[Dict[str, Any]], suffix: str) -> Dict[str, Any]:
+    """The options that the longest match among *credentials* sets; none where nothing matches.
+
+    What is given by resource ID or name is read with the rights of the account that signs in.
+    """
+    registry = options.get("source_registry")
+    if registry:
+        host = parse_registry(registry, [suffix]).login_server
+        source = parse_source(options.get("source") or "x", in_registry=True)
     else:
-        place = _place(source)
+        source = parse_source(options.get("source") or "")
+        host = source.host
+    if not host:
+        return {}
+    place = "{0}/{1}/".format(host, source.repository)
     best: Tuple[int, Dict[str, Any]] = (0, {})
     for entry in credentials:
-        place_of = _place(entry["registry"])
-        if (place == place_of or place.startswith((place_of + "/", place_of + ":", place_of + "@"))) and len(place_of) > best[0]:
-            best = (len(place_of), {"source_username": entry.get("username"), "source_password": entry["password"]})
+        covered = _place(entry["registry"])
+        if place.startswith(covered) and len(covered) > best[0]:
+            best = (len(covered), {"source_username": entry.get("username"), "source_password": entry["password"]})
     return best[1]
 
 
 def _place(text: str) -> str:
-    """``host/namespace`` in the one form in which all names of a host are equal."""
-    host, slash, rest = text.strip().rstrip("/").partition("/")
+    """``host/namespace/`` in the one form in which all names of a host are equal."""
+    host, _slash, rest = text.strip().rstrip("/").partition("/")
     host = host.lower()
-    return (DOCKER_HUB if host in DOCKER_HUB_HOSTS else host) + slash + rest
+    return "/".join(part for part in (DOCKER_HUB if host in DOCKER_HUB_HOSTS else host, rest) if part) + "/"
 
 
 def _source(options: Dict[str, Any], registry_id: Optional[Any], suffix: str) -> Optional[Reference]:
@@ -248,6 +256,10 @@ def _targets(options: Dict[str, Any], source: Optional[Reference], several: bool
         targets.append(Target(prefix + target.repository, None))
     if not targets:
         targets.append(Target(prefix + default.repository, default.tag) if default else Target("", ""))
+    if any(len(target.repository) > REPOSITORY_CHARACTERS for target in targets):
+        raise InvalidReference(
+            "target_prefix {0!r} makes a repository name of more than {1} characters.".format(prefix, REPOSITORY_CHARACTERS)
+        )
     return tuple(targets)
 
 
@@ -256,7 +268,9 @@ def _credentials(options: Dict[str, Any]) -> Optional[Credentials]:
     if not password:
         if username:
             raise InvalidReference(
-                "source_username is given for {0}, but source_password is empty.".format(options["source"])
+                "source_username is given for {0}, but source_password is empty.".format(
+                    options.get("source") or options["source_registry"]
+                )
             )
         return None
     return Credentials(username or None, password)

@@ -87,6 +87,7 @@ class Registry:
     """One registry, by the host that answers for it. Shared by threads."""
 
     scope_actions = "pull"
+    signs_in = False  # whether it is read with the account that signs in to Azure
 
     def __init__(self, host: str, http: Http, credentials: Optional[Credentials] = None, name: str = "") -> None:
         self.host = host
@@ -327,7 +328,13 @@ class Registry:
             )
             return AcrError("firewall", message, status=status, detail=text)
         if status == 401:
-            if self.credentials is None:
+            if self.signs_in:
+                message = (
+                    "{0} can't be read by the account that signs in. It needs the right to pull and to list there (the role "
+                    "AcrPull, or Container Registry Data Importer and Data Reader); another tenant's registry needs "
+                    "source_username and source_password.{1}".format(what, said)
+                )
+            elif self.credentials is None:
                 message = "{0} needs credentials that may pull it; none were given.{1}".format(what, said)
             else:
                 message = "{0} refuses the given credentials.{1} Check user name and password.".format(what, said)

@@ -334,6 +334,7 @@ def main() -> None:
     run(
         {**IMAGE_ARGUMENTS, "wait": {"type": "bool", "default": True}, "timeout": {"type": "int", "default": 1800}},
         work,
+        limited=True,
     )
 
 

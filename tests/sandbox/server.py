@@ -184,6 +184,8 @@ class Server:
             raise
         except asyncio.CancelledError:  # the client has gone
             raise
+        except ConnectionError:  # the same, in the middle of the answer
+            return web.Response()
         except Exception:
             traceback.print_exc(file=sys.stderr)
             status = 500

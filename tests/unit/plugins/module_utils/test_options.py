@@ -382,6 +382,35 @@ def test_a_wrong_prefix() -> None:
         entries({"source": NGINX}, target_prefix="Mirror/")
 
 
+def test_a_prefix_that_is_no_repository() -> None:
+    with pytest.raises(InvalidReference, match="target_prefix 'a:1' contains a tag"):
+        entries({"source": NGINX}, target_prefix="a:1")
+    with pytest.raises(InvalidReference, match="more than 255 characters"):
+        entries({"source": NGINX}, target_prefix="a" * 250 + "/")
+
+
+@pytest.mark.parametrize(
+    ("registry", "source", "used"),
+    [
+        ("vendor.test", "vendor.test:8443/a:1", False),  # another port is another server
+        ("vendor.test:8443", "vendor.test:8443/a:1", True),
+        ("docker.io/library", "docker.io/nginx", True),
+        ("index.docker.io", "docker.io/nginx", True),
+        ("docker.io/lib", "docker.io/nginx", False),
+        ("docker.io/team/app", "docker.io/team/app:1", True),
+        ("docker.io/team/app", "docker.io/team/apple:1", False),
+    ],
+)
+def test_credentials_go_nowhere_else(registry: str, source: str, used: bool) -> None:
+    [found] = entries({"source": source}, credentials=[{"registry": registry, "username": "u", "password": "p"}])
+    assert (found.credentials == Credentials("u", "p")) is used
+
+
+def test_a_user_name_without_a_password_for_a_whole_registry() -> None:
+    with pytest.raises(InvalidReference, match="source_username is given for contosodev"):
+        entries({"source_registry": "contosodev", "repositories": {"include": ["*"]}, "source_username": "u"})
+
+
 # -- argument specs --------------------------------------------------------------------------------------------------
 
 
