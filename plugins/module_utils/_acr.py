@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tupl
 from urllib.parse import quote
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._http import Http
+from ansible_collections.registryops.acr.plugins.module_utils._http import Answer, Http
 from ansible_collections.registryops.acr.plugins.module_utils._registry import (
     Credentials,
     Registry,
@@ -73,10 +73,10 @@ class AzureRegistry(Registry):
 
     def fetch_token(self, realm: str, service: str, scopes: List[str]) -> Tuple[str, float]:
         """As for any registry, but by POST, where long lists of scopes and refresh tokens have room."""
-        form = [("service", service)]
+        form = [("service", service)] + [("scope", scope) for scope in scopes]
         if self._entra is not None:
-            form += [("grant_type", "refresh_token"), ("refresh_token", self._refresh_token(service))]
-        elif self.credentials is None:
+            return self.read_token(self._signed_in(realm, service, form), scopes)
+        if self.credentials is None:
             form += [("grant_type", "password"), ("refresh_token", "")]
         elif self.credentials.username is None:
             form += [("grant_type", "refresh_token"), ("refresh_token", self.credentials.password)]
@@ -86,9 +86,21 @@ class AzureRegistry(Registry):
                 ("username", self.credentials.username),
                 ("password", self.credentials.password),
             ]
-        form += [("scope", scope) for scope in scopes]
-        answer = self.http.request("tokens", "POST", realm, form=form)
-        return self.read_token(answer, scopes)
+        return self.read_token(self.http.request("tokens", "POST", realm, form=form), scopes)
+
+    def _signed_in(self, realm: str, service: str, form: List[Tuple[str, str]]) -> Answer:
+        """The token service's answer to the account that signs in; once more with a new refresh token where the registry
+        says that the one in hand has ended, whatever this machine's clock says."""
+        for last in (False, True):
+            token = self._refresh_token(service)
+            sent = form + [("grant_type", "refresh_token"), ("refresh_token", token)]
+            answer = self.http.request("tokens", "POST", realm, form=sent)
+            if answer.status != 401 or last:
+                break
+            with self._refresh_lock:
+                if self._refresh[0] == token:
+                    self._refresh = ("", 0.0)
+        return answer
 
     def _refresh_token(self, service: str) -> str:
         with self._refresh_lock:

@@ -88,10 +88,10 @@ class Arm:
         AcrError ``not_found`` where no subscription that the account sees has it.
         """
         if registry_id.kind == "resource_id":
-            return self._get(registry_id.subscription, registry_id.resource_group, registry_id.name)
+            return self._find(registry_id.subscription, registry_id.resource_group, registry_id.name)
         default = self._identity.subscription_id
         if registry_id.name and resource_group and default:
-            return self._get(default, resource_group, registry_id.name)
+            return self._find(default, resource_group, registry_id.name)
         seen = 0
         for subscription in self._candidates(default):
             seen += 1
@@ -128,7 +128,7 @@ class Arm:
             if subscription.lower() != (default or "").lower():
                 yield subscription
 
-    def _get(self, subscription: str, resource_group: str, name: str) -> RegistryResource:
+    def _find(self, subscription: str, resource_group: str, name: str) -> RegistryResource:
         path = "/subscriptions/{0}/resourceGroups/{1}/providers/{2}/registries/{3}?api-version={4}".format(
             quote(subscription), quote(resource_group), PROVIDER, quote(name), REGISTRIES_VERSION
         )
@@ -145,11 +145,25 @@ class Arm:
                 self._refuse_foreign(url)
 
     def _read(self, url: str, context: Context) -> Dict[str, Any]:
-        answer = self._http.request("arm_reads", "GET", url, headers=self._authorization())
+        answer = self._get(url)
         content = answer.json()
         if answer.status != 200 or not isinstance(content, dict):
             raise _failure(answer, context)
         return content
+
+    def _get(self, url: str) -> Answer:
+        return self._signed_in(lambda: self._http.request("arm_reads", "GET", url, headers=self._authorization()))
+
+    def _signed_in(self, ask: Callable[[], Answer]) -> Answer:
+        """What *ask* gets; asked once more with a new sign-in where Azure calls the token in hand expired, whatever this
+        machine's clock says."""
+        answer = ask()
+        if answer.status != 401:
+            return answer
+        self._identity.renew()
+        with self._lock:
+            self._clients.clear()
+        return ask()
 
     def _authorization(self) -> Dict[str, str]:
         return {"Authorization": "Bearer " + self._identity.token(self._identity.cloud.arm_scope)}
@@ -164,17 +178,16 @@ class Arm:
     def update(self, resource: RegistryResource, properties: Dict[str, Any]) -> RegistryResource:
         """Sets these *properties* (Azure's names) of a registry, and no other."""
         body = json.dumps({"properties": properties}).encode("utf-8")
-        client = self._client(resource.subscription)
         context = Context("the update of registry {0}".format(resource.name))
 
         def send(hook: Callable[[Any], None]) -> Any:
-            poller = client.registries.begin_update(
+            poller = self._client(resource.subscription).registries.begin_update(
                 resource.resource_group, resource.name, _stream(body), raw_response_hook=hook, polling_interval=2
             )
             return poller.result()
 
         self._change("arm_writes", context, send)
-        return self._get(resource.subscription, resource.resource_group, resource.name)
+        return self._find(resource.subscription, resource.resource_group, resource.name)
 
     def start_import(
         self, resource: RegistryResource, body: Dict[str, Any], context: Context, check: Callable[[], None] = lambda: None
@@ -184,11 +197,10 @@ class Arm:
         *check* is called when its turn has come, and may raise what keeps it from being sent.
         """
         content = json.dumps(body).encode("utf-8")
-        client = self._client(resource.subscription)
 
         def send(hook: Callable[[Any], None]) -> Any:
             check()
-            return client.registries.begin_import_image(
+            return self._client(resource.subscription).registries.begin_import_image(
                 resource.resource_group, resource.name, _stream(content), polling=False, raw_response_hook=hook
             )
 
@@ -204,7 +216,7 @@ class Arm:
 
         AcrError, with what Azure says, when it failed. Call it no sooner than ``ask_at``.
         """
-        answer = self._http.request("arm_reads", "GET", operation.location, headers=self._authorization())
+        answer = self._get(operation.location)
         content = answer.json()
         status = content.get("status") if isinstance(content, dict) else None
         if answer.status in (200, 202) and status not in ("Failed", "Canceled"):
@@ -239,7 +251,7 @@ class Arm:
                 raise AcrError(kind, "{0} can't be reached: {1}.".format(self._host, reason)) from None
             return Answer(answers[0].status_code, answers[0].headers, answers[0].body() or b"")
 
-        answer = self._http.attempts(self._host, kind, once)
+        answer = self._signed_in(lambda: self._http.attempts(self._host, kind, once))
         if answer.status >= 300:
             raise _failure(answer, context)
         return answer

@@ -24,7 +24,8 @@ BODY_LIMIT = 4 * 1024 * 1024  # bytes; the distribution specification's bound fo
 LIST_LIMIT = 32 * 1024 * 1024  # bytes; a page of 1,000 manifests stays far below
 TRIES = 8
 PATIENCE = 45.0  # seconds for which "too many requests" is borne, however often: others may take the turns meanwhile
-REQUEST_SECONDS = 60.0
+REQUEST_SECONDS = 30.0
+SLOW_TRIES = 2  # of a request that gets no whole answer in REQUEST_SECONDS
 CONNECT_SECONDS = 10.0
 REDIRECTS = 3
 PASSING_STATUS = frozenset([429, 500, 502, 503, 504])
@@ -139,6 +140,8 @@ class Http:
                 bucket.answered()
                 if not error.passing and (error.kind != "unreachable" or attempt >= 2):
                     raise
+                if error.detail == "slow" and attempt + 1 >= SLOW_TRIES:
+                    raise
                 failure, pause = error, self._backoff(attempt, None)
             else:
                 if answer.status not in PASSING_STATUS:
@@ -226,6 +229,8 @@ class Http:
                 message = "{0} can't be reached: {1}. Check the name and the network.".format(host, text)
                 raise AcrError("unreachable", message) from None
             raise AcrError("unavailable", "{0} closed the connection: {1}.".format(host, text)) from None
+        except requests.exceptions.Timeout:
+            raise slow_failure(host) from None
         except requests.exceptions.RequestException as error:
             raise AcrError("unavailable", "{0} did not answer: {1}.".format(host, root_reason(error))) from None
 
@@ -261,7 +266,7 @@ def _read(response: Any, host: str, limit: int, ends: float) -> bytes:
         if size > limit:
             raise AcrError("invalid", "{0} sent more than {1} bytes; refused.".format(host, limit))
         if time.monotonic() > ends:
-            raise AcrError("unavailable", "{0} answers too slowly.".format(host))
+            raise slow_failure(host)
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -304,6 +309,12 @@ def passing_failure(host: str, answer: Answer) -> AcrError:
     return AcrError(
         "unavailable", "{0} answers with status {1}; run again later.".format(host, answer.status), status=answer.status
     )
+
+
+def slow_failure(host: str) -> AcrError:
+    """A far side that does not answer, or not to the end, in its time."""
+    message = "{0} answers too slowly: a request takes more than {1:g} s."
+    return AcrError("unavailable", message.format(host, REQUEST_SECONDS), detail="slow")
 
 
 def refuse_redirect(url: str, target: str) -> None:

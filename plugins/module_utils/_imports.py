@@ -161,6 +161,8 @@ class Imports:
                     self._add(job)
             now = time.monotonic()
             next_at = min(self._due(now), now + SLOWEST)
+            if not self._jobs:
+                continue  # the last ones ran out of time
             try:
                 event: Optional[Callable[[], None]] = self._events.get(timeout=max(0.005, next_at - now))
             except queue.Empty:

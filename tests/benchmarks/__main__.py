@@ -1,7 +1,7 @@
 # Copyright (c) 2026 registryops.acr contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m tests.benchmarks [--quick] [case ...]``: measure, print tables; all cases at full size write them down."""
+"""``python -m tests.benchmarks [--quick] [case ...]``: measure, print; all cases at full size are written down too."""
 from __future__ import annotations
 
 import argparse
