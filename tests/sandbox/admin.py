@@ -106,8 +106,10 @@ async def _reset(request: web.Request) -> web.Response:
     state = request.app[STATE]
     body = await request.json() if request.can_read_body else {}
     stores = [state.store_of(name) for name in body.get("registries", [])]
-    for task in request.app[MOVING].values():
+    tasks = list(state.tasks)
+    for task in tasks:  # an import of before must not land after
         task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     request.app[MOVING].clear()
     state.knobs = Knobs()
     state.log.clear()
