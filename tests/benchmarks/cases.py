@@ -17,6 +17,7 @@ IMAGE = "docker.io/library/hello-world:latest"  # multi-architecture, with attes
 CONCURRENCY = 16  # acr_mirror's default
 BURST, RATE = 200, 10  # imports that Azure Resource Manager takes at once, and then a second
 
+
 @dataclass(frozen=True)
 class Size:
     """How much is done. ``bulk``: (repositories, tags each, digests each)."""

@@ -5,7 +5,8 @@
 
 Flags of a registry that are read here and in what this calls: ``tags_late_seconds`` (for so long after it was made, a
 tag is missing from lists), ``cache_referrers_424`` (referrers of repositories under a cache rule fail),
-``page_limit`` (entries a page at most, however many are asked for), ``referrers_page`` and ``referrers_filter`` (see oci.referrers), ``space_scopes`` (see acr_tokens).
+``page_limit`` (entries a page at most, however many are asked for), ``referrers_page`` and ``referrers_filter`` (see
+oci.referrers), ``space_scopes`` (see acr_tokens).
 """
 from __future__ import annotations
 
