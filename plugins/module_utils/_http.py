@@ -13,7 +13,7 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
-from http.client import RemoteDisconnected
+from http.client import HTTPException, RemoteDisconnected
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -193,6 +193,7 @@ class Http:
 
     def _send_once(self, method: str, url: str, headers: Dict[str, str], form: Any, limit: int) -> Answer:
         import requests
+        from urllib3.exceptions import HTTPError, ReadTimeoutError
 
         host = urlsplit(url).netloc
         started = time.monotonic()
@@ -233,6 +234,10 @@ class Http:
             raise slow_failure(host) from None
         except requests.exceptions.RequestException as error:
             raise AcrError("unavailable", "{0} did not answer: {1}.".format(host, root_reason(error))) from None
+        except ReadTimeoutError:
+            raise slow_failure(host) from None
+        except (HTTPError, HTTPException, OSError) as error:  # while the body was read, which requests has no part in
+            raise AcrError("unavailable", "{0} broke off its answer: {1}.".format(host, root_reason(error))) from None
 
 
 def _seconds(retry_after: Optional[str]) -> float:

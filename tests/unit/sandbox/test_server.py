@@ -42,7 +42,7 @@ def test_requests_share_a_connection(sandbox: Sandbox, http: requests.Session) -
     began = time.monotonic()
     for _n in range(4):
         http.get(KEYS)
-    assert 0.2 <= time.monotonic() - began < 0.35
+    assert 0.2 <= time.monotonic() - began < 0.6  # and not three round trips each
 
 
 def test_the_log_says_who_asked_what(sandbox: Sandbox, http: requests.Session) -> None:
