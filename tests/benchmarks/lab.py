@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import tempfile
 import time
 from collections import Counter
@@ -16,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.playbook import ROOT, Run, environment, run_playbook
-from tests.sandbox.handle import ARM_URL, Sandbox
+from tests.azure_cli import AzureCli
+from tests.playbook import Run, run_playbook
+from tests.sandbox.handle import Sandbox
 
 from .measure import PeakMemory
 
@@ -28,7 +27,6 @@ ROUND_TRIP = 0.02
 PACE: dict[str, Any] = {"round_trip_seconds": ROUND_TRIP, "import_seconds": 2, "retry_after": 10}
 # Limits that nobody reaches, for those who go by what Azure announces.
 BOUNDLESS = {name: {"capacity": 1_000_000, "refill": 1_000_000} for name in ("arm_reads", "arm_writes")}
-AZ = Path(os.environ.get("AZ_BIN") or ROOT / ".venv-az/bin/az")
 
 
 @dataclass(frozen=True)
@@ -90,10 +88,10 @@ class Lab:
                 raise SystemExit(f"{repository} does not hold what it should.")
 
     @contextmanager
-    def azure_cli(self) -> Iterator[AzureCli]:
+    def azure_cli(self) -> Iterator[Peer]:
         """The Azure CLI, signed in."""
         with tempfile.TemporaryDirectory(prefix="acr-az-") as name:
-            yield AzureCli(self.sandbox, Path(name))
+            yield Peer(self.sandbox, Path(name))
 
 
 def _expect(run: Run, changed: bool | None) -> None:
@@ -101,26 +99,8 @@ def _expect(run: Run, changed: bool | None) -> None:
         raise SystemExit(f"A playbook did something else than it should:\n{run.output[-5000:]}")
 
 
-class AzureCli:
-    """The unmodified Azure CLI in a home of its own, signed in to a sandbox as a cloud."""
-
-    def __init__(self, sandbox: Sandbox, home: Path) -> None:
-        if not AZ.exists():
-            raise SystemExit(f"There is no {AZ}: `make bench` installs it; AZ_BIN names another.")
-        env = {name: value for name, value in sandbox.env.items() if not name.startswith("AZURE_")}
-        self._env = {**environment(home, env), "AZURE_CORE_COLLECT_TELEMETRY": "false"}
-        self.run("cloud", "register", "--name", "sandbox", "--endpoint-resource-manager", ARM_URL)
-        self.run("cloud", "set", "--name", "sandbox")
-        who = {"--username": "AZURE_CLIENT_ID", "--password": "AZURE_SECRET", "--tenant": "AZURE_TENANT"}
-        self.run("login", "--service-principal", *(part for o, name in who.items() for part in (o, sandbox.env[name])))
-
-    def run(self, *arguments: str) -> str:
-        """Run a command; returns what it prints."""
-        command = [str(AZ), *arguments]
-        done = subprocess.run(command, env=self._env, capture_output=True, text=True, check=False, timeout=300)
-        if done.returncode != 0:
-            raise SystemExit(f"az {arguments[0]} failed:\n{done.stderr[-3000:]}")
-        return done.stdout
+class Peer(AzureCli):
+    """The Azure CLI as what others use."""
 
     def version(self) -> str:
         return json.loads(self.run("version", "--output", "json"))["azure-cli"]

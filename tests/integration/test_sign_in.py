@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 from typing import Any, Callable
 
@@ -15,7 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from tests.playbook import ANSIBLE_BIN, ROOT, Run, environment, run_module
+from tests.azure_cli import AZ, AzureCli
+from tests.playbook import ANSIBLE_BIN, ROOT, Run, run_module
 from tests.sandbox.handle import ARM_URL, PRINCIPALS, SUBSCRIPTION, TENANT, Sandbox
 
 CLIENT, SECRET = PRINCIPALS["contributor"][1:]
@@ -287,43 +287,19 @@ def test_a_managed_identity_imports(sandbox: Sandbox, style: str) -> None:
 # ---- the Azure CLI ----------------------------------------------------------------------------------------------------
 
 
-def azure_cli() -> Path:
-    """The real Azure CLI. Skips where ``make`` has not built its environment, fails where it is there without ``az``."""
-    named = os.environ.get("AZ_BIN")
-    path = Path(named) if named else ROOT / ".venv-az/bin/az"
-    if not named and not (ROOT / ".venv-az").exists():
-        pytest.skip("the Azure CLI is not installed: run `make .venv-az/.ready`, or name one in AZ_BIN")
-    assert os.access(path, os.X_OK), f"there is no Azure CLI at {path}"
-    return path
-
-
 @pytest.fixture(scope="module")
 def cli(running_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Variables that lead to an Azure CLI in which ``contributor`` is signed in."""
-    path = azure_cli()
-    directory = tmp_path_factory.mktemp("azure-cli")
-    (directory / "bin").mkdir()
-    program = directory / "bin/az"
-    program.write_text(f'#!/bin/sh\nexec "{path}" "$@"\n')
+    if not os.environ.get("AZ_BIN") and not (ROOT / ".venv-az").exists():
+        pytest.skip("the Azure CLI is not installed: run `make .venv-az/.ready`, or name one in AZ_BIN")
+    home = tmp_path_factory.mktemp("azure-cli")
+    running_sandbox.reset()
+    variables = AzureCli(running_sandbox, home).variables
+    (home / "bin").mkdir()
+    program = home / "bin/az"  # alone in its directory, or its Python would stand before Ansible's
+    program.write_text(f'#!/bin/sh\nexec "{AZ}" "$@"\n')
     program.chmod(0o755)
-    variables = {
-        "PATH": f"{directory}/bin:{ANSIBLE_BIN}:{os.environ['PATH']}",
-        "AZURE_CONFIG_DIR": str(directory / "config"),
-        "AZURE_CORE_COLLECT_TELEMETRY": "false",
-        "AZURE_CORE_INSTANCE_DISCOVERY": "false",
-        "AZURE_CORE_ENCRYPT_TOKEN_CACHE": "false",
-    }
-    env = environment(directory, {**nobody(running_sandbox), **variables})
-    for command in (
-        ["cloud", "register", "-n", "Sandbox", "--endpoint-resource-manager", ARM_URL],
-        ["cloud", "set", "-n", "Sandbox"],
-        ["login", "--service-principal", "-u", CLIENT, "-p", SECRET, "-t", TENANT],
-    ):
-        done = subprocess.run(
-            [str(program), *command], env=env, capture_output=True, text=True, check=False, timeout=180
-        )
-        assert done.returncode == 0, f"az {' '.join(command[:2])}: {done.stderr}"
-    return variables
+    return {"PATH": f"{home}/bin:{ANSIBLE_BIN}:{os.environ['PATH']}", **variables}
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,10 @@
 # Copyright (c) 2026 registryops.acr contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An Azure registry's data plane: plain requests, azure-containerregistry and skopeo."""
+"""An Azure registry's data plane: plain requests and skopeo (tests/fidelity has Azure's own clients)."""
 from __future__ import annotations
 
 import base64
-import io
 import json
 import shutil
 import subprocess
@@ -16,8 +15,6 @@ from typing import Any
 import jwt
 import pytest
 import requests
-from azure.containerregistry import ArtifactTagOrder, ContainerRegistryClient
-from azure.core.exceptions import ClientAuthenticationError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential
 
 from tests.sandbox import images
@@ -605,51 +602,7 @@ def test_referrers_that_are_late_missing_or_broken(sandbox: Sandbox, http: reque
     assert (registry.get(path).status_code, registry.get(path).text) == (404, "404 page not found\n")
 
 
-# ---- clients that we did not write ----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def client(sandbox: Sandbox) -> ContainerRegistryClient:
-    return ContainerRegistryClient(f"https://{PROD}", credential(), audience=AUDIENCE)
-
-
-def test_azure_containerregistry_reads(sandbox: Sandbox) -> None:
-    client = ContainerRegistryClient(f"https://{DEV}", credential(), audience=AUDIENCE)
-    assert "team/app" in list(client.list_repository_names())
-    assert client.get_repository_properties("team/app").tag_count == 300
-    tags = list(client.list_tag_properties("team/app", results_per_page=70))
-    assert {t.name: t.digest for t in tags} == sandbox.tags("contosodev", "team/app")
-    newest = next(iter(client.list_tag_properties("team/app", order_by=ArtifactTagOrder.LAST_UPDATED_ON_DESCENDING)))
-    assert newest.last_updated_on == max(t.last_updated_on for t in tags)
-    manifests = {m.digest for m in client.list_manifest_properties("signed/app")}
-    assert manifests == set(sandbox.manifests("contosodev", "signed/app"))
-    assert client.get_manifest("signed/app", "1.0").digest == sandbox.tags("contosodev", "signed/app")["1.0"]
-    with pytest.raises(ResourceNotFoundError, match="TAG_UNKNOWN"):
-        client.get_tag_properties("team/app", "none")
-
-
-def test_azure_containerregistry_writes(sandbox: Sandbox, client: ContainerRegistryClient) -> None:
-    digest, size = client.upload_blob("up", io.BytesIO(b"{}" * 3_000_000))  # in two chunks
-    assert sum(len(part) for part in client.download_blob("up", digest)) == size
-    config = {"mediaType": "application/vnd.test", "digest": digest, "size": size}
-    manifest = {"schemaVersion": 2, "mediaType": images.OCI_MANIFEST, "config": config, "layers": []}
-    pushed = client.set_manifest("up", manifest, tag="1")
-    assert sandbox.tags(PROD, "up") == {"1": pushed}
-    assert client.update_tag_properties("up", "1", can_delete=False).can_delete is False
-    client.update_tag_properties("up", "1", can_delete=True)
-    client.delete_tag("up", "1")
-    client.delete_manifest("up", pushed)
-    client.delete_repository("up")
-    assert list(client.list_repository_names()) == []
-
-
-def test_azure_containerregistry_without_credentials(sandbox: Sandbox) -> None:
-    sandbox.push(PROD, "open", ["1"])
-    anonymous = ContainerRegistryClient(f"https://{PROD}", None, audience=AUDIENCE)
-    with pytest.raises(ClientAuthenticationError):
-        list(anonymous.list_tag_properties("open"))
-    sandbox.patch_registry("contosoprod", properties={"anonymousPullEnabled": True})
-    assert [t.name for t in anonymous.list_tag_properties("open")] == ["1"]
+# ---- a client that we did not write ----------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(shutil.which("skopeo") is None, reason="needs skopeo")
