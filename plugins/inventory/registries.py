@@ -15,7 +15,10 @@ description:
   - A host is named after its registry. It gets C(ansible_connection=local) and this machine's Python, since it is this
     machine that talks to it, and C(acr_mirror_registry) for the role P(registryops.acr.mirror#role).
   - Hosts are put into groups by location, SKU, resource group and tags, and into C(restricted) or C(unrestricted) by their
-    network rules.
+    network rules, such as C(location_westeurope), C(sku_premium), C(resource_group_rg_registries) and C(tag_stage_production).
+  - O(compose), O(groups) and O(keyed_groups) know of each host C(name), C(id), C(login_server), C(location), C(sku),
+    C(subscription_id), C(resource_group), C(registry_tags), a dictionary, and C(network), which holds what
+    M(registryops.acr.acr_trusted_services) returns as RV(registryops.acr.acr_trusted_services#module:before).
 options:
   plugin:
     description:
@@ -48,12 +51,12 @@ EXAMPLES = r"""
 plugin: registryops.acr.registries
 
 ---
-# production.acr.yml: those tagged with a stage, in groups by that stage, asked for at most once an hour
+# production.acr.yml: those of one subscription, also in groups by their tag "stage"; Azure is asked at most once an hour
 plugin: registryops.acr.registries
 subscriptions:
   - 11111111-1111-4111-8111-111111111111
 keyed_groups:
-  - key: tags.stage
+  - key: registry_tags.stage
     prefix: stage
 compose:
   acr_mirror_target_prefix: "'mirror/'"

@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.registryops.acr.plugins.inventory.registries import EXAMPLES
 from tests.playbook import ANSIBLE_BIN, Run, environment, run_playbook
 from tests.sandbox.handle import SUBSCRIPTION, Sandbox
+
+OTHER_SUBSCRIPTION = "22222222-2222-4222-8222-222222222222"
 
 
 def inventory(sandbox: Sandbox, home: Path, *, rc: int = 0, env: dict[str, str] | None = None, **options: Any) -> Any:
@@ -52,30 +55,45 @@ def test_registries_are_hosts_in_groups(sandbox: Sandbox, tmp_path: Path) -> Non
     assert tagged["login_server"] == tagged["acr_mirror_registry"] == "taggedone.azurecr.test"
     assert tagged["sku"] == "Standard" and tagged["ansible_connection"] == "local"
     assert tagged["subscription_id"] == SUBSCRIPTION
-    for group in ("location_northeurope", "sku_standard", "tag_stage_test", "unrestricted"):
+    for group in ("location_northeurope", "sku_standard", "resource_group_rg_registries", "tag_stage_test", "unrestricted"):
         assert "taggedone" in found[group]["hosts"], group
-    assert "contosovault" in found["restricted"]["hosts"]
+    assert found["restricted"]["hosts"] == ["contosovault"]
     assert hosts["contosovault"]["network"]["public_network_access"] is False
     assert hosts["contosoprod"]["resource_group"] == "rg-registries"
+    assert hosts["contososhared"]["subscription_id"] != SUBSCRIPTION, "not all subscriptions were looked through"
     play = {"name": "Test", "hosts": "taggedone", "gather_facts": False, "tasks": [{"ansible.builtin.ping": {}}]}
     run = run_playbook([play], sandbox.env, "-i", str(tmp_path / "all.acr.yml"))
     assert run.rc == 0, run.output
 
 
-def test_composing_and_filters(sandbox: Sandbox, tmp_path: Path) -> None:
-    found = inventory(
-        sandbox,
-        tmp_path,
-        subscriptions=[SUBSCRIPTION],
-        resource_groups=["RG-registries"],
-        compose={"acr_mirror_target_prefix": "'mirror/'"},
-        groups={"big": "sku == 'Premium'"},
-        keyed_groups=[{"key": "location", "prefix": "in"}],
-    )
+def test_composing_and_filters_as_the_documentation_shows_them(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.create_registry("composedone", sku="Standard")
+    sandbox.patch_registry("composedone", tags={"stage": "canary"})
+    example = list(yaml.safe_load_all(EXAMPLES))[1]
+    options = {key: value for key, value in example.items() if key != "plugin" and not key.startswith("cache")}
+    assert options["subscriptions"] == [SUBSCRIPTION] and {"compose", "groups", "keyed_groups"} <= set(options)
+    found = inventory(sandbox, tmp_path, resource_groups=["RG-registries"], **options)
     hosts = found["_meta"]["hostvars"]
     assert "contososhared" not in hosts and "contosoprod" in hosts
     assert hosts["contosoprod"]["acr_mirror_target_prefix"] == "mirror/"
-    assert "contosoprod" in found["big"]["hosts"] and "contosoprod" in found["in_westeurope"]["hosts"]
+    assert "contosoprod" in found["large"]["hosts"] and "composedone" not in found["large"]["hosts"]
+    assert found["stage_canary"]["hosts"] == ["composedone"]
+
+
+def test_several_subscriptions(sandbox: Sandbox, tmp_path: Path) -> None:
+    found = inventory(sandbox, tmp_path, subscriptions=[SUBSCRIPTION, OTHER_SUBSCRIPTION])["_meta"]["hostvars"]
+    assert {"contosoprod", "contososhared"} <= set(found)
+    assert sandbox.log(class_="arm_read", path="/subscriptions") == [], "subscriptions are listed though they are given"
+    other = inventory(sandbox, tmp_path, subscriptions=[OTHER_SUBSCRIPTION])["_meta"]["hostvars"]
+    assert {host["subscription_id"] for host in other.values()} == {OTHER_SUBSCRIPTION}
+
+
+def test_strict_makes_a_mistake_in_composing_an_error(sandbox: Sandbox, tmp_path: Path) -> None:
+    mistake = {"compose": {"stage": "registry_tags.stage"}, "subscriptions": [OTHER_SUBSCRIPTION]}
+    hosts = inventory(sandbox, tmp_path, **mistake)["_meta"]["hostvars"]
+    assert "contososhared" in hosts and "stage" not in hosts["contososhared"]
+    message = inventory(sandbox, tmp_path, rc=1, strict=True, **mistake)
+    assert "stage" in message and "contososhared" in message and "Traceback" not in message
 
 
 def test_the_cache_spares_requests(sandbox: Sandbox, tmp_path: Path) -> None:
