@@ -47,7 +47,9 @@ class Counts:
 class AzureRegistry(Registry):
     """The data plane of one Azure registry.
 
-    *entra* gives an access token for the registries' audience; None reads anonymously (or with *credentials*).
+    *entra* gives an access token for the registries' audience; None reads anonymously (or with *credentials*). A password
+    without a user name is a refresh token of the registry, or an access token of Microsoft Entra for it or for Azure
+    Resource Manager.
     """
 
     scope_actions = "metadata_read,pull"
@@ -64,7 +66,11 @@ class AzureRegistry(Registry):
         super().__init__(host, http, credentials)
         self._entra = entra if credentials is None else None
         self.signs_in = self._entra is not None
-        self._tenant = tenant
+        self._tenant = tenant if self.signs_in else None
+        if credentials is not None and credentials.username is None:
+            token = credentials.password
+            if token_payload(token).get("grant_type") != "refresh_token":
+                self._entra = lambda: token
         self._refresh: Tuple[str, float] = ("", 0.0)
         self._refresh_lock = threading.Lock()
         self._authorization.know("https://{0}/oauth2/token".format(host), host)
@@ -119,7 +125,7 @@ class AzureRegistry(Registry):
             return found
 
     def _exchange_failure(self, answer: Any) -> AcrError:
-        if answer.status == 401:
+        if answer.status == 401 and self.signs_in:
             return AcrError(
                 "unauthorized",
                 "{0} does not accept this sign-in. Either it belongs to another tenant (then give source_username and "

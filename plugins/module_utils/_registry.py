@@ -183,7 +183,8 @@ class Registry:
                 found += [entry for entry in page.get("manifests") or [] if isinstance(entry, dict)]
             return found
         except AcrError as error:
-            if error.kind != "not_found":
+            # Whatever stands in a 404: the registry lacks the API. Whether it is a registry that speaks, the next read tells.
+            if error.status != 404:
                 raise
         try:
             index = self.manifest(repository, digest.replace(":", "-"))

@@ -94,7 +94,6 @@ def _contents() -> dict[str, Content]:
     windows = images.single(2019, name="servercore", platform="windows/amd64", docker=True)
     aci = [images.index(seed, name="aci-helloworld") for seed in (11, 12)]
     sample = images.index(13, name="samples-aci-helloworld")
-    signed = images.signed(21, name="signed-app")
     tool = [images.index(seed, name="vendor-tool", platforms=busybox_platforms) for seed in (31, 32)]
     return {
         "registry-1.docker.io": {
@@ -110,14 +109,15 @@ def _contents() -> dict[str, Content]:
                 for number, tags in enumerate((["6.0.35"], ["6.0.36", "6.0"], ["8.0.9"], ["8.0.10", "8.0", "latest"]))
             ],
         },
-        "basic.vendor.test": _vendor(tool[0]),
+        # Basic's signatures are found by tags alone: it has no referrers API.
+        "basic.vendor.test": {**_vendor(tool[0]), "vendor/signed": _signed(31, fallback_tags=True)},
         "bearer.vendor.test": _vendor(tool[0]),
         "contosodev": {
             "aci-helloworld": [(aci[0], ["v1"]), (aci[1], ["v2", "latest"])],
             "samples/aci-helloworld": [(sample, ["latest"])],
             "charts/web": [(images.helm(version=version), [version]) for version in ("0.1.0", "0.2.0")],
             "team/app": _versions(),
-            "signed/app": [(signed.image, ["1.0"]), *((extra, [tag] if tag else []) for tag, extra in signed.extras)],
+            "signed/app": _signed(21),
         },
         "contososhared": {"samples/aci-helloworld": [(sample, ["latest"])]},
         "contosovault": {"secret/app": [(images.index(51, name="secret-app"), ["1.0"])]},
@@ -131,6 +131,11 @@ def _contents() -> dict[str, Content]:
 def _vendor(tool: Image) -> Content:
     agent = images.single(33, name="vendor-agent")
     return {"vendor/tool": [(tool, ["1.0"])], "vendor/agent": [(agent, ["2.3"])]}
+
+
+def _signed(seed: int, **options: bool) -> list[tuple[Image, list[str]]]:
+    signed = images.signed(seed, name="signed-app", **options)
+    return [(signed.image, ["1.0"]), *((extra, [tag] if tag else []) for tag, extra in signed.extras)]
 
 
 def _versions() -> list[tuple[Image, list[str]]]:
