@@ -67,8 +67,8 @@ lint: $(SANITY)  ## ansible-lint, production profile
 bench: setup .venv-az/.ready  ## measure, beside az acr import and an empty playbook
 	$(BIN)/python -m tests.benchmarks
 
-sandbox: setup  ## keep a sandbox running and print the environment to use it
-	@$(BIN)/python -m tests.sandbox
+sandbox: setup  ## keep a sandbox running and print the environment to use it (KNOBS='{"import_seconds": 2}')
+	@$(BIN)/python -m tests.sandbox $(if $(KNOBS),--knobs '$(KNOBS)')
 
 clean:  ## remove all that make has built
 	rm -rf $(VENV) .venv-az .venv-oldest .build

@@ -17,7 +17,6 @@ from ansible_collections.registryops.acr.plugins.module_utils._http import Answe
 from ansible_collections.registryops.acr.plugins.module_utils._registry import (
     Credentials,
     Registry,
-    token_payload,
     token_seconds,
     valid_digest,
 )
@@ -133,18 +132,6 @@ class AzureRegistry(Registry):
                 status=401,
             )
         return self.failure(answer)
-
-    def may(self, repository: str, action: str) -> bool:
-        """Whether the token in hand for *repository* names *action*; True where the token can't be read."""
-        header = self._authorization.header(self.scope(repository)) or ""
-        access = token_payload(header.partition(" ")[2]).get("access")
-        if not isinstance(access, list):
-            return True
-        for entry in access:
-            lowered = {str(key).lower(): value for key, value in entry.items()} if isinstance(entry, dict) else {}
-            if lowered.get("name") == repository and action in (lowered.get("actions") or []):
-                return True
-        return False
 
     # -- lists -----------------------------------------------------------------------------------------------------
 

@@ -249,6 +249,11 @@ class Arm:
                 sent = isinstance(error, ServiceResponseError) or closed(error.inner_exception or error)
                 kind = "unavailable" if sent else "unreachable"
                 raise AcrError(kind, "{0} can't be reached: {1}.".format(self._host, reason)) from None
+            except ValueError:
+                # The SDK takes every refusal for JSON; a proxy's or a gateway's is none.
+                if not answers:
+                    raise
+                answers.insert(0, answers[-1])
             return Answer(answers[0].status_code, answers[0].headers, answers[0].body() or b"")
 
         answer = self._signed_in(lambda: self._http.attempts(self._host, kind, once))

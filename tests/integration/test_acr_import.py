@@ -351,6 +351,23 @@ def test_no_write_permission(sandbox: Sandbox) -> None:
     assert "Container Registry Data Importer and Data Reader" in run.result["msg"]
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "says"),
+    [(503, "", None), (403, "<html>Forbidden by the proxy</html>", "Azure denies access to contosoprod.azurecr.test/")],
+)
+def test_an_answer_to_an_import_that_is_not_azures(
+    sandbox: Sandbox, acr_import: Import, status: int, body: str, says: str | None
+) -> None:
+    """A gateway that is busy is asked again; one that refuses is one sentence."""
+    answer = {"status": status, "headers": {"Content-Type": "text/html"}, "body": body}
+    sandbox.knobs(faults=[{"match": {"class": "^import$"}, "times": 1, "action": answer}])
+    run = acr_import(source=HELLO, target="t/app:1")
+    if says is None:
+        assert run.rc == 0 and actions(run) == ["import"], run.output
+    else:
+        assert run.rc == 2 and says in run.result["msg"] and "\n" not in run.result["msg"], run.output
+
+
 def test_certificate_not_trusted(sandbox: Sandbox) -> None:
     env = {**sandbox.env, "REQUESTS_CA_BUNDLE": "/etc/ssl/certs/ca-certificates.crt"}
     run = run_module("acr_import", {"registry": "contosoprod", "source": HELLO}, env)

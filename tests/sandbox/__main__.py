@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .handle import environment
+from .knobs import Knobs
 from .server import Server
 
 _MEMORY = Path("/dev/shm")
@@ -44,6 +45,7 @@ async def _run(arguments: argparse.Namespace, root: Path) -> None:
 
         loop.add_reader(0, parent_gone)
     server = Server(root)
+    server.state.knobs = arguments.knobs
     try:
         await server.start(arguments.port)
         facts: dict[str, Any] = {"proxy": server.proxy_port, "admin": server.admin_port, "ca": str(server.ca_path)}
@@ -59,10 +61,22 @@ async def _run(arguments: argparse.Namespace, root: Path) -> None:
         await server.stop()
 
 
+def _knobs(text: str) -> Knobs:
+    knobs = Knobs()
+    try:
+        knobs.update(json.loads(text))
+    except (AttributeError, TypeError, ValueError) as wrong:
+        raise argparse.ArgumentTypeError(str(wrong)) from None
+    return knobs
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.sandbox", description="A local stand-in for Azure.")
     parser.add_argument("--port", type=int, default=0, help="loopback port of the proxy (default: a free one)")
     parser.add_argument("--json", action="store_true", help="print facts as JSON; end when standard input closes")
+    parser.add_argument(
+        "--knobs", type=_knobs, default=Knobs(), metavar="JSON", help='turn knobs, as in {"import_seconds": 2}'
+    )
     arguments = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="acr-sandbox-", dir=_place()))
     try:

@@ -6,7 +6,8 @@
 Flags of a registry that are read here and in what this calls: ``tags_late_seconds`` (for so long after it was made, a
 tag is missing from lists), ``cache_referrers_424`` (referrers of repositories under a cache rule fail),
 ``page_limit`` (entries a page at most, however many are asked for), ``referrers_page`` and ``referrers_filter`` (see
-oci.referrers), ``space_scopes`` (see acr_tokens).
+oci.referrers), ``null_catalog`` (an empty registry lists ``null``, as the specification allows), ``space_scopes`` (see
+acr_tokens).
 """
 from __future__ import annotations
 
@@ -197,7 +198,7 @@ class _Call:
         )
         if more:
             self._link(names[-1], number)
-        return self._json({"repositories": names})
+        return self._json({"repositories": None if not names and self.registry.flags.get("null_catalog") else names})
 
     async def _repository(self, repository: str) -> web.Response:
         attributes = self.store.repo_attrs[repository]

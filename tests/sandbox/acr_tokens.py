@@ -26,6 +26,14 @@ from .state import NULL_GUID, TIER_LIMITS, AzureRegistry, Identity, State, Token
 ISSUER = "Azure Container Registry"
 UNAUTHORIZED = "authentication required, visit https://aka.ms/acr/authorization for more information."
 _BACKDATED = 900  # seconds
+# Grant types of an exchange (all but the first are deprecated) and Entra's tokens that each needs, of which the first
+# tells who asks.
+_GRANTS = {
+    "access_token": ("access_token",),
+    "access_token_refresh_token": ("access_token", "refresh_token"),
+    "refresh_token": ("refresh_token",),
+}
+_ACTIONS = {"pull": ["read"], "push": ["write"], "delete": ["delete", "deleted/read", "deleted/restore/action"]}
 
 
 class BadToken(Exception):
@@ -57,11 +65,11 @@ def _exchange(state: State, registry: AzureRegistry, request: web.BaseRequest, f
     problem = _wrong_service(registry, form, headers)
     if problem is not None:
         return problem
-    # The two longer names are deprecated ways to say the same; a bare Entra refresh token is no longer taken.
-    if form.get("grant_type") not in ("access_token", "access_token_refresh_token") or not form.get("access_token"):
+    needed = _GRANTS.get(form.get("grant_type", ""))
+    if needed is None or not all(form.get(name) for name in needed):
         return answer(400, errors("UNSUPPORTED", "The grant type or its parameters are not supported."), headers)
     try:
-        identity = state.entra_identity(registry, form["access_token"])
+        identity = state.entra_identity(registry, form[needed[0]], needed[0])
         tenant = state.tenant(form["tenant"]) if form.get("tenant") else None
         if form.get("tenant") and (tenant is None or tenant.id != registry.tenant):
             raise TokenError("tenant")
@@ -70,7 +78,7 @@ def _exchange(state: State, registry: AzureRegistry, request: web.BaseRequest, f
     request["principal"] = identity.name
     now = int(time.time())
     rights = identity.allowed("")
-    actions = [a for right, a in (("pull", "read"), ("push", "write"), ("delete", "delete")) if right in rights]
+    actions = [action for right, named in _ACTIONS.items() if right in rights for action in named]
     principal = state.principals[identity.name]
     token = state.signer.issue({
         "jti": new_id(),
@@ -159,14 +167,17 @@ def _scopes(registry: AzureRegistry, texts: list[str]) -> list[tuple[str, str, l
 
 
 def _grant(identity: Identity, kind: str, name: str, actions: list[str]) -> dict[str, Any]:
-    """The entry of a token: of the actions asked for, those that are allowed. None missing is no error."""
+    """The entry of a token: of the actions asked for, those that are allowed. None missing is no error.
+
+    In 2021 its keys were capitalised; the Azure CLI of today reads them in lower case.
+    """
     if kind == "registry":
         allowed = {"*"} if name == "catalog" and "metadata_read" in identity.allowed("") else set()
     else:
         allowed = identity.allowed(name)
         if "*" in actions:
-            return {"Type": kind, "Name": name, "Actions": sorted(allowed)}
-    return {"Type": kind, "Name": name, "Actions": [a for a in actions if a in allowed]}
+            return {"type": kind, "name": name, "actions": sorted(allowed)}
+    return {"type": kind, "name": name, "actions": [a for a in actions if a in allowed]}
 
 
 def _wrong_service(registry: AzureRegistry, fields: Any, headers: CIMultiDict[str]) -> web.Response | None:
@@ -272,13 +283,13 @@ def _by_token(state: State, registry: AzureRegistry, token: str, kind: str | Non
 def _actions(access: list[dict[str, Any]], repository: str) -> set[str]:
     """What an access token's entries allow: of a repository, or ("") of the catalog."""
     if not repository:
-        catalog = any(e["Type"] == "registry" and e["Name"] == "catalog" and "*" in e["Actions"] for e in access)
+        catalog = any(e["type"] == "registry" and e["name"] == "catalog" and "*" in e["actions"] for e in access)
         return {"metadata_read"} if catalog else set()
     allowed: set[str] = set()
     for entry in access:
-        name = entry["Name"]
-        if entry["Type"] == "repository" and (
+        name = entry["name"]
+        if entry["type"] == "repository" and (
             name == repository or "*" in name and fnmatch.fnmatchcase(repository, name)
         ):
-            allowed.update(entry["Actions"])
+            allowed.update(entry["actions"])
     return allowed

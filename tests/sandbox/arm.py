@@ -35,6 +35,7 @@ from .state import (
 )
 
 PROVIDER = "Microsoft.ContainerRegistry"
+API_VERSIONS = "2017-10-01, 2019-05-01, 2022-12-01, 2023-07-01, 2025-04-01, 2025-11-01"
 MAX_MANIFESTS = 50
 # A failed import shows after this long at most: Azure looks before it copies.
 FAIL_SECONDS = 0.3
@@ -165,8 +166,6 @@ class _Call:
         if low[:1] == ["providers"] and low[2:3] == ["locations"] and len(low) == 6:
             if low[4] == "operationresults":
                 return self._poll(rest[5])
-            if low[4] == "operationstatuses":
-                return self._patch_status(rest[5])
         if low in ([], ["resources"], ["resourcegroups"], ["providers", PROVIDER.lower(), "registries"]):
             if request.method != "GET":
                 raise self._no_route()
@@ -389,6 +388,7 @@ class _Call:
         return await self._on_registry(registry, low[6:])
 
     async def _on_registry(self, registry: AzureRegistry, tail: list[str]) -> _Answer:
+        self.headers["api-supported-versions"] = API_VERSIONS
         rights = self.principal.rights(registry)
         method = self.request.method
 
@@ -402,6 +402,9 @@ class _Call:
         if not tail and method == "PATCH":
             need("arm_write", "write")
             return self._patch(registry, await self._json())
+        if tail[:1] == ["operationstatuses"] and len(tail) == 2 and method == "GET":
+            need("arm_read", "read")
+            return self._patched(registry, tail[1])
         if tail == ["importimage"] and method == "POST":
             need("arm_import", "importImage/action")
             return await self._import(registry, await self._json())
@@ -485,17 +488,17 @@ class _Call:
             registry.flags.pop("patching", None)
 
         self.state.run(later())
-        place = (
-            f"https://{self.cloud.arm_host}/subscriptions/{registry.subscription}/providers/{PROVIDER}"
-            f"/locations/{registry.location.upper()}/operationStatuses/{number}"
-            f"?api-version={self.request.query['api-version']}"
-        )
         shown = resource(registry)
         shown["properties"]["provisioningState"] = "Updating"
+        place = (
+            f"https://{self.cloud.arm_host}{registry.resource_id}/operationStatuses/{number}"
+            f"?api-version={self.request.query['api-version']}"
+        )
         return 201, shown, {"Azure-AsyncOperation": place, **self._retry_after()}
 
-    def _patch_status(self, number: str) -> _Answer:
-        pending = any(r.flags.get("patching") == number for r in self.state.registries.values())
+    def _patched(self, registry: AzureRegistry, number: str) -> _Answer:
+        """How a PATCH that takes its time stands."""
+        pending = registry.flags.get("patching") == number
         return 200, {"status": "InProgress" if pending else "Succeeded"}, self._retry_after() if pending else {}
 
     # ---- imports ------------------------------------------------------------------------------------------------
@@ -573,6 +576,7 @@ class _Call:
             if not hmac.compare_digest(expected, query.get("s", "")):
                 raise _error(403, "AuthorizationFailed", "The signature of the operation's URL does not hold.")
         operation.polls += 1
+        self.headers["api-supported-versions"] = API_VERSIONS
         return self._result(operation)
 
     def _result(self, operation: Operation) -> _Answer:
@@ -953,6 +957,8 @@ def _zone(cloud: Cloud) -> str:
 
 def _cloud(cloud: Cloud) -> dict[str, Any]:
     zone = _zone(cloud)
+    services = zone.replace("azure.com", "azure.net")
+    core = cloud.more_audiences[0].split(".", 1)[1] if cloud.more_audiences else f"core.{zone}"
     audiences = [f"{a}/" for a in (*cloud.more_audiences, f"https://{cloud.arm_host}")]
     if not cloud.more_audiences:
         audiences = [f"https://{cloud.arm_host}"]
@@ -964,17 +970,17 @@ def _cloud(cloud: Cloud) -> dict[str, Any]:
             "tenant": "common",
             "identityProvider": "AAD",
         },
-        "media": f"https://rest.media.{zone}",
+        "media": f"https://rest.media.{services}",
         "graphAudience": "https://graph.windows.net/",
         "graph": "https://graph.windows.net/",
         "name": cloud.name,
         "suffixes": {
             "acrLoginServer": cloud.registry_suffix,
-            "storage": f"core.{zone}",
-            "keyVaultDns": f"vault.{zone}",
-            "sqlServerHostname": f"database.{zone}",
+            "storage": core,
+            "keyVaultDns": f"vault.{services}",
+            "sqlServerHostname": f".{core.replace('core', 'database')}",
         },
-        "batch": f"https://batch.{zone}/",
+        "batch": f"https://batch.{core}/",
         "resourceManager": f"https://{cloud.arm_host}/",
         "activeDirectoryDataLake": f"https://datalake.{zone}/",
         "sqlManagement": f"https://sql.{zone}:8443/",

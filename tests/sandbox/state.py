@@ -542,15 +542,19 @@ class State:
         """The cloud whose Resource Manager or authority this host is."""
         return next((c for c in self.clouds if host in (c.arm_host, c.login_host)), None)
 
-    def entra_identity(self, registry: AzureRegistry, token: str) -> Identity:
-        """Who an Entra access token shows to ``registry``. TokenError: malformed, signature, expired, audience, tenant.
+    def entra_identity(self, registry: AzureRegistry, token: str, kind: str = "access_token") -> Identity:
+        """Who an Entra token shows to ``registry``. TokenError: malformed, signature, expired, audience, tenant.
 
-        Resource Manager's audience holds only where the registry's azureADAuthenticationAsArmPolicy is enabled.
+        A ``refresh_token`` is for no audience. Of an access token, Resource Manager's holds only where the registry's
+        azureADAuthenticationAsArmPolicy is enabled.
         """
         arm = registry.cloud.arm_audiences if registry.arm_audience_tokens else ()
         # flags["audience"]: a registry off Azure (Azure Local) that knows one audience of its own only
         own = registry.flags.get("audience")
-        claims = self.signer.check(token, (own,) if own else (ACR_AUDIENCE, *arm))
+        audiences = (own,) if own else (ACR_AUDIENCE, *arm)
+        claims = self.signer.check(token, None if kind == "refresh_token" else audiences)
+        if (claims.get("use") == "refresh") != (kind == "refresh_token"):
+            raise TokenError("malformed", claims)
         if claims.get("tid") != registry.tenant:
             raise TokenError("tenant", claims)
         principal = self.principal_by_object(claims.get("oid"))

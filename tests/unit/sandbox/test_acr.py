@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,10 @@ def test_the_challenge_byte_for_byte(sandbox: Sandbox, http: requests.Session) -
         "Link",
         "X-Ms-Correlation-Request-Id",
     ]
+    assert ping.raw.headers.getlist("Strict-Transport-Security") == ["max-age=31536000; includeSubDomains"] * 2
+    assert ping.headers["X-Content-Type-Options"] == "nosniff"
+    assert ping.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert str(uuid.UUID(ping.headers["X-Ms-Correlation-Request-Id"])) == ping.headers["X-Ms-Correlation-Request-Id"]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +156,7 @@ def test_an_exchange_gives_a_refresh_token_for_three_hours(sandbox: Sandbox, htt
     found = claims(answer.json()["refresh_token"])
     assert (found["aud"], found["grant_type"], found["version"]) == (PROD, "refresh_token", "1.0")
     assert found["exp"] - found["iat"] == 11_700
-    assert found["permissions"]["Actions"] == ["read", "write", "delete"]
+    assert found["permissions"]["Actions"] == ["read", "write", "delete", "deleted/read", "deleted/restore/action"]
     again = exchange(http)
     rates = [float(a.headers["x-ms-ratelimit-remaining-calls-per-second"]) for a in (answer, again)]
     assert 166 < rates[1] < rates[0] < 166.67
@@ -170,9 +175,30 @@ def test_whom_an_exchange_refuses(sandbox: Sandbox, http: requests.Session) -> N
     assert exchange(http, "fabrikam-puller").status_code == 401
     assert exchange(http, tenant=PRINCIPALS["fabrikam-puller"][0]).status_code == 401
     assert exchange(http, service=DEV).status_code == 400
-    assert exchange(http, grant_type="refresh_token").status_code == 400
+    assert exchange(http, grant_type="refresh_token").status_code == 400  # without one
     sandbox.knobs(tokens={"arm_seconds": 0})
     assert exchange(http).status_code == 401
+
+
+def test_a_user_s_refresh_token_is_exchanged_too(sandbox: Sandbox, http: requests.Session) -> None:
+    form = {
+        "grant_type": "password",
+        "client_id": "04b07795-8ddb-461a-bbee-02f9e1bf7b46",
+        "username": "user@contoso.test",
+        "password": "user-password",
+        "scope": f"{AUDIENCE}/.default offline_access",
+    }
+    tokens = http.post(f"https://login.azure.test/{PRINCIPALS['contributor'][0]}/oauth2/v2.0/token", data=form).json()
+
+    def given(grant: str, *names: str) -> int:
+        sent = {"grant_type": grant, "service": PROD, **{name: tokens[name] for name in names}}
+        return http.post(f"https://{PROD}/oauth2/exchange", data=sent).status_code
+
+    assert given("refresh_token", "refresh_token") == 200
+    assert given("access_token_refresh_token", "access_token", "refresh_token") == 200
+    assert given("access_token_refresh_token", "access_token") == 400
+    tokens = {"access_token": tokens["refresh_token"], "refresh_token": tokens["access_token"]}
+    assert (given("access_token", "access_token"), given("refresh_token", "refresh_token")) == (401, 401)
 
 
 def test_a_registry_that_knows_one_audience_of_its_own(sandbox: Sandbox, http: requests.Session) -> None:
@@ -185,11 +211,11 @@ def test_a_registry_that_knows_one_audience_of_its_own(sandbox: Sandbox, http: r
 def test_a_token_lists_what_is_allowed_and_lives_an_hour(sandbox: Sandbox, http: requests.Session) -> None:
     found = Registry(http, DEV, f"repository:team/app:{ALL}", "registry:catalog:*", principal="reader").claims()
     assert found["access"] == [
-        {"Type": "repository", "Name": "team/app", "Actions": ["pull", "metadata_read"]},
-        {"Type": "registry", "Name": "catalog", "Actions": ["*"]},
+        {"type": "repository", "name": "team/app", "actions": ["pull", "metadata_read"]},
+        {"type": "registry", "name": "catalog", "actions": ["*"]},
     ]
     assert (found["version"], found["exp"] - found["iat"]) == ("2.0", 4500)
-    assert Registry(http, DEV, f"repository:team/app:{ALL}", principal="nobody").claims()["access"][0]["Actions"] == []
+    assert Registry(http, DEV, f"repository:team/app:{ALL}", principal="nobody").claims()["access"][0]["actions"] == []
 
 
 def test_tokens_end(sandbox: Sandbox, http: requests.Session) -> None:
@@ -208,7 +234,7 @@ def test_several_scopes_in_one_request(sandbox: Sandbox, http: requests.Session)
     scopes = ["repository:team/app:pull", "repository:charts/web:pull,metadata_read"]
 
     def names(*asked: str) -> list[str]:
-        return [entry["Name"] for entry in Registry(http, DEV, *asked).claims()["access"]]
+        return [entry["name"] for entry in Registry(http, DEV, *asked).claims()["access"]]
 
     assert names(*scopes) == ["team/app", "charts/web"]
     assert names(" ".join(scopes)) == ["team/app"]
@@ -237,7 +263,7 @@ def test_user_names_and_passwords(sandbox: Sandbox, http: requests.Session, meth
     _tenant, client, secret = PRINCIPALS["fabrikam-puller"]
     for username, password in (("pulltoken", "pulltokenpass"), (client, secret)):
         token = ask(username, password).json()["access_token"]
-        assert claims(token)["access"] == [{"Type": "repository", "Name": "vendor/tool", "Actions": ["pull"]}]
+        assert claims(token)["access"] == [{"type": "repository", "name": "vendor/tool", "actions": ["pull"]}]
         head = http.head(
             f"https://{FABRIKAM}/v2/vendor/tool/manifests/1.0",
             headers={"Authorization": f"Bearer {token}", "Accept": TYPES},
@@ -351,6 +377,13 @@ def test_the_catalog(sandbox: Sandbox, http: requests.Session) -> None:
     assert link == '</acr/v1/_catalog?last=charts%2Fweb&n=1&orderby=>; rel="next"'
 
 
+def test_the_catalog_of_an_empty_registry(sandbox: Sandbox, http: requests.Session) -> None:
+    registry = Registry(http, PROD, "registry:catalog:*")
+    assert registry.get("/acr/v1/_catalog").text == '{"repositories":[]}\n'
+    sandbox.patch_registry("contosoprod", flags={"null_catalog": True})
+    assert registry.get("/acr/v1/_catalog").text == '{"repositories":null}\n'
+
+
 def test_a_repository_s_and_a_tag_s_properties(sandbox: Sandbox, http: requests.Session) -> None:
     registry = Registry(http, DEV, "repository:charts/web:metadata_read")
     found = registry.get("/acr/v1/charts%2Fweb").json()
@@ -371,6 +404,9 @@ def test_a_repository_s_and_a_tag_s_properties(sandbox: Sandbox, http: requests.
 def test_manifests_and_what_an_index_refers_to(sandbox: Sandbox, http: requests.Session) -> None:
     registry = Registry(http, DEV, "repository:signed/app:metadata_read")
     digest = sandbox.tags("contosodev", "signed/app")["1.0"]
+    first = registry.get("/acr/v1/signed%2Fapp/_manifests", n=1)
+    last = first.json()["manifests"][0]["digest"].replace(":", "%3A")
+    assert first.headers["Link"] == f'</acr/v1/signed%2Fapp/_manifests?last={last}&n=1&orderby=>; rel="next"'
     listed = pages(registry, "/acr/v1/signed%2Fapp/_manifests", "manifests", n=3)
     items = {manifest["digest"]: manifest for page in listed for manifest in page}
     assert set(items) == set(sandbox.manifests("contosodev", "signed/app"))
@@ -436,8 +472,9 @@ def test_locks(sandbox: Sandbox, http: requests.Session) -> None:
     digest = sandbox.push(PROD, "app", ["1", "2"])["digest"]
     registry = Registry(http, PROD, f"repository:app:{ALL}", "registry:catalog:*")
     manifest = f"/acr/v1/app/_manifests/{digest}"
+    before = registry.get("/acr/v1/app/_tags/1").json()["tag"]
     changed = registry("PATCH", "/acr/v1/app/_tags/1", json={"writeEnabled": False}).json()["tag"]
-    assert changed["changeableAttributes"] == {**UNLOCKED, "writeEnabled": False}
+    assert changed == {**before, "changeableAttributes": {**UNLOCKED, "writeEnabled": False}}
     for method, path in (
         ("DELETE", "/acr/v1/app/_tags/1"),
         ("DELETE", f"/v2/app/manifests/{digest}"),
