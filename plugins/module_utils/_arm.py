@@ -94,16 +94,20 @@ class Arm:
             return self._find(default, resource_group, registry_id.name)
         seen = 0
         for subscription in self._candidates(default):
-            seen += 1
-            for found in self.registries(subscription):
-                if _is(found, registry_id):
-                    return found
+            try:
+                for found in self.registries(subscription):
+                    if _is(found, registry_id):
+                        return found
+                seen += 1
+            except AcrError as error:
+                if error.kind != "denied":
+                    raise
         raise AcrError(
             "not_found",
-            "There is no registry {0} in the {1} that this account sees. Check the name, the sign-in ({2}) and its "
-            "rights (Reader on the registry), or give the resource ID.".format(
+            "There is no registry {0} in {1} that this account sees. Check the name, the sign-in ({2}) and its rights "
+            "(Reader on the registry; AcrPull and AcrPush alone don't show it), or give the resource ID.".format(
                 registry_id.login_server or registry_id.name,
-                "subscription" if seen == 1 else "{0} subscriptions".format(seen),
+                {0: "any subscription", 1: "the subscription"}.get(seen, "the {0} subscriptions".format(seen)),
                 self._identity.describe(),
             ),
         )

@@ -133,8 +133,8 @@ TABLE = [
         "source unauthorized",
         r"Invalid message Unauthorized",
         "unauthorized",
-        "{registry} refuses {source} to Azure: the user name or password is wrong, or the image needs credentials "
-        "(source_username, source_password).",
+        "{registry} refuses {source} to Azure: the user name or password is wrong or has ended, or the image needs "
+        "credentials (source_username, source_password).",
     ),
     _row(
         "source denies",

@@ -166,6 +166,13 @@ class RegistryId:
     subscription: Optional[str] = None
     resource_group: Optional[str] = None
 
+    @property
+    def resource_id(self) -> str:
+        """Of the kind ``resource_id``: as Azure writes it."""
+        return "/subscriptions/{0}/resourceGroups/{1}/providers/Microsoft.ContainerRegistry/registries/{2}".format(
+            self.subscription, self.resource_group, self.name
+        )
+
 
 def parse_registry(text: str, suffixes: List[str]) -> RegistryId:
     """A registry by name, login server, regional endpoint or resource ID. *suffixes*: those of the cloud in use."""

@@ -289,7 +289,7 @@ class Registry:
             return token, float(seconds)
         if answer.status == 200:
             raise AcrError("invalid", "The token service of {0} answered without a token.".format(self.name))
-        repository = scopes[0].split(":")[1] if scopes and scopes[0].count(":") >= 2 else ""
+        repository = scopes[0].split(":")[1] if scopes and scopes[0].startswith("repository:") else ""
         raise self.failure(answer, repository)
 
     # -- failures --------------------------------------------------------------------------------------------------
@@ -329,14 +329,24 @@ class Registry:
             )
             return AcrError("firewall", message, status=status, detail=text)
         if status == 401:
-            if self.signs_in:
+            if self.signs_in and not repository:
                 message = (
-                    "{0} can't be read by the account that signs in. It needs the right to pull and to list there (the role "
-                    "AcrPull, or Container Registry Data Importer and Data Reader); another tenant's registry needs "
-                    "source_username and source_password.{1}".format(what, said)
+                    "The repositories of {0} can't be listed by the account that signs in. It needs the role AcrPull there, or "
+                    "Container Registry Repository Catalog Lister where rights go by repository (ABAC).{1}".format(what, said)
+                )
+            elif self.signs_in:
+                message = (
+                    "{0} can't be read by the account that signs in. It needs the right to pull and to list there: the role "
+                    "AcrPull, or Container Registry Data Importer and Data Reader; Container Registry Repository Reader where "
+                    "rights go by repository (ABAC). Another tenant's registry needs source_username and source_password."
+                    "{1}".format(what, said)
                 )
             elif self.credentials is None:
-                message = "{0} needs credentials that may pull it; none were given.{1}".format(what, said)
+                message = "{0} needs credentials that may pull it (none were given), or does not exist.{1}".format(what, said)
+            elif "insufficient_scope" in (answer.headers.get("WWW-Authenticate") or ""):
+                message = "{0} is not for the given credentials: they hold, but may not pull it, or it does not exist.{1}".format(
+                    what, said
+                )
             else:
                 message = "{0} refuses the given credentials.{1} Check user name and password.".format(what, said)
             return AcrError("unauthorized", message, status=status, detail=text)

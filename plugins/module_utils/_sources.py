@@ -41,7 +41,7 @@ class Source:
         name: str,
         registry: Registry,
         credentials: Optional[Credentials],
-        find: Optional[Callable[[], Optional[RegistryResource]]],
+        find: Optional[Callable[[], Optional[str]]],
     ) -> None:
         self.name = name
         self.registry = registry
@@ -65,9 +65,9 @@ class Source:
         rights apply and trusted services count; else by host, with the credentials if there are some."""
         with self._lock:
             if self._body is None:
-                resource = self._find() if self._find and self.credentials is None else None
-                if resource is not None:
-                    self._body = {"resourceId": resource.id}
+                resource_id = self._find() if self._find and self.credentials is None else None
+                if resource_id is not None:
+                    self._body = {"resourceId": resource_id}
                 else:
                     self._body = {"registryUri": self.name}
                     if self.credentials is not None:
@@ -116,23 +116,13 @@ class Sources:
         return [self._identity.cloud.registry_suffix]
 
     def _open_azure(self, registry_id: Any, credentials: Optional[Credentials]) -> Source:
-        found: List[RegistryResource] = []
-
-        def find() -> Optional[RegistryResource]:
-            if not found:
-                try:
-                    found.append(self._arm.registry(registry_id))
-                except AcrError as error:
-                    # By its login server a registry can be read all the same: anonymously, or in another tenant.
-                    if registry_id.kind != "login_server" or error.kind not in ("not_found", "denied"):
-                        raise
-                    return None
-            return found[0]
-
         login_server = registry_id.login_server
-        if not login_server:
-            resource = find()
+        if login_server:
+            find: Callable[[], Optional[str]] = lambda: self._resource_id(registry_id)
+        else:
+            resource = self._resource(registry_id)
             login_server = resource.login_server
+            find = lambda: resource.id
         registry = AzureRegistry(
             login_server,
             self._http,
@@ -141,6 +131,25 @@ class Sources:
             credentials=credentials,
         )
         return Source(login_server, registry, credentials, find)
+
+    def _resource(self, registry_id: Any) -> RegistryResource:
+        try:
+            return self._arm.registry(registry_id)
+        except AcrError as error:
+            if registry_id.kind != "resource_id" or error.kind != "denied":
+                raise
+            # AcrPull alone does not show a registry there, but is enough to import from it.
+            login_server = "{0}.{1}".format(registry_id.name.lower(), self._suffixes()[0])
+            return RegistryResource(registry_id.resource_id, registry_id.name, login_server, "", "")
+
+    def _resource_id(self, registry_id: Any) -> Optional[str]:
+        try:
+            return self._arm.registry(registry_id).id
+        except AcrError as error:
+            # By its login server a registry can be read all the same: anonymously, or in another tenant.
+            if error.kind not in ("not_found", "denied"):
+                raise
+            return None
 
     # -- resolving -------------------------------------------------------------------------------------------------
 

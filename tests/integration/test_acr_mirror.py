@@ -476,24 +476,6 @@ def test_a_target_registry_that_does_not_exist_is_one_sentence(sandbox: Sandbox,
     assert "\n" not in run.result["msg"]
 
 
-def test_a_throttled_source_is_tried_again_while_the_others_go_on(sandbox: Sandbox, acr_mirror: Mirror) -> None:
-    sandbox.knobs(retry_after=1, import_faults=[{"source": "docker.io", "text": "throttled", "times": 2}])
-    images = [
-        BUSYBOX,
-        {"source": "docker.io/library/hello-world:1.0"},
-        {"source": APP, "tags": {"semver": "1.x"}},
-    ]
-    run = acr_mirror(images)
-    assert run.rc == 0 and set(actions(run).values()) == {"import"}, run.output
-    hub = [o for o in operations(sandbox) if o["body"]["source"].get("registryUri") == "docker.io"]
-    refused = [o for o in hub if o["status"] == "Failed"]
-    assert len(refused) == 2 and len(hub) == 4 and all("HAP429" in str(o["error"]) for o in refused)
-    # Nobody waited for them.
-    again = min(o["started"] for o in hub if o["started"] > max(r["finished"] for r in refused))
-    others = [o for o in operations(sandbox) if o not in hub]
-    assert len(others) == 20 and all(o["finished"] < again for o in others)
-
-
 def test_the_sources_pull_quota_is_compared_with_what_is_needed(sandbox: Sandbox, acr_mirror: Mirror) -> None:
     sandbox.patch_upstream(HUB, flags={"pulls_left": 3})
     images = [

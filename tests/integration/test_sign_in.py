@@ -4,7 +4,6 @@
 """Every way to sign in, by real playbooks: the sandbox's authority, its managed identity endpoint, the real Azure CLI."""
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any, Callable
@@ -560,69 +559,3 @@ def test_a_registry_of_another_tenant_than_the_sign_in(sandbox: Sandbox) -> None
     args = {"registry": "fabrikam.azurecr.test", "repository": "sourcerepo"}
     run = run_module("acr_manifest_info", args, sandbox.env)
     refused(run, "fabrikam.azurecr.test does not accept this sign-in", "another tenant", secrets=(SECRET,))
-
-
-# ---- audiences --------------------------------------------------------------------------------------------------------
-
-
-def test_pitfall_05_a_registry_that_refuses_tokens_for_resource_manager(sandbox: Sandbox) -> None:
-    policy = {"policies": {"azureADAuthenticationAsArmPolicy": {"status": "disabled"}}}
-    sandbox.patch_registry("contosoprod", properties=policy)
-    args = {"registry": "contosoprod", "source": HELLO, "target": "t/app:1"}
-    run = run_module("acr_import", args, sandbox.env)
-    assert run.rc == 0 and run.result["changed"], run.output
-    assert {entry["status"] for entry in sandbox.log(class_="exchange")} == {200}
-
-    refusing = run_module("acr_import", {**args, "registry_audience": ARM_URL}, sandbox.env)
-    refused(refusing, "contosoprod.azurecr.test does not accept this sign-in", "registry_audience", secrets=(SECRET,))
-
-
-def test_pitfall_05_a_registry_with_an_audience_of_its_own(sandbox: Sandbox) -> None:
-    own = "https://registry.edge.azure.test"
-    sandbox.patch_registry("contosodev", flags={"audience": own})
-    refused(info(sandbox.env), "contosodev.azurecr.test does not accept this sign-in", "registry_audience")
-    sandbox.clear_log()
-    proves(sandbox, info(sandbox.env, registry_audience=own), "contributor")
-
-
-# ---- tokens end -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "tokens",
-    [
-        {"access_seconds": 2},
-        {"refresh_seconds": 3, "access_seconds": 2},
-        {"arm_seconds": 3},
-        {"arm_seconds": 3, "refresh_seconds": 3, "access_seconds": 2},
-    ],
-    ids=["access tokens", "refresh tokens", "sign-in", "all"],
-)
-def test_pitfall_07_tokens_that_end_in_a_long_wait_are_renewed(sandbox: Sandbox, tokens: dict[str, int]) -> None:
-    sandbox.knobs(tokens=tokens, import_seconds=4.5, retry_after=1)
-    args = {"registry": "contosoprod", "source": HELLO, "target": "t/app:1"}
-    run = run_module("acr_import", args, sandbox.env)
-    assert run.rc == 0 and run.result["changed"], run.output
-    assert list(sandbox.tags("contosoprod", "t/app")) == ["1"]
-    started = next(entry["n"] for entry in sandbox.log(class_="import"))
-    registry = "contosoprod.azurecr.test"
-    renewed = {entry["class"] for entry in sandbox.log(since=started, host=registry, status=200)}
-    signed = sandbox.log(since=started, host="login.azure.test", class_="token")
-    if "access_seconds" in tokens:
-        assert "token" in renewed
-    if "refresh_seconds" in tokens:
-        assert "exchange" in renewed
-    if "arm_seconds" in tokens:
-        assert signed
-
-
-@pytest.mark.parametrize("class_", ["arm_read", "import"])
-def test_pitfall_07_a_token_that_azure_calls_expired_before_its_time(sandbox: Sandbox, class_: str) -> None:
-    """As where this machine's clock jumped: Azure's word counts, and the sign-in is renewed once."""
-    expired = {"error": {"code": "ExpiredAuthenticationToken", "message": "The access token expiry UTC time has passed."}}
-    action = {"status": 401, "body": json.dumps(expired)}
-    sandbox.knobs(faults=[{"match": {"host": "management", "class": class_}, "action": action, "times": 1}])
-    run = run_module("acr_import", {"registry": "contosoprod", "source": HELLO, "target": "t/app:1"}, sandbox.env)
-    assert run.rc == 0 and run.result["changed"], run.output
-    assert len(sandbox.operations()) == 1
-    assert [entry["status"] for entry in sandbox.log(class_=class_)][0] == 401
