@@ -1,0 +1,59 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The troubleshooting page says what the collection says."""
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry
+from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import TABLE, explain
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._http import Answer, Http, certificate_failure, passing_failure
+from ansible_collections.registryops.acr.plugins.module_utils._registry import Credentials, Registry
+
+PAGE = Path(__file__).resolve().parents[3] / "docs/docsite/rst/troubleshooting.rst"
+
+_AZURE = AzureRegistry("contosodev.azurecr.io", Http(), entra=lambda: "")
+_HUB = Registry("registry-1.docker.io", Http(), None, "docker.io")
+_VENDOR = Registry("registry.example.com", Http(), Credentials("vendor", "secret"))
+_FIREWALL = b'{"errors":[{"code":"DENIED","message":"client with IP \'203.0.113.10\' is not allowed access."}]}'
+_SCOPE = {"WWW-Authenticate": 'Bearer realm="https://registry.example.com/token",error="insufficient_scope"'}
+# What registries do, and the error that it becomes.
+REGISTRIES: dict[str, AcrError] = {
+    "lets this machine not pass its firewall": _AZURE.failure(Answer(403, {}, _FIREWALL), "team/app", "1.0"),
+    "gives the account that signs in no token, as where it accepts no tokens for Azure Resource Manager": (
+        _AZURE._exchange_failure(Answer(401, {}))
+    ),
+    "does not let that account read a repository": _AZURE.failure(Answer(401, {}), "team/app", "1.0"),
+    "does not let that account list its repositories": _AZURE.failure(Answer(401, {})),
+    "wants credentials, and none were given": _HUB.failure(Answer(401, {}), "contoso/app", "1.0"),
+    "refuses the credentials that were given": _VENDOR.failure(Answer(401, {}), "vendor/app", "1.0"),
+    "accepts the credentials, but not for this image": _VENDOR.failure(Answer(401, _SCOPE), "vendor/app", "1.0"),
+    "does not have the image": _HUB.failure(Answer(404, {}), "library/nginx", "1.27"),
+    "has something in front of it that answers instead": _HUB.failure(Answer(404, {}, b"<html>"), "library/nginx", "1.27"),
+    "answers 429 for longer than is waited": passing_failure("registry-1.docker.io", Answer(429, {})),
+    "has a certificate that is not known here": certificate_failure("registry.example.com", ValueError("unknown authority")),
+}
+
+
+def table(heading: str) -> list[tuple[str, str]]:
+    """The rows of the table under a heading, without its own heading."""
+    text = PAGE.read_text().partition(heading + "\n" + "-" * len(heading) + "\n")[2]
+    body = text.partition(".. list-table::")[2].split("\n\n")[1]
+    rows = re.findall(r"^   \* - (.*?)\n     - (.*?)(?=\n   \* - |\Z)", body, re.M | re.S)
+    return [(" ".join(left.split()), " ".join(right.split())) for left, right in rows][1:]
+
+
+def test_each_answer_of_azure_stands_there_with_its_sentence() -> None:
+    rows = table("What Azure Resource Manager answers")
+    assert len(rows) == len(TABLE)
+    for (answer, sentence), row in zip(rows, TABLE):
+        code, _colon, text = answer.strip("`").partition(": ")
+        assert explain(code, text, 400).detail == row.name, answer
+        assert sentence == re.sub(r"{(\w+)}", r"*\1*", row.sentence)
+
+
+def test_what_registries_do_stands_there_with_its_sentence() -> None:
+    assert table("What registries answer") == [(what, str(error)) for what, error in REGISTRIES.items()]
