@@ -17,6 +17,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._http import Answe
 from ansible_collections.registryops.acr.plugins.module_utils._registry import (
     Credentials,
     Registry,
+    token_payload,
     token_seconds,
     valid_digest,
 )
