@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 BUILD := $(CURDIR)/.build
 COLLECTION := $(BUILD)/ansible_collections/registryops/acr
 SANITY := $(BUILD)/sanity/ansible_collections/registryops/acr
+PACKAGED := $(BUILD)/packaged
 WORKERS ?= 4
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(BUILD)
@@ -12,7 +13,7 @@ export PYTHONPATH := $(CURDIR):$(BUILD)
 export PYTHONDONTWRITEBYTECODE := 1
 PYTEST := $(BIN)/pytest -c tests/pytest.ini --rootdir=. -q
 
-.PHONY: help setup demo test test-unit test-integration test-sanity test-fidelity test-compatibility lint bench sandbox clean
+.PHONY: help setup demo test test-unit test-integration test-sanity test-fidelity test-compatibility release-check lint bench sandbox clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -38,7 +39,7 @@ test-integration: setup  ## real playbooks against the sandbox
 test-fidelity: setup .venv-az/.ready  ## the unmodified Azure CLI against the sandbox
 	$(PYTEST) tests/fidelity
 
-.venv-az/.ready: tests/fidelity/requirements.txt
+.venv-az/.ready: requirements.txt tests/fidelity/requirements.txt
 	@$(PYTHON) -m venv .venv-az
 	@.venv-az/bin/pip install -q -r tests/fidelity/requirements.txt
 	@touch $@
@@ -49,6 +50,17 @@ test-compatibility: setup .venv-oldest/.ready  ## the integration tests with the
 .venv-oldest/.ready: tests/requirements-oldest.txt
 	@$(PYTHON) -m venv .venv-oldest
 	@.venv-oldest/bin/pip install -q -r tests/requirements-oldest.txt
+	@touch $@
+
+release-check: setup .venv-az/.ready .venv-azcollection/.ready  ## the artifact, Galaxy, AWX, other tools beside, the README from a clean clone
+	$(PYTEST) -n 2 --dist loadfile tests/release
+
+# The collections of the package "ansible", and what its azure.azcollection pins, with ours in the same environment.
+.venv-azcollection/.ready: requirements.txt tests/release/__main__.py | $(VENV)/.ready
+	@rm -rf $(PACKAGED) && $(BIN)/python -m tests.release $(PACKAGED)
+	@$(PYTHON) -m venv .venv-azcollection
+	@.venv-azcollection/bin/pip install -q --no-compile ansible-core -r requirements.txt \
+		-r $(PACKAGED)/ansible_collections/azure/azcollection/requirements.txt
 	@touch $@
 
 $(SANITY): setup
@@ -71,4 +83,4 @@ sandbox: setup  ## keep a sandbox running and print the environment to use it (K
 	@$(BIN)/python -m tests.sandbox $(if $(KNOBS),--knobs '$(KNOBS)')
 
 clean:  ## remove all that make has built
-	rm -rf $(VENV) .venv-az .venv-oldest .build
+	rm -rf $(VENV) .venv-az .venv-azcollection .venv-oldest .build
