@@ -221,7 +221,11 @@ class Http:
         except requests.exceptions.ProxyError as error:
             if closed(error):
                 raise AcrError("unavailable", "{0} closed the connection: {1}.".format(host, root_reason(error))) from None
-            raise AcrError("unreachable", "The proxy could not connect to {0}: {1}.".format(host, root_reason(error))) from None
+            reason = root_reason(error)
+            message = "The proxy could not connect to {0}: {1}."
+            if not reason.startswith("Tunnel connection failed"):
+                message = "The proxy that leads to {0} can't be reached: {1}."
+            raise AcrError("unreachable", message.format(host, reason)) from None
         except (requests.exceptions.ConnectTimeout, requests.exceptions.InvalidURL) as error:
             raise AcrError("unreachable", "{0} can't be reached: {1}.".format(host, root_reason(error))) from None
         except requests.exceptions.ConnectionError as error:

@@ -259,6 +259,8 @@ def test_verify_false_sends_no_data_plane_request(
     assert sandbox.operations()[0]["body"]["source"]["sourceImage"] == "library/hello-world:latest"
     run = acr_import(**args)
     assert actions(run) == [second] * 2, run.output
+    modes = {operation["body"]["mode"] for operation in sandbox.operations()}
+    assert modes == {"Force" if if_exists == "reimport" else "NoForce"}
     assert run.rc == (0 if again is not None else 2)
     if again is not None:
         assert run.result["changed"] is again
@@ -279,14 +281,14 @@ def test_verify_false_sends_no_data_plane_request(
         ({"registry": "contoso-prod", "source": HELLO}, "is no name of a registry"),
         ({"registry": "nosuchregistry", "source": HELLO}, "There is no registry nosuchregistry"),
         ({"source": "docker.io/library/hello-world:no"}, "docker.io/library/hello-world:no does not exist"),
-        ({"source": "docker.io/library/nothing:1"}, "docker.io/library/nothing"),
+        ({"source": "docker.io/library/nothing:1"}, "docker.io/library/nothing:1 needs credentials that may pull it"),
         ({"source": "mcr.microsoft.com/dotnet/nothing:1"}, "mcr.microsoft.com/dotnet/nothing:1 does not exist"),
         (
             {"source": "basic.vendor.test/vendor/tool:1.0", "source_username": "vendor", "source_password": "wrong"},
             "refuses the given credentials",
         ),
         ({"source": "basic.vendor.test/vendor/tool:1.0"}, "needs credentials"),
-        ({"source": "nowhere.example.test/vendor/tool:1.0"}, "nowhere.example.test"),
+        ({"source": "nowhere.example.test/vendor/tool:1.0"}, "The proxy could not connect to nowhere.example.test: "),
         ({"source": HELLO, "source_username": "x"}, "source_password is empty"),
     ],
 )
@@ -322,6 +324,13 @@ def test_an_answer_to_an_import_that_is_not_azures(
         assert run.rc == 0 and actions(run) == ["import"], run.output
     else:
         assert run.rc == 2 and says in run.result["msg"] and "\n" not in run.result["msg"], run.output
+
+
+def test_unreachable_host(sandbox: Sandbox, acr_import: Import) -> None:
+    run = acr_import(source=HELLO, env={"HTTPS_PROXY": "", "https_proxy": ""})
+    assert run.rc == 2 and "\n" not in run.result["msg"], run.output
+    assert run.result["msg"].startswith("management.azure.test can't be reached: ")
+    assert not sandbox.log()
 
 
 @pytest.mark.parametrize(

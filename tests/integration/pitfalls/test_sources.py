@@ -431,4 +431,4 @@ def test_pitfall_27_a_certificate_that_is_not_trusted(sandbox: Sandbox, acr_impo
 
 def test_pitfall_27_a_proxy_that_is_not_there(sandbox: Sandbox, acr_import: Call) -> None:
     run = acr_import(source=HELLO, env={"HTTPS_PROXY": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1"})
-    refused(run, "The proxy could not connect to management.azure.test")
+    refused(run, "The proxy that leads to management.azure.test can't be reached")

@@ -209,6 +209,9 @@ def test_reads_and_writes_have_their_own_buckets(sandbox: Sandbox, http: request
     error = refused.json()["error"]
     assert error["code"] == "SubscriptionRequestsThrottled"
     assert "REGISTRIES/CONTOSOPROD/IMPORTIMAGE' exceeded the backend storage limit" in error["message"]
+    sandbox.knobs(limits={"arm_deletes": {"capacity": 1, "refill": 0}})
+    deletes = [http.delete(ARM + PROD, params=VERSION, headers=imports.headers).status_code for _n in range(2)]
+    assert deletes == [404, 429]
     # Another principal has buckets of its own.
     assert http.get(ARM + PROD, params=VERSION, headers=bearer("reader")).status_code == 200
 

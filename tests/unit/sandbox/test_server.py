@@ -114,7 +114,8 @@ def test_azure_s_limits_go_by_tier(sandbox: Sandbox, http: requests.Session, sku
     sandbox.patch_registry("contosoprod", sku=sku)
     limits = sandbox.knobs(limits="azure")["limits"]
     assert limits["registry_reads"] == "sku" and limits["arm_writes"] == {"capacity": 200, "refill": 10}
-    statuses = [http.post("https://contosoprod.azurecr.test/v2/a/blobs/uploads/").status_code for _n in range(writes + 1)]
+    url = "https://contosoprod.azurecr.test/v2/a/blobs/uploads/"
+    statuses = [http.post(url).status_code for _n in range(writes + 1)]
     assert set(statuses[:-1]) == {401} and statuses[-1] == 429
 
 
