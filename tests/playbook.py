@@ -7,13 +7,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import yaml
 
@@ -24,13 +25,15 @@ ANSIBLE_BIN = Path(os.environ.get("ANSIBLE_BIN") or Path(sys.executable).parent)
 
 @dataclass
 class Run:
-    """How ansible-playbook ended. ``tasks``: {"status", "host", "task", "result"} each."""
+    """How ansible-playbook ended. ``tasks``: {"status", "host", "task", "result"} each; ``left``: its processes that have
+    not ended with it."""
 
     rc: int
     stdout: str
     stderr: str
     seconds: float
     tasks: list[dict[str, Any]] = field(default_factory=list)
+    left: list[int] = field(default_factory=list)
 
     @property
     def output(self) -> str:
@@ -68,8 +71,21 @@ def environment(home: Path, env: dict[str, str]) -> dict[str, str]:
     }
 
 
-def run_playbook(playbook: str | Path | list[dict[str, Any]], env: dict[str, str], *arguments: str, **options: Any) -> Run:
-    """Run a playbook: a path, a name by FQCN, or plays as data. ``options`` go to ``subprocess.run``."""
+def run_playbook(
+    playbook: str | Path | list[dict[str, Any]],
+    env: dict[str, str],
+    *arguments: str,
+    timeout: float = 300,
+    until: Callable[[], bool] | None = None,
+    signal_: signal.Signals = signal.SIGKILL,
+    **options: Any,
+) -> Run:
+    """Run a playbook: a path, a name by FQCN, or plays as data. ``options`` go to ``subprocess.Popen``.
+
+    As soon as ``until()`` is true the run is interrupted: SIGTERM goes to ansible-playbook's process group, as from a
+    terminal or a scheduler; SIGKILL to all that the run has started, as when the machine goes away. A run that takes
+    longer than ``timeout`` is killed too, and raises TimeoutExpired.
+    """
     with tempfile.TemporaryDirectory(prefix="acr-play-") as name:
         home = Path(name)
         if isinstance(playbook, list):
@@ -77,25 +93,72 @@ def run_playbook(playbook: str | Path | list[dict[str, Any]], env: dict[str, str
             path.write_text(yaml.safe_dump(playbook, sort_keys=False))
             playbook = path
         began = time.monotonic()
-        done = subprocess.run(
-            [str(ANSIBLE_BIN / "ansible-playbook"), str(playbook), *arguments],
-            env={
-                "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/callback_plugins"),
-                "ANSIBLE_CALLBACKS_ENABLED": "results",
-                "RESULTS_FILE": str(home / "results.jsonl"),
-                **environment(home, env),
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=options.pop("timeout", 300),
-            cwd=options.pop("cwd", home),
-            **options,
-        )
-        seconds = time.monotonic() - began
+        with open(home / "stdout", "w+") as stdout, open(home / "stderr", "w+") as stderr:
+            process = subprocess.Popen(
+                [str(ANSIBLE_BIN / "ansible-playbook"), str(playbook), *arguments],
+                env={
+                    "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/callback_plugins"),
+                    "ANSIBLE_CALLBACKS_ENABLED": "results",
+                    "RESULTS_FILE": str(home / "results.jsonl"),
+                    **environment(home, env),
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                cwd=options.pop("cwd", home),
+                start_new_session=True,
+                **options,
+            )
+            try:
+                while until is not None and process.poll() is None and time.monotonic() - began < timeout:
+                    if until():
+                        if signal_ == signal.SIGTERM:
+                            os.killpg(process.pid, signal_)
+                        else:
+                            kill(home)
+                        break
+                    time.sleep(0.02)
+                process.wait(max(0.0, began + timeout - time.monotonic()))
+            except BaseException:
+                kill(home)
+                process.wait()
+                raise
+            seconds = time.monotonic() - began
+            output = [file.seek(0) or file.read() for file in (stdout, stderr)]
         results = home / "results.jsonl"
-        tasks = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
-        return Run(done.returncode, done.stdout, done.stderr, seconds, tasks)
+        lines = results.read_text().rpartition("\n")[0] if results.exists() else ""  # the last may have been cut off
+        tasks = [json.loads(line) for line in lines.splitlines()]
+        left = processes(home)
+        while until is not None and left and time.monotonic() - began < seconds + 10:  # they were told to end, too
+            time.sleep(0.05)
+            left = processes(home)
+        return Run(process.returncode, *output, seconds, tasks, left)
+
+
+def processes(home: Path) -> list[int]:
+    """The processes that a run in ``home`` has started and that are still there, wherever they have gone."""
+    mark = f"HOME={home}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+            except OSError:  # it has ended, or is not ours
+                pass
+    return found
+
+
+def kill(home: Path) -> None:
+    """End them all at once, those too that are started meanwhile."""
+    left = processes(home)
+    while left:
+        for number in left:
+            try:
+                os.kill(number, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        left = processes(home)
 
 
 def run_module(module: str, args: dict[str, Any], env: dict[str, str], *arguments: str, **options: Any) -> Run:

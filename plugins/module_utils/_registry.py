@@ -246,20 +246,22 @@ class Registry:
     ) -> Answer:
         """One read with whatever sign-in the registry asks for; any final status is returned."""
         url = "https://{0}{1}".format(self.host, path)
-        answer = None
-        for attempt in range(3):
+        challenges = 0
+        while True:
             sent = dict(headers or {})
             authorization = self._authorization.header(scope)
             if authorization:
                 sent["Authorization"] = authorization
             answer = self.http.request(kind, method, url, headers=sent, limit=limit, follow=True)
-            if answer.status in (400, 431) and authorization and self._authorization.too_long(authorization):
-                continue
-            if answer.status != 401:
+            # A front that finds a header line too long says so in HTML, if at all.
+            if answer.status == 431 or answer.status == 400 and not answer.errors():
+                if authorization and self._authorization.too_long(scope, authorization):
+                    continue
+            if answer.status != 401 or challenges == 2:
                 return answer
+            challenges += 1
             if not self._authorization.challenged(scope, answer.headers.get("WWW-Authenticate") or "", authorization):
                 return answer
-        return answer
 
     def _manifest_request(self, method: str, repository: str, reference: str) -> Answer:
         path = "/v2/{0}/manifests/{1}".format(repository, quote(reference, safe=":"))
@@ -371,6 +373,7 @@ class Authorization:
         self._registry = registry
         self._lock = threading.Lock()
         self._turns: Dict[str, Any] = {}  # locks by scope: of many who need the same token, one asks for it
+        self._groups: Dict[str, List[str]] = {}  # scope -> all that share a token with it
         self._basic = False
         self._realm: Optional[Tuple[str, str]] = None
         self._tokens: Dict[str, _Token] = {}
@@ -388,8 +391,8 @@ class Authorization:
         found = self._ready(scope)
         if found is not None or self._realm is None:
             return found
-        with self._turn(scope):
-            return self._ready(scope) or "Bearer " + self._fetch([scope])
+        with self._turn(self._groups.get(scope, [scope])[0]):
+            return self._ready(scope) or "Bearer " + self._fetch(self._groups.get(scope, [scope]))
 
     def _ready(self, scope: str) -> Optional[str]:
         token = self._tokens.get(scope)
@@ -429,15 +432,21 @@ class Authorization:
                 continue
             missing = missing[len(batch):]
 
-    def too_long(self, authorization: str) -> bool:
-        """The registry's front refused a long header line: forget such tokens, ask for shorter ones."""
+    def too_long(self, scope: str, sent: str) -> bool:
+        """The registry's front refused what was *sent*, and it may be the length: two tokens then take its place. False
+        where that can't be it."""
         with self._lock:
-            long_ones = [scope for scope, token in self._tokens.items() if len(token.scopes) > 1]
-            if not long_ones:
+            token = self._tokens.get(scope)
+            if token is None or sent != "Bearer " + token.value:
+                return True  # another thread has seen to it meanwhile
+            group = [other for other, its in self._tokens.items() if its is token]
+            if len(group) < 2:
                 return False
-            self._batch = max(TOKEN_BASE, min(self._batch, len(authorization)) // 2)
-            for scope in long_ones:
-                del self._tokens[scope]
+            self._batch = max(TOKEN_BASE, min(self._batch, len(sent)) // 2)
+            for half in (group[: len(group) // 2], group[len(group) // 2:]):
+                for other in half:
+                    self._groups[other] = half
+                    del self._tokens[other]
         return True
 
     def challenged(self, scope: str, challenge: str, sent: Optional[str]) -> bool:
@@ -457,6 +466,7 @@ class Authorization:
                 if token.scopes == (wanted,) and "invalid_token" not in challenge:
                     return False  # a token of its own, and still not enough: denied
             self._scopes[scope] = wanted
+            self._groups[scope] = [scope]
             self._fetch([scope])
         return True
 
@@ -484,6 +494,7 @@ class Authorization:
         with self._lock:
             for scope in scopes:
                 self._tokens[scope] = token
+                self._groups.setdefault(scope, scopes)
         return value
 
 

@@ -190,19 +190,6 @@ def test_a_target_that_appears_meanwhile_is_observed_again(sandbox: Sandbox, acr
     assert sandbox.tags("contosoprod", "t/app")["1"] == run.result["digest"]
 
 
-def test_existing_and_absent_targets_never_share_an_import(sandbox: Sandbox, acr_import: Import) -> None:
-    assert acr_import(source="contosodev.azurecr.test/aci-helloworld:v1", target="t/app:1").rc == 0
-    started = len(sandbox.operations())
-    run = acr_import(source="contosodev.azurecr.test/aci-helloworld:v2", target=["t/app:1", "t/app:2", "t/other:2"])
-    assert run.rc == 0 and actions(run) == ["update", "import", "import"]
-    bodies = [operation["body"] for operation in sandbox.operations()[started:]]
-    assert {(b["mode"], tuple(b["targetTags"])) for b in bodies} == {
-        ("Force", ("t/app:1",)),
-        ("NoForce", ("t/app:2", "t/other:2")),
-    }
-    assert all("@sha256:" in b["source"]["sourceImage"] for b in bodies)
-
-
 def test_a_digest_without_target_becomes_latest(sandbox: Sandbox, acr_import: Import) -> None:
     there = digest(sandbox, "registry-1.docker.io", "library/hello-world", "1.0")
     run = acr_import(source=f"docker.io/library/hello-world@{there}")
@@ -232,17 +219,6 @@ def test_check_mode_fails_for_a_source_tag_that_does_not_exist(sandbox: Sandbox,
     real, checked = acr_import(source=HELLO + "-no"), acr_import("--check", source=HELLO + "-no")
     assert real.rc == checked.rc == 2
     assert real.result["msg"] == checked.result["msg"]
-
-
-def test_an_index_of_more_than_50_manifests_is_refused_before_anything_starts(
-    sandbox: Sandbox, acr_import: Import
-) -> None:
-    sandbox.push("registry-1.docker.io", "big/index", ["51"], kind="big_index", count=51)
-    sandbox.push("registry-1.docker.io", "big/index", ["50"], kind="big_index", count=50)
-    run = acr_import(source="docker.io/big/index:51")
-    assert run.rc == 2 and "51 manifests" in run.result["msg"] and "50" in run.result["msg"], run.output
-    assert not sandbox.operations()
-    assert acr_import(source="docker.io/big/index:50").rc == 0
 
 
 @pytest.mark.parametrize(

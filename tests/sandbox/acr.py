@@ -7,7 +7,7 @@ Flags of a registry that are read here and in what this calls: ``tags_late_secon
 tag is missing from lists), ``cache_referrers_424`` (referrers of repositories under a cache rule fail),
 ``page_limit`` (entries a page at most, however many are asked for), ``referrers_page`` and ``referrers_filter`` (see
 oci.referrers), ``null_catalog`` (an empty registry lists ``null``, as the specification allows), ``space_scopes`` (see
-acr_tokens).
+acr_tokens), ``max_header_line`` (bytes; see server).
 """
 from __future__ import annotations
 

@@ -209,7 +209,8 @@ class Server:
     ) -> web.StreamResponse | None:
         registry = self.state.registry_hosts.get(host)
         if registry is not None:
-            if any(len(n) + len(v) + 4 > MAX_HEADER_LINE for n, v in request.raw_headers):
+            longest = int(registry.flags.get("max_header_line", MAX_HEADER_LINE))
+            if any(len(n) + len(v) + 4 > longest for n, v in request.raw_headers):
                 answer = web.Response(
                     status=400, body=_TOO_LARGE.encode(), headers={"Server": "openresty", "Content-Type": "text/html"}
                 )
