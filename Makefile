@@ -73,7 +73,8 @@ test-sanity: $(SANITY)  ## ansible-test sanity
 	cd $(SANITY) && ansible-test sanity --local --requirements --color no \
 		--python $$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
-lint: $(SANITY)  ## ansible-lint, production profile
+lint: $(SANITY)  ## ruff, and ansible-lint in its production profile
+	$(BIN)/ruff check --quiet .
 	cd $(SANITY) && ansible-lint --offline --profile production
 
 bench: setup .venv-az/.ready  ## measure, beside az acr import and an empty playbook

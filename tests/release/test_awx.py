@@ -130,7 +130,8 @@ def test_the_walk_through_sets_a_controller_up(release: Release, controller: tup
         AZURE_CLIENT_ID="client",
         AZURE_SECRET=SECRET,
     )
-    command = (ANSIBLE_BIN / "ansible-playbook", "registryops.acr.awx.setup", "-e", "acr_awx_image=contosoprod.azurecr.io/ee:1", "-v")
+    playbook = ("registryops.acr.awx.setup", "-e", "acr_awx_image=contosoprod.azurecr.io/ee:1", "-v")
+    command = (ANSIBLE_BIN / "ansible-playbook", *playbook)
     first = run(*command, env=env, cwd=tmp_path)
     assert "changed=7" in first and SECRET not in first, first
 

@@ -22,8 +22,9 @@ HELLO = "docker.io/library/hello-world:1.0"
 def test_pitfall_29_pip_check_is_clean(packages: Path) -> None:
     assert "No broken requirements found" in run(packages / "python", "-m", "pip", "check")
     wanted = "azure-cli-core" if packages == BESIDE_AZCOLLECTION else "azure-cli"
-    shown = run(packages / "python", "-m", "pip", "show", wanted, "ansible-core", "azure-identity", "azure-mgmt-containerregistry")
-    assert shown.count("Version:") == 4, shown
+    together = (wanted, "ansible-core", "azure-identity", "azure-mgmt-containerregistry")
+    shown = run(packages / "python", "-m", "pip", "show", *together)
+    assert shown.count("Version:") == len(together), shown
 
 
 def test_pitfall_29_both_collections_in_one_play(sandbox: Sandbox, release: Release, tmp_path: Path) -> None:
@@ -40,7 +41,7 @@ def test_pitfall_29_both_collections_in_one_play(sandbox: Sandbox, release: Rele
     tasks[1]["register"] = "registry"
     tasks[2]["register"] = "theirs"
     tasks[3]["register"] = "ours"
-    shown = "{{ {'tag': theirs.repositories[0].tags[0].name, 'digest': theirs.repositories[0].tags[0].digest, 'ours': ours} | to_json }}"
+    shown = "{{ {'theirs': theirs.repositories[0].tags[0], 'ours': ours} | to_json }}"
     tasks.append({"ansible.builtin.copy": {"content": shown, "dest": str(tmp_path / "found.json"), "mode": "0600"}})
     play = [{"name": "Both", "hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]
     (tmp_path / "both.yml").write_text(json.dumps(play))
@@ -52,7 +53,7 @@ def test_pitfall_29_both_collections_in_one_play(sandbox: Sandbox, release: Rele
     )
     found = json.loads((tmp_path / "found.json").read_text())
     digest = sandbox.tags("besideone", "library/hello-world")["1.0"]
-    assert (found["tag"], found["digest"]) == ("1.0", digest)
+    assert (found["theirs"]["name"], found["theirs"]["digest"]) == ("1.0", digest)
     assert found["ours"]["changed"] is False and found["ours"]["digest"] == digest
     assert found["ours"]["targets"][0]["image"] == "besideone.azurecr.io/library/hello-world:1.0"
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.registryops.acr.plugins.module_utils._pace import INFINITE, Bucket
 
 
