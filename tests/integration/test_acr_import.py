@@ -12,7 +12,7 @@ from typing import Any, Callable
 
 import pytest
 
-from tests.playbook import ROOT, Run, run_module
+from tests.playbook import ROOT, Run, run_module, run_playbook
 from tests.sandbox.handle import Sandbox
 
 HELLO = "docker.io/library/hello-world:latest"
@@ -241,6 +241,29 @@ def test_verify_false_sends_no_data_plane_request(
     if again is not None:
         assert run.result["changed"] is again
     assert {e["host"] for e in sandbox.log()} <= {"management.azure.test", "login.azure.test"}
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {"import_poll_style": "2021", "visibility": "early"},
+        {"import_poll_style": "at_once", "retry_after": None},
+        {"tag_exists_at": "post"},
+    ],
+    ids=["older answers, shown before they are done", "done at once", "conflicts at the start"],
+)
+def test_azures_other_ways_to_answer(sandbox: Sandbox, knobs: dict[str, Any]) -> None:
+    sandbox.knobs(**{"retry_after": 1, **knobs})
+    verified, by_presence = ({"registry": "contosoprod", "source": HELLO, "target": f"t/app:{n}"} for n in (1, 2))
+    by_presence["verify"] = False
+    tasks = [{"registryops.acr.acr_import": args} for args in (verified, by_presence, by_presence)]
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
+    run = run_playbook([play], sandbox.env)
+    assert run.rc == 0, run.output
+    assert [task["result"]["targets"][0]["action"] for task in run.tasks] == ["import", "import", "none"]
+    assert [task["result"]["changed"] for task in run.tasks] == [True, True, False]
+    hello = digest(sandbox, "docker.io", "library/hello-world", "latest")
+    assert sandbox.tags("contosoprod", "t/app") == {"1": hello, "2": hello}
 
 
 # ---- bad input: one clear sentence each ---------------------------------------------------------------------------------

@@ -92,6 +92,7 @@ def test_trusted_services_are_let_in_and_nothing_else_changes(sandbox: Sandbox, 
     second = run_module("acr_trusted_services", {"registry": closed}, sandbox.env)
     assert second.rc == 0 and not second.result["changed"]
 
+    sandbox.knobs(patch_style="async", import_seconds=0.5, retry_after=1)  # Azure may take its time
     off = run_module("acr_trusted_services", {"registry": closed, "state": "disabled"}, sandbox.env)
     assert off.result["changed"] and properties(sandbox, closed) == before
 
