@@ -197,7 +197,8 @@ class Draft:
             try:
                 origin = futures[want.origin.key].result().get(want.origin.key)
                 if origin is None:
-                    raise AcrError("not_found", "{0} does not exist.".format(_plan.origin_name(want.origin)))
+                    absent = AcrError("not_found", "{0} does not exist.".format(_plan.origin_name(want.origin)))
+                    raise self._sources.explain(want.origin, absent)
             except AcrError as error:
                 self.failures.setdefault(want.number, error)
                 continue

@@ -174,6 +174,11 @@ class Registry:
             names += [str(tag) for tag in page.get("tags") or []]
         return names
 
+    def lacks(self, repository: str) -> bool:
+        """Whether the registry says that it has no such repository; False also where it doesn't tell."""
+        answer = self.get("reads", "/v2/{0}/tags/list?n=1".format(repository), self.scope(repository))
+        return answer.status == 404 and any(entry.get("code") == "NAME_UNKNOWN" for entry in answer.errors())
+
     def referrers(self, repository: str, digest: str) -> List[Dict[str, Any]]:
         """The descriptors of what refers to a manifest (OCI 1.1); by tag schema where the registry lacks the API."""
         path = "/v2/{0}/referrers/{1}".format(repository, digest)

@@ -91,6 +91,7 @@ class Sources:
         self._listing: Dict[Tuple[Source, str], Any] = {}  # locks: of many who want a listing, one reads it
         self._listings: Dict[Tuple[Source, str], Dict[str, Optional[str]]] = {}
         self._tags: Dict[Tuple[Source, str, str], Descriptor] = {}
+        self._lacking: Dict[Tuple[Source, str], bool] = {}  # repositories of images that were not there
 
     def open(
         self, host: Optional[str], registry_id: Optional[Any], credentials: Optional[Credentials]
@@ -156,16 +157,33 @@ class Sources:
     def resolve(self, origin: Origin) -> Tuple[Origin, Descriptor]:
         """The origin with its digest, and the manifest's descriptor. AcrError ``not_found`` where there is none."""
         source: Source = origin.registry  # type: ignore[assignment]
-        if origin.platform:
-            descriptor = self._platform(source, origin, parse_platform(origin.platform))
-        else:
-            descriptor = (
-                source.registry.describe(origin.repository, origin.digest)
-                if origin.digest
-                else self.tag(source, origin.repository, origin.tag or "latest")
-            )
+        try:
+            if origin.platform:
+                descriptor = self._platform(source, origin, parse_platform(origin.platform))
+            elif origin.digest:
+                descriptor = source.registry.describe(origin.repository, origin.digest)
+            else:
+                descriptor = self.tag(source, origin.repository, origin.tag or "latest")
+        except AcrError as error:
+            raise self.explain(origin, error) from None
         self._descriptors[descriptor.digest] = descriptor
         return replace(origin, digest=descriptor.digest), descriptor
+
+    def explain(self, origin: Origin, error: AcrError) -> AcrError:
+        """Why an origin could not be read: where it is not there, says whether its whole repository isn't."""
+        source: Source = origin.registry  # type: ignore[assignment]
+        if error.kind != "not_found":
+            return error
+        key = (source, origin.repository)
+        if key not in self._lacking:
+            try:
+                self._lacking[key] = source.registry.lacks(origin.repository)
+            except AcrError:
+                self._lacking[key] = False
+        if not self._lacking[key]:
+            return error
+        message = "{0}: there is no repository {1}.".format(str(error).rstrip("."), origin.repository)
+        return AcrError("not_found", message, status=error.status)
 
     def listing(self, source: Source, repository: str) -> Dict[str, Optional[str]]:
         """All tags of a repository, read once; with their digests where the listing carries them (Azure's does)."""

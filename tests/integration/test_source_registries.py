@@ -1,0 +1,110 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How source registries may be named, and what is said of images that can't be had from them."""
+from __future__ import annotations
+
+from typing import Callable
+
+from tests.playbook import Run, run_module
+from tests.sandbox.handle import SUBSCRIPTION, Sandbox
+
+LABEL = "contosolabel-a1b2c3d4e5f6g7h8.azurecr.test"
+REGIONAL = "contosodev.westeurope.geo.azurecr.test"
+
+Call = Callable[..., Run]
+
+
+def resource_id(name: str) -> str:
+    group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-registries"
+    return f"{group}/providers/Microsoft.ContainerRegistry/registries/{name}"
+
+
+def test_all_names_of_an_azure_registry_lead_to_its_resource(sandbox: Sandbox, acr_mirror: Call) -> None:
+    """Written twice, by regional endpoint, by a login server with a domain-name label; a label's name alone too."""
+    sandbox.push("contosolabel", "team/label", ["1"], seed=71)
+    dev = {
+        "twice": {"source": "contosodev.azurecr.test/aci-helloworld:v1", "source_registry": "contosodev.azurecr.test"},
+        "twice-by-id": {"source": "ContosoDev.azurecr.test/aci-helloworld:v1", "source_registry": resource_id("contosodev")},
+        "twice-by-name": {"source": "contosodev.azurecr.test/aci-helloworld:v1", "source_registry": "contosodev"},
+        "regional": {"source": f"{REGIONAL}/aci-helloworld:v1"},
+        "regional-twice": {"source": f"{REGIONAL}/aci-helloworld:v1", "source_registry": "contosodev"},
+        "url": {"source": "aci-helloworld:v1", "source_registry": "https://contosodev.azurecr.test/"},
+    }
+    label = {
+        "login-server": {"source": f"{LABEL}/team/label:1"},
+        "name": {"source": "team/label:1", "source_registry": "contosolabel"},
+        "name-twice": {"source": f"{LABEL}/team/label:1", "source_registry": "contosolabel"},
+    }
+    images = [{**image, "target": [f"{kind}/{name}:1"]} for kind, named in (("dev", dev), ("label", label))
+              for name, image in named.items()]  # fmt: skip
+    run = acr_mirror(images)
+    assert run.rc == 0 and run.result["summary"]["imported"] == len(images), run.output
+    told = {target: operation["body"]["source"].get("resourceId")
+            for operation in sandbox.operations() for target in operation["targets"]}  # fmt: skip
+    assert told == {
+        **{f"dev/{name}:1": resource_id("contosodev") for name in dev},
+        **{f"label/{name}:1": resource_id("contosolabel") for name in label},
+    }
+    assert acr_mirror(images).recap["changed"] == 0
+
+
+def test_two_registries_for_one_source_are_refused(sandbox: Sandbox, acr_mirror: Call) -> None:
+    image = {"source": "contososhared.azurecr.test/aci-helloworld:v1", "source_registry": resource_id("contosodev")}
+    run = acr_mirror([image])
+    assert run.rc == 2 and "source_registry names another one (contosodev)" in run.result["msg"], run.output
+
+
+def test_registries_of_another_cloud(sandbox: Sandbox) -> None:
+    """Their suffix is the cloud's; a registry of the public cloud is a stranger there."""
+    for name, cloud in (("sovereignsource", "AzureChinaCloud"), ("sovereigntarget", "AzureChinaCloud")):
+        sandbox.create_registry(name, cloud=cloud)
+    sandbox.push("sovereignsource", "team/app", ["1"], seed=72)
+    env = {**sandbox.env, "AZURE_CLOUD_ENVIRONMENT": "AzureChinaCloud"}
+    images = [{"source": "sovereignsource.azurecr.cn/team/app:1"}, {"source": "contosodev.azurecr.test/aci-helloworld:v1"}]
+    run = run_module("acr_mirror", {"registry": "sovereigntarget.azurecr.cn", "images": images}, env)
+    found = {result["image"]: result["action"] for result in run.result["results"]}
+    assert found == {
+        "sovereigntarget.azurecr.cn/team/app:1": "import",
+        "sovereigntarget.azurecr.cn/aci-helloworld:v1": "failed",
+    }, run.output
+    [operation] = sandbox.operations()
+    assert operation["body"]["source"]["resourceId"] == resource_id("sovereignsource")
+    assert not sandbox.log(host="contosodev.azurecr.test", class_="exchange"), "a sign-in went to a stranger"
+
+
+def test_each_reason_why_an_image_can_not_be_had_is_told_from_the_others(
+    sandbox: Sandbox, acr_mirror: Call, acr_import: Call
+) -> None:
+    sandbox.knobs(retry_after=1)
+    expected = {
+        "mcr.microsoft.com/dotnet/runtime:none": "mcr.microsoft.com/dotnet/runtime:none does not exist.",
+        "mcr.microsoft.com/dotnet/nothing:1": (
+            "mcr.microsoft.com/dotnet/nothing:1 does not exist: there is no repository dotnet/nothing."
+        ),
+        "contosodev.azurecr.test/team/app:none": "contosodev.azurecr.test/team/app:none does not exist.",
+        "contosodev.azurecr.test/team/nothing:1": (
+            "contosodev.azurecr.test/team/nothing:1 does not exist: there is no repository team/nothing."
+        ),
+        "contosovault.azurecr.test/secret/app:1.0": (
+            "The firewall of contosovault.azurecr.test refuses this machine (203.0.113.10), so digests can't be read from "
+            "here. Allow the address, run from inside the network, or set verify: false."
+        ),
+        "docker.io/library/nothing:1": (
+            "docker.io/library/nothing:1 needs credentials that may pull it (none were given), or does not exist."
+        ),
+        "docker.io/acme/nothing:1": (
+            "docker.io/acme/nothing:1 is not for the given credentials: they hold, but may not pull it, or it does not "
+            "exist."
+        ),
+    }
+    account = [{"registry": "docker.io/acme", "username": "dockeruser", "password": "dockerpass"}]
+    run = acr_mirror([{"source": source} for source in expected], credentials=account)
+    said = {result["source"]: result.get("error") for result in run.result["results"]}
+    assert run.rc == 2 and said == expected
+
+    sandbox.patch_upstream("mcr.microsoft.com", flags={"throttled": True})
+    throttled = acr_import(source="mcr.microsoft.com/dotnet/runtime:8.0", timeout=8)
+    assert throttled.rc == 2 and throttled.result["msg"].startswith(
+        "mcr.microsoft.com limits how often Azure may pull from it; mcr.microsoft.com/dotnet/runtime:8.0 was refused for now."
+    ), throttled.output
