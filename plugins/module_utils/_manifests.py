@@ -45,7 +45,9 @@ def read(
         raise AcrError("invalid", "limit must be at least 1, not {0}.".format(wanted.limit))
     http = Http(connections=CONCURRENCY)
     registry_id = parse_registry(registry, [identity.cloud.registry_suffix])
-    login_server = registry_id.login_server or Arm(identity, http).registry(registry_id, resource_group).login_server
+    login_server = registry_id.login_server
+    if not (login_server and identity.cloud.holds(login_server)):
+        login_server = Arm(identity, http).registry(registry_id, resource_group).login_server
     reader = _Reader(
         AzureRegistry(
             login_server, http, entra=lambda: identity.token(identity.registry_scope), tenant=identity.tenant

@@ -173,7 +173,8 @@ class Mirror:
         return self._resource
 
     def _login_server(self) -> str:
-        return self._registry_id.login_server or self._target_resource().login_server
+        host = self._registry_id.login_server
+        return host if host and self._identity.cloud.holds(host) else self._target_resource().login_server
 
     def _targets(self, pool: ThreadPoolExecutor) -> Targets:
         registry = AzureRegistry(

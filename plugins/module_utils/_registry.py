@@ -381,13 +381,14 @@ class Authorization:
         self._groups: Dict[str, List[str]] = {}  # scope -> all that share a token with it
         self._basic = False
         self._realm: Optional[Tuple[str, str]] = None
+        self._fixed = False  # whether the realm is known beforehand, so that no challenge can name another
         self._tokens: Dict[str, _Token] = {}
         self._scopes: Dict[str, str] = {}  # our scope -> the one that the registry's challenge names
         self._batch = TOKEN_CHARACTERS
 
     def know(self, realm: str, service: str) -> None:
-        """Sets the token service, where it is known without a challenge."""
-        self._realm = (realm, service)
+        """Sets the token service, where it is known without a challenge: no other one is asked then."""
+        self._realm, self._fixed = (realm, service), True
 
     def header(self, scope: str) -> Optional[str]:
         """The header's value for *scope*, or None while the registry asked for nothing yet."""
@@ -482,6 +483,8 @@ class Authorization:
             return True
         if scheme != "bearer":
             return False
+        if self._fixed:
+            return True
         values = challenge_values(challenge)
         realm = values.get("realm", "")
         parts = urlsplit(realm)

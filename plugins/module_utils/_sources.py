@@ -111,14 +111,14 @@ class Sources:
 
     def is_azure(self, host: str) -> bool:
         """Whether *host* is the login server of an Azure registry in this cloud."""
-        return host.lower().endswith("." + self._identity.cloud.registry_suffix)
+        return self._identity.cloud.holds(host)
 
     def _suffixes(self) -> List[str]:
         return [self._identity.cloud.registry_suffix]
 
     def _open_azure(self, registry_id: Any, credentials: Optional[Credentials]) -> Source:
         login_server = registry_id.login_server
-        if login_server:
+        if login_server and (credentials is not None or self.is_azure(login_server)):
             find: Callable[[], Optional[str]] = lambda: self._resource_id(registry_id)
         else:
             resource = self._resource(registry_id)

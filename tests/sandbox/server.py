@@ -202,6 +202,7 @@ class Server:
                 group,
                 request.get("principal"),
                 sum(len(n) + len(v) + 4 for n, v in request.raw_headers),
+                request.headers.get("Authorization", "").partition(" ")[0].lower(),
             )
 
     async def _answer(
@@ -339,7 +340,7 @@ class _Tunnel(asyncio.Protocol):
         host = target.rsplit(":", 1)[0].lower()
         if method != "CONNECT" or self.server.route(host) is None:
             self.server.state.log.add(
-                time.time(), host, method, "" if method == "CONNECT" else target, "", 502, 0.0, "other", None, len(head)
+                time.time(), host, method, "" if method == "CONNECT" else target, "", 502, 0.0, "other", None, len(head), ""
             )
             transport.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             transport.close()

@@ -346,14 +346,17 @@ class Signer:
 class RequestLog:
     """Every request the sandbox saw, in order."""
 
-    FIELDS = ("n", "time", "host", "method", "path", "query", "status", "seconds", "class", "principal", "bytes_header")
+    FIELDS = (
+        "n", "time", "host", "method", "path", "query", "status", "seconds", "class", "principal", "bytes_header",
+        "authorization",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._rows: list[tuple[Any, ...]] = []
         self._next = 1
 
     def add(self, *row: Any) -> None:
-        """Append time, host, method, path, query, status, seconds, class, principal, bytes_header."""
+        """Append FIELDS but the number; ``authorization`` is that header's scheme in lower case, empty without one."""
         self._rows.append((self._next, *row))
         self._next += 1
 

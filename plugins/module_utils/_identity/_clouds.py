@@ -29,6 +29,10 @@ class Cloud:
     registry_suffix: str
     known: bool = True
 
+    def holds(self, host: str) -> bool:
+        """Whether *host* is the login server of one of this cloud's registries."""
+        return host.lower().endswith("." + self.registry_suffix)
+
 
 def _cloud(name: str, manager: str, authority: str, suffix: str) -> Cloud:
     return Cloud(name, "https://" + manager, "https://" + authority, "https://{0}/.default".format(manager), suffix)
