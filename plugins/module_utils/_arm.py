@@ -14,12 +14,14 @@ import re
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 from urllib.parse import quote, urlsplit
 
 from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import Context, explain
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import (
+    CONNECT_SECONDS,
+    REQUEST_SECONDS,
     Answer,
     Http,
     certificate_failure,
@@ -56,12 +58,14 @@ class RegistryResource:
 
 @dataclass
 class Operation:
-    """An accepted import. *location* is where to ask next; it changes with each answer. Times are monotonic seconds."""
+    """An accepted import. *location* is where to ask next; it changes with each answer. Times are monotonic seconds.
+    *uncertain*: it was asked for before without an answer that tells whether it was taken."""
 
     location: str
     ask_at: float
     context: Context
     done: bool = False
+    uncertain: bool = False
 
     @property
     def id(self) -> str:
@@ -208,12 +212,12 @@ class Arm:
                 resource.resource_group, resource.name, _stream(content), polling=False, raw_response_hook=hook
             )
 
-        answer = self._change("imports", context, send)
+        answer, uncertain = self._change("imports", context, send)
         location = answer.headers.get("Location") or ""
         if answer.status == 200 or not location:
-            return Operation("", time.monotonic(), context, done=True)
+            return Operation("", time.monotonic(), context, done=True, uncertain=uncertain)
         self._refuse_foreign(location)
-        return Operation(location, time.monotonic() + _seconds(answer), context)
+        return Operation(location, time.monotonic() + _seconds(answer), context, uncertain=uncertain)
 
     def ask(self, operation: Operation) -> None:
         """Asks how an import stands: sets ``done`` when it succeeded, ``ask_at`` while it is under way.
@@ -233,12 +237,18 @@ class Arm:
             return
         raise _failure(answer, operation.context)
 
-    def _change(self, kind: str, context: Context, send: Callable[[Callable[[Any], None]], Any]) -> Answer:
-        """Carries out a call of the SDK under our own pacing and retries; returns its first answer."""
+    def _change(
+        self, kind: str, context: Context, send: Callable[[Callable[[Any], None]], Any]
+    ) -> Tuple[Answer, bool]:
+        """Carries out a call of the SDK under our own pacing and retries; returns its first answer, and whether an earlier
+        try may have got through, since its own answer was lost or a failure of Azure's."""
         from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
+
+        unknown: List[bool] = []  # for each try, whether that is so
 
         def once() -> Answer:
             answers: List[Any] = []
+            unknown.append(False)
             self._authorization()  # so that a failed sign-in is told as such, and not as a failed import
             try:
                 send(lambda response: answers.append(response.http_response))
@@ -250,20 +260,21 @@ class Arm:
                 reason = root_reason(error.inner_exception or error)
                 if "CERTIFICATE_VERIFY" in reason or "certificate" in reason.lower():
                     raise certificate_failure(self._host, error) from None
-                sent = isinstance(error, ServiceResponseError) or closed(error.inner_exception or error)
-                kind = "unavailable" if sent else "unreachable"
+                unknown[-1] = isinstance(error, ServiceResponseError) or closed(error.inner_exception or error)
+                kind = "unavailable" if unknown[-1] else "unreachable"
                 raise AcrError(kind, "{0} can't be reached: {1}.".format(self._host, reason)) from None
             except ValueError:
                 # The SDK takes every refusal for JSON; a proxy's or a gateway's is none.
                 if not answers:
                     raise
                 answers.insert(0, answers[-1])
+            unknown[-1] = answers[0].status_code >= 500
             return Answer(answers[0].status_code, answers[0].headers, answers[0].body() or b"")
 
         answer = self._signed_in(lambda: self._http.attempts(self._host, kind, once))
         if answer.status >= 300:
             raise _failure(answer, context)
-        return answer
+        return answer, any(unknown)
 
     def _client(self, subscription: str) -> Any:
         with self._lock:
@@ -278,7 +289,12 @@ class Arm:
                     base_url=self._url,
                     credential_scopes=[self._identity.cloud.arm_scope],
                     transport=RequestsTransport(
-                        session=session, session_owner=False, use_env_settings=False, connection_verify=session.verify
+                        session=session,
+                        session_owner=False,
+                        use_env_settings=False,
+                        connection_verify=session.verify,
+                        connection_timeout=CONNECT_SECONDS,
+                        read_timeout=REQUEST_SECONDS,
                     ),
                     proxies=self._http.proxies(self._url),
                     retry_total=0,  # `_http` retries, at a pace that all requests share

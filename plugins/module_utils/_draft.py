@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from ansible_collections.registryops.acr.plugins.module_utils import _plan
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
@@ -30,13 +30,15 @@ class Draft:
         self.wants: List[Want] = []  # in the order in which they were asked for, then what refers to them
         self.steps: Dict[int, Step] = {}  # by the number of the want
         self.failures: Dict[int, AcrError] = {}  # of those that have no step
+        self.seen: Dict[int, Seen] = {}  # what their targets show, where that was read
         self._sources = sources
         self._pool = pool
         self._entries = entries
 
     def plan(self, wants: List[Want]) -> None:
-        """Fills in *wants*, *steps* and *failures*. Conflict where two entries want different things of one target."""
-        self.wants = _numbered(_plan.merge(wants))
+        """Fills in *wants*, *steps*, *failures* and *seen*. Conflict where two entries want different things of one
+        target."""
+        self.wants = _numbered(_plan.merge(wants), 0)
         blind = [want for want in self.wants if not self._entries[want.entry].verify]
         for want in blind:
             again = want.if_exists == "reimport"
@@ -47,29 +49,34 @@ class Draft:
         # The source is asked at once, except where it may turn out that it need not be.
         asked = [want for want in sighted if want.if_exists != "keep" or want.target.tag is None]
         resolving = self._start_resolving(asked)
-        seen = self._observe([want for want in sighted if want.target.tag is not None])
-        later = [
-            want
-            for want in sighted
-            if want.if_exists == "keep" and want.target.tag is not None and not seen.get(want.number, Seen()).present
-        ]
+        tagged = [want for want in sighted if want.target.tag is not None]
+        self.seen.update(self._observe(tagged))
+        later = [want for want in tagged if want.if_exists == "keep" and not self.seen.get(want.number, Seen()).present]
         resolving.update(self._start_resolving(later))
         resolved = self._finish_resolving(resolving, asked + later)
-        referring = self._referring(list(resolved.values()))
-        resolved.update({want.number: want for want in referring})
-        seen.update(self._observe([want for want in resolved.values() if want.target.tag is None or want in referring]))
+        sighted = _distinct([resolved.get(want.number, want) for want in sighted])
+        there = [want for want in sighted if want.number in resolved]
+        referring = self._referring(there, {want.target for want in sighted})
+        self.seen.update(self._observe([want for want in there if want.target.tag is None] + referring))
+        self.wants = sorted(blind + sighted, key=lambda want: want.number) + referring
         for want in sighted + referring:
-            if want.number in self.failures:
-                continue
-            try:
-                step = _plan.decide(resolved.get(want.number, want), seen[want.number])
-                self.steps[want.number] = self._repaired(step) if self._entries[want.entry].repair else step
-            except _plan.Conflict as conflict:
-                self.failures[want.number] = AcrError("exists", str(conflict))
+            if want.number not in self.failures:
+                self._decide(want, self.seen[want.number])
+        self._repair()
         self._check_importable(self.steps)
 
-    def _referring(self, wants: List[Want]) -> List[Want]:
-        """Wants for what refers to the images of *wants*, where their entries ask for it."""
+    def _decide(self, want: Want, seen: Seen) -> None:
+        try:
+            self.steps[want.number] = _plan.decide(want, seen)
+        except _plan.Conflict as conflict:
+            self._fail(want, AcrError("exists", str(conflict)))
+
+    def _fail(self, want: Want, error: AcrError) -> None:
+        self.steps.pop(want.number, None)
+        self.failures[want.number] = error
+
+    def _referring(self, wants: List[Want], taken: Set[Target]) -> List[Want]:
+        """Wants for what refers to the images of *wants*, where their entries ask for it; without the targets *taken*."""
         wants = [want for want in wants if self._entries[want.entry].referrers]
         if not wants:
             return []
@@ -85,10 +92,7 @@ class Draft:
             for origin in referrers:
                 target = Target(want.target.repository, origin.tag, None if origin.tag else origin.digest)
                 extra.append(Want(target, origin, if_exists, want.entry, selected=True))
-        merged = _numbered(_plan.merge(self.wants + extra))
-        added = merged[len(self.wants):]
-        self.wants = merged
-        return added
+        return _numbered(_plan.merge(want for want in extra if want.target not in taken), len(self.wants))
 
     def media_type(self, step: Step) -> Optional[str]:
         """The media type of a step's manifest, where it happens to be known."""
@@ -134,15 +138,33 @@ class Draft:
             found[want.number] = seen
         return found
 
-    def _repaired(self, step: Step) -> Step:
-        """The step, or a repair where something is right but damaged."""
-        if step.action != _plan.NONE:
-            return step
-        target, digest = step.want.target, step.want.digest or ""
-        if not self.targets.damage(target.repository, [digest]):
-            return step
-        seen = self.targets.entry(target.repository, target.tag) if target.tag else step.seen
-        return _plan.decide(step.want, replace(seen, intact=False))
+    def _repair(self) -> None:
+        """Turns steps into repairs where something is right but damaged, and its entry asks for that."""
+        groups: Dict[str, List[Step]] = {}
+        for step in self.steps.values():
+            if step.action == _plan.NONE and self._entries[step.want.entry].repair:
+                groups.setdefault(step.want.target.repository, []).append(step)
+        looks = [(steps, self._pool.submit(self._damaged, repository, steps)) for repository, steps in groups.items()]
+        for steps, look in looks:
+            try:
+                damaged = look.result()
+            except AcrError as error:
+                if error.kind in GENERAL:
+                    raise
+                for step in steps:
+                    self._fail(step.want, error)
+                continue
+            for want, seen in damaged:
+                self._decide(want, replace(seen, intact=False))
+
+    def _damaged(self, repository: str, steps: List[Step]) -> List[Tuple[Want, Seen]]:
+        """Those of a repository's targets of which something is missing, with the time of their last update."""
+        lost = self.targets.damage(repository, {step.want.digest or "" for step in steps})
+        return [
+            (step.want, self.targets.entry(repository, step.want.target.tag) if step.want.target.tag else step.seen)
+            for step in steps
+            if step.want.digest in lost
+        ]
 
     # -- the sources -----------------------------------------------------------------------------------------------
 
@@ -230,7 +252,7 @@ class Draft:
         }
         self._learn(list(origins.values()))
         futures = {key: self._pool.submit(self._sources.check_importable, origin) for key, origin in origins.items()}
-        for number, step in list(steps.items()):
+        for step in list(steps.values()):
             future = futures.get(step.want.origin.key) if step.changes else None
             if future is None:
                 continue
@@ -238,9 +260,16 @@ class Draft:
                 descriptor = future.result()
                 self.targets.know(descriptor.digest, descriptor.media_type)
             except AcrError as error:
-                self.failures[number] = error
-                del steps[number]
+                self._fail(step.want, error)
 
 
-def _numbered(wants: List[Want]) -> List[Want]:
-    return [replace(want, number=number) for number, want in enumerate(wants)]
+def _numbered(wants: List[Want], start: int) -> List[Want]:
+    return [replace(want, number=number) for number, want in enumerate(wants, start)]
+
+
+def _distinct(wants: List[Want]) -> List[Want]:
+    """One want for each target: two images that are to be there without a tag may turn out to be the same."""
+    found: Dict[Any, Want] = {}
+    for want in wants:
+        found.setdefault(want.target if want.target.tag or want.target.digest else want.number, want)
+    return list(found.values())

@@ -18,11 +18,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Dict, Iterable, List, Optional, Set
 
 from ansible_collections.registryops.acr.plugins.module_utils import _plan
-from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, Operation, RegistryResource
+from ansible_collections.registryops.acr.plugins.module_utils._arm import RETRY_AFTER, Arm, Operation, RegistryResource
 from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import Context
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._http import PASSING_STATUS
 from ansible_collections.registryops.acr.plugins.module_utils._pace import Bucket
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Import, Origin, Seen, Step, Target
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Import, Origin, Seen, Step
 from ansible_collections.registryops.acr.plugins.module_utils._targets import FEW, Targets
 
 STARTERS = 16  # threads that start imports
@@ -36,17 +37,20 @@ DAMAGE_PAUSES = (0.5, 1.0, 2.0)  # seconds between looks for what an import shou
 # Requests a minute that a registry takes, by tier; watching uses at most half of them.
 READS = {"basic": 1000, "standard": 3000, "premium": 10000}
 STOPPED = "Not started, since another image failed (on_error: stop)."
+UNASKED = frozenset(["unreachable", "timeout"])  # kinds of failure that keep a question from being answered
 FATAL = frozenset(["no right to import", "wrong audience", "wrong tenant"])  # would hit every other import too
 
 
 @dataclass
 class Outcome:
-    """How one step ended. *seconds* from the import's start; *operation* where it was not waited for."""
+    """How one step ended. *seconds* from the import's start to its landing; *operation* where it was not waited for.
+    *started*: Azure took an import for it, and did not refuse it since the target existed."""
 
     step: Step
     error: Optional[AcrError] = None
     seconds: float = 0.0
     operation: str = ""
+    started: bool = False
 
 
 @dataclass
@@ -61,7 +65,7 @@ class Progress:
 
 @dataclass(eq=False)
 class Job:
-    """One import on its way. Times are monotonic seconds."""
+    """One import on its way. Times are monotonic seconds. *left* and *shown* are by the number of the want."""
 
     work: Import
     tries: int = 0
@@ -69,17 +73,25 @@ class Job:
     not_before: float = 0.0
     operation: Optional[Operation] = None
     asking: bool = False
-    left: Dict[Target, Step] = field(default_factory=dict)
+    left: Dict[int, Step] = field(default_factory=dict)  # what has neither landed nor ended
     succeeded: Optional[float] = None  # when Azure called it done
-    shown: Dict[Target, Seen] = field(default_factory=dict)
+    shown: Dict[int, Seen] = field(default_factory=dict)
     unread: Optional[AcrError] = None  # why the target registry could not be read
-    looks: int = 0  # for damage
+    failure: Optional[AcrError] = None  # of the last try
+    accepted: bool = False  # Azure took an import for it
+    uncertain: bool = False  # an earlier try may have brought what it wants
     repaired: bool = False
     last_pass: bool = False
 
-    @property
-    def running(self) -> bool:
-        return self.operation is not None and bool(self.left)
+
+@dataclass(eq=False)
+class _Arrival:
+    """A target that shows the right digest, while what stands behind it is to be checked."""
+
+    job: Job
+    step: Step
+    seconds: float
+    looks: int = 0
 
 
 @dataclass
@@ -89,7 +101,7 @@ class _Watch:
     next_at: float = 0.0
     busy: bool = False
     landed: int = 0
-    unchecked: Dict[str, List[Job]] = field(default_factory=dict)
+    unchecked: List[_Arrival] = field(default_factory=list)
     check_at: float = 0.0
 
 
@@ -126,9 +138,10 @@ class Imports:
         self._events: queue.Queue[Callable[[], None]] = queue.Queue()
         self._jobs: Set[Job] = set()
         self._watches: Dict[str, _Watch] = {}
-        self._outcomes: Dict[Target, Outcome] = {}
+        self._outcomes: Dict[int, Outcome] = {}  # by the number of the want
         self._last: List[Job] = []
         self._refusal: Optional[AcrError] = None  # set: nothing new is started
+        self._count = 0  # of steps
         self._progress = Progress()
         per_minute = READS.get(resource.sku.lower(), READS["basic"])
         self._looks = Bucket(per_minute / 10.0, per_minute / 120.0)
@@ -136,23 +149,26 @@ class Imports:
         self._readers = ThreadPoolExecutor(max(1, concurrency))
         self._askers = ThreadPoolExecutor(ASKERS)
 
-    def run(self, steps: Iterable[Step]) -> List[Outcome]:
-        """Carries out the steps that change something; returns how each of them ended, in their order."""
+    def run(self, steps: Iterable[Step], progress: Optional[Progress] = None) -> List[Outcome]:
+        """Carries out the steps that change something; returns how each of them ended, in their order. *progress* counts
+        on, where these steps are not all."""
         steps = [step for step in steps if step.changes]
-        self._progress.total = len(steps)
+        self._count = len(steps)
+        self._progress = progress or Progress(total=len(steps))
         try:
             for work in _plan.imports(steps, together=self._targets is not None):
                 self._add(Job(work))
             self._loop()
         finally:
+            self._refusal = self._refusal or AcrError("stopped", STOPPED)  # for what still waits for its turn
             for pool in (self._starters, self._readers, self._askers):
                 pool.shutdown(wait=False, cancel_futures=True)
-        return [self._outcomes[step.want.target] for step in steps]
+        return [self._outcomes[step.want.number] for step in steps]
 
     # -- the loop --------------------------------------------------------------------------------------------------
 
     def _loop(self) -> None:
-        while self._jobs or self._last:
+        while len(self._outcomes) < self._count:
             if not self._jobs:
                 # Everything else is over: once more over what failed for passing reasons.
                 again, self._last = self._last, []
@@ -161,8 +177,8 @@ class Imports:
                     self._add(job)
             now = time.monotonic()
             next_at = min(self._due(now), now + SLOWEST)
-            if not self._jobs:
-                continue  # the last ones ran out of time
+            if len(self._outcomes) == self._count:
+                break  # the last ones ran out of time
             try:
                 event: Optional[Callable[[], None]] = self._events.get(timeout=max(0.005, next_at - now))
             except queue.Empty:
@@ -192,8 +208,6 @@ class Imports:
                         if self._deadline is not None and now > self._deadline:
                             self._expired(job)
                 continue
-            if not job.left:
-                continue  # being checked
             if now >= self._ends(job):
                 self._expired(job)
                 continue
@@ -206,7 +220,7 @@ class Imports:
                         next_at = min(next_at, job.operation.ask_at)
             elif self._gave_up(job, now):
                 continue
-            busy_repositories.update(target.repository for target in job.left)
+            busy_repositories.update(step.want.target.repository for step in job.left.values())
         if self._targets is not None:
             for repository in busy_repositories:
                 next_at = min(next_at, self._look_when_due(repository, now))
@@ -235,7 +249,11 @@ class Imports:
     # -- starting --------------------------------------------------------------------------------------------------
 
     def _add(self, job: Job) -> None:
-        job.left = {step.want.target: step for step in job.work.steps}
+        """A new job, or once more what is left of one."""
+        if job.left:
+            job.work = replace(job.work, steps=tuple(job.left.values()))
+        else:
+            job.left = {step.want.number: step for step in job.work.steps}
         job.operation, job.succeeded, job.unread = None, None, None
         job.shown.clear()
         self._jobs.add(job)
@@ -245,14 +263,14 @@ class Imports:
     def _start(self, job: Job) -> None:
         origin = job.work.origin
         context = Context(
-            target=", ".join("{0}/{1}".format(self._resource.login_server, target) for target in job.left),
+            target=", ".join(self._name(step) for step in job.left.values()),
             source=_plan.origin_name(origin),
             registry=getattr(origin.registry, "name", ""),
         )
 
         def check() -> None:
             if self._refusal is not None:
-                raise self._refusal
+                raise job.failure or self._refusal
 
         def work() -> Operation:
             check()
@@ -261,9 +279,13 @@ class Imports:
         def then(operation: Optional[Operation], error: Optional[AcrError]) -> None:
             job.tries += 1
             if error is not None or operation is None:
+                # Without an answer, or with a failure of Azure's own, it may have been taken all the same.
+                job.uncertain = job.uncertain or error is not None and error.kind == "unavailable"
                 self._failed(job, error or AcrError("invalid", "Azure did not take the import."))
                 return
             job.operation = operation
+            job.accepted = True
+            job.uncertain = job.uncertain or operation.uncertain
             job.started = time.monotonic()
             if not self._wait:
                 for step in list(job.left.values()):
@@ -281,11 +303,11 @@ class Imports:
 
         def then(_value: Any, error: Optional[AcrError]) -> None:
             job.asking = False
-            if job not in self._jobs or job.operation is not operation or not job.left:
+            if job not in self._jobs or job.operation is not operation:
                 return  # landed meanwhile
             if error is not None:
-                if error.status in (429, 500, 502, 503, 504) or error.kind in ("unreachable", "timeout"):
-                    operation.ask_at = time.monotonic() + 10.0  # the question failed, not the import
+                if error.status in PASSING_STATUS or error.status is None and (error.passing or error.kind in UNASKED):
+                    operation.ask_at = time.monotonic() + RETRY_AFTER  # the question failed, not the import
                 else:
                     self._failed(job, error)
             elif operation.done:
@@ -300,18 +322,18 @@ class Imports:
             for step in list(job.left.values()):
                 self._end(job, step, Outcome(step, seconds=job.succeeded - job.started))
             return
-        for target in job.left:
-            self._watch(target.repository).next_at = 0.0
+        for step in job.left.values():
+            self._watch(step.want.target.repository).next_at = 0.0
 
     def _gave_up(self, job: Job, now: float) -> bool:
         """Whether the registry has had its time to show what Azure calls done."""
         waited = now - job.succeeded
-        for target, step in list(job.left.items()):
-            shown = job.shown.get(target, Seen())
+        for number, step in list(job.left.items()):
+            shown = job.shown.get(number, Seen())
             foreign = shown.digest not in (None, step.want.digest, step.seen.digest)
             if waited < (FOREIGN if foreign else SETTLE):
                 continue
-            name = "{0}/{1}".format(self._resource.login_server, target)
+            name = self._name(step)
             if job.unread is not None:
                 message = "Azure says that {0} was imported, but it can't be read to check: {1}".format(name, job.unread)
             elif shown.digest is None:
@@ -334,56 +356,56 @@ class Imports:
         if watch.busy:
             return now + SLOWEST
         waiting = [
-            (job, target, step)
+            (job, step)
             for job in self._jobs
             if job.operation is not None
-            for target, step in job.left.items()
-            if target.repository == repository
+            for step in job.left.values()
+            if step.want.target.repository == repository
         ]
         if not waiting:
             return now + SLOWEST
         if not watch.next_at:
-            watch.next_at = now + (0.0 if any(job.succeeded for job, _target, _step in waiting) else FASTEST)
+            watch.next_at = now + (0.0 if any(job.succeeded for job, _step in waiting) else FASTEST)
         if now < watch.next_at:
             return watch.next_at
         pause = self._looks.take()
         if pause > 0:
             watch.next_at = now + pause
             return watch.next_at
-        newest_start = max(job.started for job, _target, _step in waiting)
+        newest_start = max(job.started for job, _step in waiting)
         watch.busy = True
         count = len(waiting) + watch.landed + 20
-        direct = {
-            target: (job, step) for job, target, step in waiting if len(waiting) <= FEW or not _by_list(job, step)
-        }
+        direct = [(job, step) for job, step in waiting if len(waiting) <= FEW or not _by_list(job, step)]
 
-        def work() -> Dict[Target, Seen]:
-            shown = {target: self._look(job, target, step) for target, (job, step) in direct.items()}
+        def work() -> Dict[int, Seen]:
+            shown = {step.want.number: self._look(job, step) for job, step in direct}
             if len(direct) < len(waiting):
                 listed = self._targets.newest(repository, count)
-                for _job, target, _step in waiting:
-                    if target not in shown and target.tag in listed:
-                        shown[target] = listed[target.tag]
+                for _job, step in waiting:
+                    if step.want.number not in shown and step.want.target.tag in listed:
+                        shown[step.want.number] = listed[step.want.target.tag]
             return shown
 
-        def then(shown: Optional[Dict[Target, Seen]], error: Optional[AcrError]) -> None:
+        def then(shown: Optional[Dict[int, Seen]], error: Optional[AcrError]) -> None:
             watch.busy = False
             watch.next_at = time.monotonic() + min(SLOWEST, max(FASTEST, 0.1 * (time.monotonic() - newest_start)))
-            for job, target, step in waiting:
-                if job not in self._jobs or target not in job.left:
+            for job, step in waiting:
+                number = step.want.number
+                if job not in self._jobs or number not in job.left:
                     continue
                 job.unread = error
-                if shown is None or target not in shown:
+                if shown is None or number not in shown:
                     continue
-                job.shown[target] = shown[target]
-                if _landed(step, shown[target], job.succeeded is not None):
+                job.shown[number] = shown[number]
+                if _landed(step, shown[number], job.succeeded is not None):
                     watch.landed += 1
                     self._arrived(job, step)
 
         self._do(self._readers, work, then)
         return now + SLOWEST
 
-    def _look(self, job: Job, target: Target, step: Step) -> Seen:
+    def _look(self, job: Job, step: Step) -> Seen:
+        target = step.want.target
         if target.tag is None:
             return self._targets.manifest(target.repository, step.want.digest or "")
         if step.seen.updated and step.seen.digest == step.want.digest and job.succeeded is None:
@@ -394,63 +416,58 @@ class Imports:
 
     def _arrived(self, job: Job, step: Step) -> None:
         """The target shows the right digest; what stands behind it is checked when its repository is quiet."""
-        target = step.want.target
-        del job.left[target]
-        watch = self._watch(target.repository)
-        watch.unchecked.setdefault(step.want.digest or "", []).append(job)
+        del job.left[step.want.number]
+        if not job.left:
+            self._jobs.discard(job)
+        watch = self._watch(step.want.target.repository)
+        watch.unchecked.append(_Arrival(job, step, time.monotonic() - job.started))
         watch.check_at = 0.0
 
     # -- checking what came ----------------------------------------------------------------------------------------
 
     def _check(self, repository: str, watch: _Watch) -> None:
-        batch, watch.unchecked = watch.unchecked, {}
+        batch, watch.unchecked = watch.unchecked, []
         watch.busy = True
-
-        def work() -> Dict[str, List[str]]:
-            return self._targets.damage(repository, batch)
+        digests = {arrival.step.want.digest or "" for arrival in batch}
 
         def then(damage: Optional[Dict[str, List[str]]], error: Optional[AcrError]) -> None:
             watch.busy = False
-            for digest, jobs in batch.items():
-                for job in jobs:
-                    for step in job.work.steps:
-                        if step.want.target.repository != repository or step.want.target in self._outcomes:
-                            continue
-                        if error is not None:
-                            message = "{0}/{1} was imported, but can't be checked: {2}"
-                            failure = AcrError(error.kind, message.format(self._resource.login_server, step.want.target, error))
-                            self._end(job, step, Outcome(step, failure))
-                        elif damage and digest in damage:
-                            self._damaged(repository, watch, job, step, damage[digest])
-                        elif step.want.target not in job.left:
-                            self._end(job, step, Outcome(step, seconds=time.monotonic() - job.started))
+            for arrival in batch:
+                job, step = arrival.job, arrival.step
+                missing = (damage or {}).get(step.want.digest or "")
+                if error is not None:
+                    message = "{0} was imported, but can't be checked: {1}".format(self._name(step), error)
+                    self._end(job, step, Outcome(step, AcrError(error.kind, message)))
+                elif missing:
+                    self._damaged(watch, arrival, missing)
+                else:
+                    self._end(job, step, Outcome(step, seconds=arrival.seconds))
 
-        self._do(self._readers, work, then)
+        self._do(self._readers, lambda: self._targets.damage(repository, digests), then)
 
-    def _damaged(self, repository: str, watch: _Watch, job: Job, step: Step, missing: List[str]) -> None:
-        if job.looks < len(DAMAGE_PAUSES):
-            watch.check_at = max(watch.check_at, time.monotonic() + DAMAGE_PAUSES[job.looks])
-            watch.unchecked.setdefault(step.want.digest or "", [])
-            if job not in watch.unchecked[step.want.digest or ""]:
-                watch.unchecked[step.want.digest or ""].append(job)
-                job.looks += 1
+    def _damaged(self, watch: _Watch, arrival: _Arrival, missing: List[str]) -> None:
+        job, step = arrival.job, arrival.step
+        if arrival.looks < len(DAMAGE_PAUSES):
+            watch.check_at = max(watch.check_at, time.monotonic() + DAMAGE_PAUSES[arrival.looks])
+            arrival.looks += 1
+            watch.unchecked.append(arrival)
         elif not job.repaired:
-            self._jobs.discard(job)
-            step = replace(step, action=_plan.REPAIR)
-            self._add(Job(Import(job.work.origin, "Force", (step,)), tries=job.tries, repaired=True))
+            again = Import(job.work.origin, "Force", (replace(step, action=_plan.REPAIR),))
+            self._add(Job(again, tries=job.tries, accepted=True, repaired=True))
         else:
             message = (
-                "Azure imported {0}/{1} twice, and still {2} of what it lists are missing in the registry ({3}). Report it "
-                "to Azure's support.".format(self._resource.login_server, step.want.target, len(missing), missing[0])
+                "Azure imported {0} twice, and still {1} of what it lists are missing in the registry ({2}). Report it "
+                "to Azure's support.".format(self._name(step), len(missing), missing[0])
             )
             self._end(job, step, Outcome(step, AcrError("invalid", message)))
 
     # -- ends ------------------------------------------------------------------------------------------------------
 
     def _end(self, job: Job, step: Step, outcome: Outcome) -> None:
-        self._outcomes[step.want.target] = outcome
-        job.left.pop(step.want.target, None)
-        if all(other.want.target in self._outcomes for other in job.work.steps):
+        outcome.started = job.accepted
+        self._outcomes[step.want.number] = outcome
+        job.left.pop(step.want.number, None)
+        if not job.left:
             self._jobs.discard(job)
         if outcome.error is None:
             self._progress.done += 1
@@ -461,13 +478,14 @@ class Imports:
 
     def _failed(self, job: Job, error: AcrError) -> None:
         """An import was refused or failed."""
-        self._jobs.discard(job)
         now = time.monotonic()
         if error.detail in FATAL and self._refusal is None:
             self._refusal = error
         if error.kind == "exists":
             self._exists(job, error)
             return
+        job.failure = error
+        job.uncertain = job.uncertain or job.accepted
         if error.passing:
             pause = FIRST_PAUSE * 3 ** (job.tries - 1)
             in_time = self._deadline is None or now + pause < self._deadline
@@ -476,25 +494,27 @@ class Imports:
                 self._add(job)
                 return
             if not job.last_pass and in_time and self._refusal is None:
+                self._jobs.discard(job)
                 self._last.append(job)
                 return
         elif len(job.left) > 1 and error is not self._refusal:
             # One of several targets may be to blame: each gets an import of its own.
+            self._jobs.discard(job)
             for step in job.left.values():
-                self._add(Job(replace(job.work, steps=(step,)), tries=job.tries))
+                work = replace(job.work, steps=(step,))
+                self._add(Job(work, tries=job.tries, accepted=job.accepted, uncertain=job.uncertain))
             return
-        self._jobs.add(job)
         for step in list(job.left.values()):
             self._end(job, step, Outcome(step, error))
 
     def _exists(self, job: Job, error: AcrError) -> None:
         """A target that was absent has appeared: look again, and decide again."""
-        self._jobs.add(job)
+        job.accepted = job.uncertain  # this import did nothing
         if self._targets is None or job.tries >= TRIES:
             for step in list(job.left.values()):
                 if self._targets is None and step.want.if_exists in ("update", "keep"):
                     action = _plan.KEEP if step.want.if_exists == "keep" else _plan.NONE
-                    self._end(job, step, Outcome(replace(step, action=action)))
+                    self._end(job, step, Outcome(step if job.uncertain else replace(step, action=action)))
                 else:
                     message = "{0} Choose another tag, or set if_exists: update with verify: true.".format(error)
                     self._end(job, step, Outcome(step, AcrError("exists", message)))
@@ -502,44 +522,49 @@ class Imports:
         targets, left = self._targets, dict(job.left)
         job.operation = None
 
-        def work() -> Dict[Target, Seen]:
-            return {
-                target: targets.tag(target.repository, target.tag)
-                if target.tag
-                else targets.manifest(target.repository, step.want.digest or "")
-                for target, step in left.items()
-            }
+        def look(step: Step) -> Seen:
+            place = step.want.target
+            if place.tag:
+                return targets.tag(place.repository, place.tag)
+            return targets.manifest(place.repository, step.want.digest or "")
 
-        def then(shown: Optional[Dict[Target, Seen]], failure: Optional[AcrError]) -> None:
+        def then(shown: Optional[Dict[int, Seen]], failure: Optional[AcrError]) -> None:
             self._jobs.discard(job)
             again: List[Step] = []
-            for target, step in left.items():
+            for number, step in left.items():
                 if shown is None:
                     self._end(job, step, Outcome(step, failure))
                     continue
                 try:
-                    decided = _plan.decide(step.want, shown[target])
+                    decided = _plan.decide(step.want, shown[number])
                 except _plan.Conflict as conflict:
                     self._end(job, step, Outcome(step, AcrError("exists", str(conflict))))
                     continue
                 if decided.changes:
                     again.append(decided)
+                elif job.uncertain and shown[number].digest == step.want.digest:
+                    self._arrived(job, step)  # by an earlier try of ours
                 else:
                     self._end(job, step, Outcome(decided))
-            for work_again in _plan.imports(again):
+            for work in _plan.imports(again):
                 # Azure sees a tag that the registry does not show yet: give it a moment.
-                pause = FIRST_PAUSE if work_again.mode == "NoForce" and len(left) == 1 else 0.0
-                self._add(Job(work_again, tries=job.tries, not_before=time.monotonic() + pause if pause else 0.0))
+                pause = FIRST_PAUSE if work.mode == "NoForce" and len(left) == 1 else 0.0
+                once_more = Job(work, tries=job.tries, accepted=job.accepted, uncertain=job.uncertain)
+                once_more.not_before = time.monotonic() + pause if pause else 0.0
+                self._add(once_more)
 
-        self._do(self._readers, work, then)
+        self._do(self._readers, lambda: {number: look(step) for number, step in left.items()}, then)
 
     def _ends(self, job: Job) -> float:
         ends = job.started + self._timeout
         return ends if self._deadline is None else min(ends, self._deadline)
 
+    def _name(self, step: Step) -> str:
+        return "{0}/{1}".format(self._resource.login_server, step.want.target)
+
     def _expired(self, job: Job) -> None:
         for step in list(job.left.values()):
-            name = "{0}/{1}".format(self._resource.login_server, step.want.target)
+            name = self._name(step)
             if job.succeeded is not None:
                 message = "Azure says that {0} was imported, but the registry did not show it within {1:g} s."
             elif job.operation is None:

@@ -24,7 +24,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._imports import STOPPED, Imports, Outcome, Progress
 from ansible_collections.registryops.acr.plugins.module_utils._manifests import details
 from ansible_collections.registryops.acr.plugins.module_utils._options import Entry
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Step, Want
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Seen, Step, Want
 from ansible_collections.registryops.acr.plugins.module_utils._reference import parse_registry
 from ansible_collections.registryops.acr.plugins.module_utils._sources import Sources
 from ansible_collections.registryops.acr.plugins.module_utils._targets import Targets
@@ -47,24 +47,20 @@ class Settings:
 
 @dataclass
 class Result:
-    """What happened, or would happen, to one target."""
+    """What happened, or would happen, to one target. *changed*: an import was started for it, or would be."""
 
     step: Step
     media_type: Optional[str] = None
     error: Optional[AcrError] = None
+    changed: bool = False
     seconds: float = 0.0
     operation: str = ""
     details: Optional[Dict[str, Any]] = None
 
     @property
     def digest(self) -> Optional[str]:
-        """The digest that the target has now, or (in check mode) would have."""
-        return self.step.want.digest or self.step.seen.digest or None
-
-    @property
-    def changed(self) -> bool:
-        """Whether an import was started for it (or, in check mode, would be)."""
-        return self.step.changes and self.error is None
+        """The digest that the target has now, or (in check mode) would have; None where it failed or isn't known."""
+        return (self.step.want.digest or self.step.seen.digest or None) if self.error is None else None
 
 
 @dataclass
@@ -122,7 +118,7 @@ class Mirror:
                 report.results.append(self._result(draft, want, outcomes, stopped))
             report.results.sort(key=lambda result: result.step.want.entry)
             if self._settings.details:
-                self._add_details(draft, report, pool)
+                self._add_details(draft, report, entries, pool)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
         report.seconds = time.monotonic() - started
@@ -131,13 +127,21 @@ class Mirror:
 
     def _result(self, draft: Draft, want: Want, outcomes: Dict[int, Outcome], stopped: bool) -> Result:
         if want.number in draft.failures:
-            return Result(Step(want, _plan.NONE), error=draft.failures[want.number])
+            seen = draft.seen.get(want.number, Seen())
+            return Result(Step(want, _plan.NONE, seen), error=draft.failures[want.number])
         step = draft.steps[want.number]
-        outcome = outcomes.get(want.number) or Outcome(step)
-        error = outcome.error
-        if stopped and step.changes:
-            error = AcrError("stopped", STOPPED)
-        return Result(outcome.step, draft.media_type(outcome.step), error, outcome.seconds, outcome.operation)
+        outcome = outcomes.get(want.number)
+        if outcome is None:  # nothing to do, or nothing done
+            error = AcrError("stopped", STOPPED) if stopped and step.changes else None
+            outcome = Outcome(step, error, started=step.changes and error is None)
+        return Result(
+            outcome.step,
+            draft.media_type(outcome.step),
+            outcome.error,
+            outcome.started,
+            outcome.seconds,
+            outcome.operation,
+        )
 
     def _notify(self, progress: Progress) -> None:
         if self._settings.notify is not None:
@@ -155,14 +159,18 @@ class Mirror:
             if source.registry.pulls_left is not None and source.registry.pulls_left < count
         ]
 
-    def _add_details(self, draft: Draft, report: Report, pool: ThreadPoolExecutor) -> None:
-        places = {
-            (result.step.want.target.repository, result.digest)
+    def _add_details(self, draft: Draft, report: Report, entries: List[Entry], pool: ThreadPoolExecutor) -> None:
+        there = [
+            result
             for result in report.results
-            if result.error is None and result.digest and not (self._settings.check and result.step.changes)
-        }
-        found = details(draft.targets.registry, places, pool)
-        for result in report.results:
+            if result.digest and entries[result.step.want.entry].verify and not (self._settings.check and result.changed)
+        ]
+        try:
+            found = details(draft.targets.registry, [(r.step.want.target.repository, r.digest) for r in there], pool)
+        except AcrError as error:
+            report.notes.append("Sizes and platforms could not be read: {0}".format(error))
+            return
+        for result in there:
             result.details = found.get((result.step.want.target.repository, result.digest))
 
     # -- the target registry ---------------------------------------------------------------------------------------
@@ -189,9 +197,13 @@ class Mirror:
 
     def _carry_out(self, draft: Draft, entries: List[Entry]) -> Dict[int, Outcome]:
         changing = [step for step in draft.steps.values() if step.changes]
+        progress = Progress(total=len(changing))
         outcomes: Dict[int, Outcome] = {}
         for verified in (True, False):
             batch = [step for step in changing if entries[step.want.entry].verify is verified]
+            if self._settings.stop_on_error and any(outcome.error for outcome in outcomes.values()):
+                outcomes.update({step.want.number: Outcome(step, AcrError("stopped", STOPPED)) for step in batch})
+                continue
             if not batch:
                 continue
             engine = Imports(
@@ -206,6 +218,6 @@ class Mirror:
                 concurrency=self._settings.concurrency,
                 notify=self._settings.notify,
             )
-            for outcome in engine.run(batch):
+            for outcome in engine.run(batch, progress):
                 outcomes[outcome.step.want.number] = outcome
         return outcomes

@@ -99,7 +99,7 @@ def target_result(report: Report, result: Result) -> Dict[str, Any]:
     step = result.step
     found: Dict[str, Any] = {
         "image": "{0}/{1}".format(report.login_server, step.want.target),
-        "digest": step.want.digest or step.seen.digest or None,
+        "digest": result.digest,
         "previous_digest": step.seen.digest or None,
         "action": "failed" if result.error else step.action,
     }

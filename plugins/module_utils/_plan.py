@@ -186,12 +186,14 @@ def merge(wants: Iterable[Want]) -> List[Want]:
     """The wants without those that two selections share. Conflict where two entries want different things of a target."""
     kept: Dict[Tuple[Any, ...], Want] = {}
     for want in wants:
-        # Without a tag there is no place that two images could contend for.
-        place = (want.target,) if want.target.tag else (want.target, want.origin.key)
+        # Without a tag there is no place that two images could contend for; and a digest is the same from anywhere.
+        place = (want.target,) if want.target.tag or want.target.digest else (want.target, want.origin.key)
         other = kept.get(place)
         if other is None:
             kept[place] = want
         elif other.origin.key != want.origin.key:
+            if want.target.digest:
+                continue
             raise Conflict(
                 "{0} is wanted twice: from {1} (entry {2}) and from {3} (entry {4}). Remove one.".format(
                     want.target, origin_name(other.origin), other.entry + 1, origin_name(want.origin), want.entry + 1

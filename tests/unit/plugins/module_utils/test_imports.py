@@ -1,0 +1,248 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Imports that end halfway: an Azure whose every answer the test chooses, since the sandbox's imports bring all or nothing."""
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.registryops.acr.plugins.module_utils import _imports, _plan
+from ansible_collections.registryops.acr.plugins.module_utils._arm import Operation, RegistryResource
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._imports import Imports, Outcome
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, Seen, Step, Target, Want
+
+A, B = ("sha256:" + letter * 64 for letter in "ab")
+RESOURCE = RegistryResource("/id", "contosoprod", "contosoprod.azurecr.test", "westeurope", "Premium")
+LOCKED = AcrError("locked", "It is locked.", status=400, detail="locked")
+PASSING = AcrError("unavailable", "Error copying blobs.", status=400, detail="temporary")
+LOST = AcrError("unavailable", "management.azure.test closed the connection: reset.")
+EXISTS = AcrError("exists", "It exists already.", status=400, detail="tag exists")
+
+
+class Azure:
+    """Both planes. What the test sets: ``lands``: does the import of this number bring this target? ``ends``: how it ends,
+    once it is asked for; ``refuses``: does its start fail? ``damaged``: are these digests in this repository?"""
+
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        self.held: dict[tuple[str, str], str] = {}
+        self.lands: Callable[[int, str], bool] = lambda number, target: True
+        self.ends: Callable[[int], Exception | None] = lambda number: None
+        self.refuses: Callable[[int], Exception | None] = lambda number: None
+        self.damaged: Callable[[str], bool] = lambda repository: False
+        self._lock = threading.Lock()
+
+    def start_import(self, _resource: Any, body: dict[str, Any], context: Any, check: Callable[[], None]) -> Operation:
+        check()
+        with self._lock:
+            number = len(self.bodies)
+            self.bodies.append(body)
+        refusal = self.refuses(number)
+        if refusal is not None:
+            raise refusal
+        digest = body["source"]["sourceImage"].rpartition("@")[2]
+        for target in body.get("targetTags", []) + body.get("untaggedTargetRepositories", []):
+            if self.lands(number, target):
+                repository, _colon, tag = target.partition(":")
+                with self._lock:
+                    self.held[repository, tag or digest] = digest
+        return Operation("https://management.azure.test/registries-{0}".format(number), time.monotonic() + 0.05, context)
+
+    def ask(self, operation: Operation) -> None:
+        end = self.ends(int(operation.id.rpartition("-")[2]))
+        if end is not None:
+            raise end
+        operation.done = True
+
+    def tag(self, repository: str, tag: str) -> Seen:
+        with self._lock:
+            return Seen(self.held.get((repository, tag)))
+
+    entry = manifest = tag
+
+    def newest(self, repository: str, _count: int) -> dict[str, Seen]:
+        with self._lock:
+            return {tag: Seen(digest) for (place, tag), digest in self.held.items() if place == repository}
+
+    def damage(self, repository: str, digests: Iterable[str]) -> dict[str, list[str]]:
+        return {digest: [digest] for digest in digests if self.damaged(repository)}
+
+    def wait_for_imports(self, count: int) -> None:
+        """Until so many were started, or it is clear that they never will be."""
+        ends = time.monotonic() + 5.0
+        while len(self.bodies) < count and time.monotonic() < ends:
+            time.sleep(0.01)
+        time.sleep(0.1)  # until the loop has taken in what came of it
+
+
+@pytest.fixture
+def azure(monkeypatch: pytest.MonkeyPatch) -> Azure:
+    monkeypatch.setattr(_imports, "FASTEST", 0.01)
+    monkeypatch.setattr(_imports, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(_imports, "DAMAGE_PAUSES", (0.01,))
+    return Azure()
+
+
+def step(number: int, target: str, *, digest: str = A, registry: str = "docker.io", **facts: Any) -> Step:
+    repository, _colon, tag = target.partition(":")
+    origin = Origin(registry, "library/nginx", "1.27", digest)
+    want = Want(Target(repository, tag or None, None if tag else digest), origin, facts.pop("if_exists", "update"), 0, number)
+    return Step(want, facts.pop("action", _plan.IMPORT), facts.pop("seen", Seen()))
+
+
+def run(azure: Azure, steps: list[Step], *, blind: bool = False, **options: Any) -> dict[int, Outcome]:
+    """How each step ended, by its number. A run that hangs fails, instead of hanging the test."""
+    found: list[Any] = []
+
+    def work() -> None:
+        try:
+            targets: Any = None if blind else azure
+            engine = Imports(azure, RESOURCE, targets, lambda _origin: {}, timeout=60.0, **options)  # type: ignore[arg-type]
+            found.append(engine.run(steps))
+        except BaseException as error:
+            found.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(20.0)
+    assert found, "the run hangs"
+    if isinstance(found[0], BaseException):
+        raise found[0]
+    assert [outcome.step.want.number for outcome in found[0]] == [one.want.number for one in steps]
+    return {outcome.step.want.number: outcome for outcome in found[0]}
+
+
+def targets(azure: Azure) -> list[list[str]]:
+    """The targets of each import."""
+    return [body.get("targetTags", []) + body.get("untaggedTargetRepositories", []) for body in azure.bodies]
+
+
+def test_what_landed_of_an_import_that_fails_is_checked_though_all_the_rest_is_over(azure: Azure) -> None:
+    """Azure brings one of three targets and then fails; the two others are refused when each is tried alone."""
+    azure.lands = lambda number, target: target == "a:1"
+    azure.ends = lambda number: azure.wait_for_imports(0) or LOCKED
+    azure.refuses = lambda number: LOCKED if number else None
+
+    def damaged(repository: str) -> bool:
+        azure.wait_for_imports(3)
+        return False
+
+    azure.damaged = damaged
+    found = run(azure, [step(0, "a:1"), step(1, "b:1"), step(2, "c:1")])
+    assert found[0].error is None
+    assert found[1].error is found[2].error is LOCKED
+    assert targets(azure) == [["a:1", "b:1", "c:1"], ["b:1"], ["c:1"]]
+
+
+def test_a_repair_in_one_repository_leaves_the_other_targets_of_the_import_alone(azure: Azure) -> None:
+    azure.lands = lambda number, target: (number, target) != (0, "b:1")  # that comes later
+
+    def damaged(repository: str) -> bool:
+        return repository == "a" and len(azure.bodies) < 2
+
+    def ends(number: int) -> None:
+        azure.wait_for_imports(2)
+        if number == 0:
+            azure.held["b", "1"] = A
+
+    azure.damaged, azure.ends = damaged, ends
+    found = run(azure, [step(0, "a:1"), step(1, "b:1")])
+    assert found[0].error is found[1].error is None
+    assert targets(azure) == [["a:1", "b:1"], ["a:1"]]
+
+
+def test_after_a_passing_failure_only_what_did_not_land_is_imported_again(azure: Azure) -> None:
+    azure.lands = lambda number, target: number > 0 or target == "a:1"
+    azure.ends = lambda number: azure.wait_for_imports(0) or (None if number else PASSING)
+    progress: list[int] = []
+    found = run(azure, [step(0, "a:1"), step(1, "b:1"), step(2, "b:2")], notify=lambda numbers: progress.append(numbers.done))
+    assert all(outcome.error is None for outcome in found.values())
+    assert targets(azure) == [["a:1", "b:1", "b:2"], ["b:1", "b:2"]]
+    assert max(progress) == 3
+
+
+def test_a_question_that_gets_lost_is_no_failure_of_the_import(azure: Azure) -> None:
+    azure.lands = lambda number, target: False
+
+    def ends(number: int) -> Exception | None:
+        azure.held["a", "1"] = A  # while the question was under way
+        return LOST
+
+    azure.ends = ends
+    found = run(azure, [step(0, "a:1")])
+    assert found[0].error is None and targets(azure) == [["a:1"]]
+
+
+@pytest.mark.parametrize("blind", [True, False])
+def test_two_images_for_one_untagged_repository_end_each_on_its_own(azure: Azure, blind: bool) -> None:
+    azure.refuses = lambda number: LOCKED if number == 0 else None
+    found = run(azure, [step(0, "a"), step(1, "a", digest=B)], blind=blind)
+    assert sorted(outcome.error is None for outcome in found.values()) == [False, True]
+
+
+def test_blind_imports_into_one_repository_are_told_apart(azure: Azure) -> None:
+    """Without a look into the registries neither digest nor tag tells the targets apart."""
+    steps = [step(0, "a"), step(1, "a", digest=B)]
+    steps = [replace(one, want=replace(one.want, target=Target("a", None))) for one in steps]
+    azure.refuses = lambda number: LOCKED if number == 0 else None
+    found = run(azure, steps, blind=True)
+    assert sorted(outcome.error is None for outcome in found.values()) == [False, True]
+
+
+def test_seconds_count_to_the_landing_and_not_to_the_check(azure: Azure) -> None:
+    """One import takes long; what else came into its repository is checked only then."""
+    azure.lands = lambda number, target: target == "a:1"
+
+    def ends(number: int) -> None:
+        if azure.bodies[number]["targetTags"] == ["a:2"]:
+            time.sleep(1.0)
+            azure.held["a", "2"] = B
+
+    azure.ends = ends
+    found = run(azure, [step(0, "a:1"), step(1, "a:2", digest=B)])
+    assert found[0].error is found[1].error is None
+    assert found[0].seconds < found[1].seconds / 2
+
+
+# -- changed -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_import_that_started_counts_as_started_however_it_ends(azure: Azure) -> None:
+    azure.lands = lambda number, target: target != "a:1"
+    azure.ends = lambda number: LOCKED if azure.bodies[number]["targetTags"] == ["a:1"] else None
+    azure.refuses = lambda number: LOCKED if azure.bodies[number]["targetTags"] == ["c:1"] else None
+    found = run(azure, [step(0, "a:1"), step(1, "b:1", digest=B), step(2, "c:1", registry="quay.io")])
+    assert {number: outcome.started for number, outcome in found.items()} == {0: True, 1: True, 2: False}
+
+
+@pytest.mark.parametrize("blind", [True, False])
+def test_a_target_that_appeared_meanwhile_was_not_imported_by_us(azure: Azure, blind: bool) -> None:
+    azure.held["a", "1"] = B
+    azure.lands = lambda number, target: False
+    azure.ends = lambda number: EXISTS
+    found = run(azure, [step(0, "a:1", if_exists="keep")], blind=blind)
+    assert found[0].error is None and not found[0].started and found[0].step.action == "keep"
+
+
+@pytest.mark.parametrize("blind", [True, False])
+def test_a_target_that_exists_since_an_earlier_try_landed_was_imported_by_us(azure: Azure, blind: bool) -> None:
+    """The first try ends badly though it brings the target, and the second is refused."""
+    azure.lands = lambda number, target: False
+
+    def ends(number: int) -> Exception:
+        if number == 0:
+            return PASSING
+        azure.held["a", "1"] = A
+        return EXISTS
+
+    azure.ends = ends
+    found = run(azure, [step(0, "a:1")], blind=blind)
+    assert found[0].error is None and found[0].started and found[0].step.action == "import"
+    assert len(azure.bodies) == 2
