@@ -447,6 +447,13 @@ def test_on_error_stop_starts_nothing_after_a_failure(sandbox: Sandbox, acr_mirr
     assert "docker.io/library/hello-world:none does not exist" in run.result["msg"]
     assert run.result["msg"].count("Not started, since another image failed (on_error: stop).") == 5
     assert run.result["changed"] is False
+    # What fails only while it is imported stops the entries without verification too.
+    sandbox.knobs(retry_after=0, import_faults=[{"source": "team/app:1.0.0|team/app@", "text": "locked"}])
+    images = [{"source": f"{DEV_HOST}/team/app:1.0.0"}, {"source": "docker.io/library/hello-world:1.0", "verify": False}]
+    run = acr_mirror(images, on_error="stop")
+    assert actions(run) == {"team/app:1.0.0": "failed", "library/hello-world:1.0": "failed"}, run.output
+    assert len(operations(sandbox)) == 1 and run.result["changed"] is True
+    assert [result["digest"] for result in run.result["results"]] == [None, None]
 
 
 def test_on_error_stop_waits_for_what_is_under_way(sandbox: Sandbox, acr_mirror: Mirror) -> None:
@@ -575,6 +582,36 @@ def test_referrers_come_along_and_the_second_run_is_quiet(sandbox: Sandbox, acr_
     assert acr_mirror(images, defaults={"referrers": True}).recap["changed"] == 0
 
 
+def test_referrers_of_a_repository_all_of_whose_tags_are_chosen(sandbox: Sandbox, acr_mirror: Mirror) -> None:
+    """The tags of its signatures are chosen like any others, and belong to the images as well."""
+    images = [{"source": f"{DEV_HOST}/signed/app", "tags": {}, "referrers": True}]
+    run = acr_mirror(images)
+    assert run.rc == 0 and set(actions(run).values()) == {"import"}, run.output
+    assert held(sandbox, "signed/app") == held(sandbox, "signed/app", host=DEV)
+    assert set(sandbox.manifests("contosoprod", "signed/app")) == set(sandbox.manifests(DEV, "signed/app"))
+
+
+def test_the_same_content_from_two_registries_without_a_tag(sandbox: Sandbox, acr_mirror: Mirror) -> None:
+    """That it is the same is known only once both are resolved: then it is one target. What fails is told for each."""
+    for host in (HUB, DEV):
+        digest = sandbox.push(host, "mirror/same", ["1", "latest"], seed=7200)["digest"]
+    places = {"untagged_repositories": ["no/tag"]}
+    images = [
+        {"source": "docker.io/mirror/same:1", **places},
+        {"source": "docker.io/mirror/same:latest", **places},
+        {"source": f"{DEV_HOST}/mirror/same:1", **places},
+        {"source": "docker.io/mirror/same:none", **places},
+        {"source": f"{DEV_HOST}/mirror/same:none", **places},
+    ]
+    run = acr_mirror(images)
+    assert [(r["image"].partition("/")[2], r["action"]) for r in run.result["results"]] == [
+        (f"no/tag@{digest}", "import"),
+        ("no/tag", "failed"),
+        ("no/tag", "failed"),
+    ], run.output
+    assert set(sandbox.manifests("contosoprod", "no/tag")) == {digest} and len(operations(sandbox)) == 1
+
+
 def test_details(sandbox: Sandbox, acr_mirror: Mirror) -> None:
     images = [{"source": "docker.io/library/hello-world:1.0"}, {"source": f"{APP}:1.0.0"}]
     plain = acr_mirror(images)
@@ -584,6 +621,17 @@ def test_details(sandbox: Sandbox, acr_mirror: Mirror) -> None:
     *linux, windows = found["library/hello-world:1.0"]["platforms"]
     assert linux == ["linux/amd64", "linux/arm64", "linux/arm"] and windows.startswith("windows")
     assert found["team/app:1.0.0"]["platforms"] == ["linux/amd64"]
+    # Where they can't be read the images are right all the same; without verification they are not read at all.
+    sandbox.knobs(faults=[{"match": {"path": "/_manifests"}, "action": {"status": 403, "body": "{}"}}])
+    hidden = acr_mirror(images, details=True)
+    assert hidden.rc == 0 and set(actions(hidden).values()) == {"none"}, hidden.output
+    assert "Sizes and platforms could not be read" in hidden.output
+    digest = sandbox.tags(HUB, "library/hello-world")["1.0"]
+    image = {"source": f"docker.io/library/hello-world@{digest}", "target": ["library/hello-world:1.0"], "verify": False}
+    sandbox.clear_log()
+    blind = acr_mirror([image], details=True)
+    assert actions(blind) == {"library/hello-world:1.0": "none"}, blind.output
+    assert not [entry for entry in sandbox.log() if entry["host"] == TARGET_HOST]
 
 
 def test_platform_and_repair_of_single_entries(sandbox: Sandbox, acr_mirror: Mirror) -> None:
