@@ -15,6 +15,7 @@ options:
         in C(~/.azure/credentials); else the Azure CLI. They are never mixed.
       - V(env) takes the environment variables, V(credential_file) the profile, V(cli) whoever is signed in to the Azure
         CLI, V(msi) the machine's managed identity (its own, or the user-assigned one that O(client_id) names).
+      - Where it is V(auto), E(ANSIBLE_AZURE_AUTH_SOURCE) counts, if that is set.
     type: str
     choices: [auto, cli, credential_file, env, msi]
     default: auto
@@ -24,8 +25,8 @@ options:
     type: str
   subscription_id:
     description:
-      - The subscription in which a registry given by name is looked for first. Also E(AZURE_SUBSCRIPTION_ID).
-      - Without it all subscriptions that the account sees are looked through.
+      - The subscription in which a registry given by name is looked for first; then come all others that the account sees.
+        Also E(AZURE_SUBSCRIPTION_ID).
     type: str
   tenant:
     description:
@@ -79,9 +80,22 @@ options:
         V(https://containerregistry.azure.net).
     type: str
 requirements:
+  - Python >= 3.9
   - azure-identity >= 1.19.0
   - azure-mgmt-containerregistry >= 10.3.0
   - requests >= 2.31.0
+notes:
+  - To sign in as a service principal, give O(tenant), O(client_id) and O(secret), or set E(AZURE_TENANT), E(AZURE_CLIENT_ID)
+    and E(AZURE_SECRET), as Azure credentials of AWX do. To sign in as yourself, run C(az login) before the playbook.
+  - A profile is a section of the file C(~/.azure/credentials) that holds options under their names, such as C(tenant).
+  - Environment variables, profiles, certificates and the Azure CLI are those of the machine that does the work. For modules
+    that is the host of the play, which is C(localhost) in most playbooks; for lookup and inventory plugins it is always the
+    controller.
+  - E(HTTPS_PROXY), E(NO_PROXY) and E(REQUESTS_CA_BUNDLE) are heeded, for Azure Resource Manager as for registries.
+seealso:
+  - name: Sign in with the Azure CLI
+    description: What C(az login) can do.
+    link: https://learn.microsoft.com/cli/azure/authenticate-azure-cli
 """
 
     ATTRIBUTES = r"""
@@ -93,6 +107,16 @@ attributes:
   diff_mode:
     description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: full
+  idempotent:
+    description: A second run with the same options changes nothing, as long as nobody else has changed something.
+    support: full
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: full
+  platform:
+    description: What the machine that runs the module may be.
+    support: full
+    platforms: posix
   action_group:
     description: Use C(group/registryops.acr.acr) in C(module_defaults) to set defaults for this module.
     support: full
@@ -110,6 +134,16 @@ attributes:
     description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: N/A
     details: This module changes nothing.
+  idempotent:
+    description: A second run with the same options changes nothing, as long as nobody else has changed something.
+    support: full
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: full
+  platform:
+    description: What the machine that runs the module may be.
+    support: full
+    platforms: posix
   action_group:
     description: Use C(group/registryops.acr.acr) in C(module_defaults) to set defaults for this module.
     support: full

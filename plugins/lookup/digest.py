@@ -15,6 +15,7 @@ options:
   _terms:
     description:
       - Images, such as V(docker.io/library/nginx:1.27). Without a tag, V(latest) is meant.
+      - All are asked with the same O(source_username) and O(source_password).
     type: list
     elements: str
     required: true
@@ -24,7 +25,8 @@ options:
     type: str
   source_username:
     description:
-      - User name for the registry. Azure registries are asked with the account that signs in if it is not given.
+      - User name for the registry. Without it and O(source_password), Azure registries are asked with the account that signs
+        in, and all others without an account.
     type: str
   source_password:
     description:
@@ -32,6 +34,11 @@ options:
     type: str
 extends_documentation_fragment:
   - registryops.acr.azure
+seealso:
+  - module: registryops.acr.acr_manifest_info
+    description: Tells much more of what an Azure registry holds.
+notes:
+  - Azure registries are asked with the account that signs in, which needs the right to pull (V(AcrPull)).
 author:
   - registryops.acr contributors (@registryops)
 """

@@ -114,6 +114,12 @@ options:
 extends_documentation_fragment:
   - registryops.acr.azure
   - registryops.acr.azure.attributes
+attributes:
+  idempotent:
+    support: partial
+    details:
+      - With O(if_exists=reimport) every run imports again, as asked. With O(wait=false) a run that starts before the last
+        one's import has landed starts it again.
 seealso:
   - module: registryops.acr.acr_mirror
   - module: registryops.acr.acr_manifest_info
@@ -232,26 +238,25 @@ changed:
   description: Whether an import was started (or, in check mode, would be).
   returned: always
   type: bool
+  sample: true
 digest:
-  description:
-    - The digest of the imported image. With O(if_exists=keep) that of the target that was kept.
-    - None with O(verify=false), unless the source was named by digest.
-  returned: success
+  description: The digest of the image, as that of the first of RV(targets).
+  returned: always, unless nothing could be planned
   type: str
   sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
 media_type:
-  description: The media type of the image's manifest, where it was read.
-  returned: success
+  description: The media type of the image's manifest; none where it was not read.
+  returned: always, unless nothing could be planned
   type: str
   sample: application/vnd.oci.image.index.v1+json
 source:
   description: The image that was asked for, with its registry.
-  returned: success
+  returned: always, unless nothing could be planned
   type: str
   sample: docker.io/library/nginx:1.27
 verified:
   description: Whether digests were compared. V(false) with O(verify=false).
-  returned: success
+  returned: always, unless nothing could be planned
   type: bool
   sample: true
 targets:
@@ -266,7 +271,10 @@ targets:
       returned: always
       sample: contosoprod.azurecr.io/library/nginx:1.27
     digest:
-      description: The digest that it has after the task.
+      description:
+        - The digest that it was checked to have. In check mode, with O(wait=false) and where it failed, the one that it
+          should have.
+        - With O(if_exists=keep) that of the target that was kept. None with O(verify=false), unless the source was named by digest.
       type: str
       returned: always
       sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
@@ -287,10 +295,12 @@ targets:
       description: What failed, for which image, and what to do.
       type: str
       returned: when it failed
+      sample: docker.io/library/nginx:9.9 does not exist.
     operation:
       description: The name of Azure's import operation.
       type: str
       returned: when O(wait=false) and an import was started
+      sample: registries-0b9a6a54-26d5-11f1-8a77-4ec2c3cbd35d
 """
 
 import time

@@ -11,6 +11,7 @@ short_description: Tell what an Azure container registry holds
 version_added: 0.1.0
 description:
   - Reads manifests of an Azure container registry, with their digests, tags, sizes, times, platforms and locks.
+  - Of an image nothing but its manifest is read.
 options:
   registry:
     description:
@@ -27,7 +28,7 @@ options:
     type: str
   all:
     description:
-      - List the manifests of all repositories.
+      - List the manifests of all repositories. Without effect where O(repository) names one.
     type: bool
     default: false
   tag:
@@ -65,8 +66,16 @@ extends_documentation_fragment:
   - registryops.acr.azure
   - registryops.acr.azure.attributes_info
 seealso:
-  - module: registryops.acr.acr_import
-  - module: azure.azcollection.azure_rm_containerregistry_info
+  - module: registryops.acr.acr_mirror
+  - plugin: registryops.acr.digest
+    plugin_type: lookup
+  - name: azure.azcollection.azure_rm_containerregistry_info
+    description: Tells about registries themselves, such as their SKU.
+    link: https://docs.ansible.com/ansible/latest/collections/azure/azcollection/azure_rm_containerregistry_info_module.html
+notes:
+  - The account needs the right to read the registry's content. The built-in roles C(AcrPull) and C(Container Registry Data
+    Importer and Data Reader) have it. O(all) also needs the right to list the repositories, which is a right of its own in
+    registries with attribute-based permissions.
 author:
   - registryops.acr contributors (@registryops)
 """
@@ -136,6 +145,7 @@ manifests:
       description: The media type of its configuration, where Azure knows it.
       type: str
       returned: always
+      sample: application/vnd.oci.image.config.v1+json
     size:
       description: The bytes of the image as Azure counts them.
       type: int
@@ -152,17 +162,17 @@ manifests:
       returned: always
       sample: "2026-06-11T19:11:38.7001063Z"
     architecture:
-      description: The architecture of a single image.
+      description: The architecture of a single image; none for a multi-architecture image.
       type: str
       returned: always
       sample: amd64
     os:
-      description: The operating system of a single image.
+      description: The operating system of a single image; none for a multi-architecture image.
       type: str
       returned: always
       sample: linux
     locks:
-      description: What may be done with it.
+      description: What may be done with it; V(false) is a lock.
       type: dict
       returned: always
       contains:
@@ -170,18 +180,22 @@ manifests:
           description: Whether it may be deleted.
           type: bool
           returned: always
+          sample: true
         write_enabled:
           description: Whether it may be overwritten.
           type: bool
           returned: always
+          sample: true
         read_enabled:
           description: Whether it may be pulled.
           type: bool
           returned: always
+          sample: true
         list_enabled:
           description: Whether it is listed.
           type: bool
           returned: always
+          sample: true
     platforms:
       description: What a multi-architecture image is made of. Empty for a single image.
       type: list
@@ -197,18 +211,22 @@ manifests:
           description: The digest of the image for this platform.
           type: str
           returned: always
+          sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
         media_type:
           description: Its media type.
           type: str
           returned: always
+          sample: application/vnd.oci.image.manifest.v1+json
         os_version:
           description: The version of the operating system, as Windows images have it.
           type: str
           returned: always
+          sample: 10.0.20348.2700
     raw:
       description: The manifest itself, as text, whose SHA-256 is the digest.
       type: str
       returned: when O(raw=true)
+      sample: '{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}'
     referrers:
       description: What refers to it.
       type: list
@@ -219,10 +237,12 @@ manifests:
           description: The digest of the referrer.
           type: str
           returned: always
+          sample: sha256:77c01c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
         media_type:
           description: Its media type.
           type: str
           returned: always
+          sample: application/vnd.oci.image.manifest.v1+json
         artifact_type:
           description: What it is.
           type: str
@@ -232,10 +252,12 @@ manifests:
           description: The bytes of its manifest.
           type: int
           returned: always
+          sample: 841
         annotations:
           description: Its annotations.
           type: dict
           returned: always
+          sample: {org.opencontainers.image.created: "2026-06-11T19:11:38Z"}
 repositories:
   description: The repositories that were looked at.
   returned: success

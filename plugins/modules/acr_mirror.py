@@ -284,6 +284,17 @@ options:
 extends_documentation_fragment:
   - registryops.acr.azure
   - registryops.acr.azure.attributes
+attributes:
+  idempotent:
+    support: partial
+    details:
+      - With O(images[].if_exists=reimport) every run imports again, as asked. With O(wait=false) a run that starts before
+        the last one's imports have landed starts them again.
+  action:
+    description: Has an action plugin of the same name, which runs on the controller.
+    support: full
+    details:
+      - It only shows how far the module is.
 seealso:
   - module: registryops.acr.acr_import
   - module: registryops.acr.acr_trusted_services
@@ -347,6 +358,7 @@ changed:
   description: Whether an import was started (or, in check mode, would be).
   returned: always
   type: bool
+  sample: true
 results:
   description: Each target, in the order of O(images), and each referrer with O(images[].referrers=true).
   returned: always, unless nothing could be planned
@@ -364,7 +376,10 @@ results:
       returned: always
       sample: docker.io/library/nginx:1.27
     digest:
-      description: The digest that it has after the task.
+      description:
+        - The digest that it was checked to have. In check mode, with O(wait=false) and where it failed, the one that it
+          should have.
+        - With O(images[].if_exists=keep) that of the target that was kept. None with O(images[].verify=false), unless the source was named by digest.
       type: str
       returned: always
       sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
@@ -390,17 +405,19 @@ results:
       description: What failed, for which image, and what to do.
       type: str
       returned: when it failed
+      sample: docker.io/library/nginx:9.9 does not exist.
     operation:
       description: The name of Azure's import operation.
       type: str
       returned: when O(wait=false) and an import was started
+      sample: registries-0b9a6a54-26d5-11f1-8a77-4ec2c3cbd35d
     size:
       description: The bytes of the image as Azure counts them.
       type: int
       returned: when O(details=true) and it is there
       sample: 228854998
     platforms:
-      description: What it runs on.
+      description: The platforms that it is made for.
       type: list
       elements: str
       returned: when O(details=true) and it is there

@@ -34,7 +34,9 @@ extends_documentation_fragment:
   - registryops.acr.azure.attributes
 seealso:
   - module: registryops.acr.acr_mirror
-  - module: azure.azcollection.azure_rm_containerregistry
+  - name: azure.azcollection.azure_rm_containerregistry
+    description: Creates registries.
+    link: https://docs.ansible.com/ansible/latest/collections/azure/azcollection/azure_rm_containerregistry_module.html
   - name: Allow trusted services to securely access a network-restricted container registry
     description: Which services are trusted, and for what.
     link: https://learn.microsoft.com/azure/container-registry/allow-access-trusted-services
@@ -109,6 +111,8 @@ id:
   description: The registry's resource ID.
   returned: success
   type: str
+  sample: >-
+    /subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/rg-registries/providers/Microsoft.ContainerRegistry/registries/contosoprod
 login_server:
   description: The registry's login server.
   returned: success

@@ -233,7 +233,8 @@ def user_identity_of_a_machine(sandbox: Sandbox, tmp_path: Path) -> Given:
 
 
 def user_identity_of_an_app_service(sandbox: Sandbox, tmp_path: Path) -> Given:
-    return {"auth_source": "msi"}, {**sandbox.msi_env("app_service"), "AZURE_CLIENT_ID": READER}
+    variables = {"AZURE_CLIENT_ID": READER, "ANSIBLE_AZURE_AUTH_SOURCE": "msi"}
+    return {}, {**sandbox.msi_env("app_service"), **variables}
 
 
 @pytest.mark.parametrize(
@@ -362,6 +363,7 @@ NEVER = "a-Secret-that-is-never-shown"
             {"AZURE_SECRET": NEVER},
             [SP, "from the environment", "client_id (AZURE_CLIENT_ID) and tenant (AZURE_TENANT)"],
         ),
+        ({}, {"ANSIBLE_AZURE_AUTH_SOURCE": "vault"}, ["ANSIBLE_AZURE_AUTH_SOURCE is 'vault'; it is one of auto, cli"]),
         ({"client_id": CLIENT}, {}, ["The options give client_id to sign in with, which is not enough", "msi"]),
         ({"auth_source": "env"}, {}, ["The environment variables give nothing to sign in with"]),
         (
@@ -401,7 +403,7 @@ NEVER = "a-Secret-that-is-never-shown"
     ],
     ids=[
         "wrong secret", "wrong secret in the environment", "unknown tenant", "another tenant", "no tenant",
-        "only a secret", "only a client ID", "nothing in the environment", "wrong password", "no password",
+        "only a secret", "unknown source", "only a client ID", "nothing in the environment", "wrong password", "no password",
         "no token at all", "no token file", "no certificate file", "no identity endpoint", "no profiles",
         "unknown profile", "unknown cloud", "cloud that isn't there",
     ],

@@ -60,6 +60,7 @@ ENVIRONMENT = {
     "oidc_token_file_path": ("AZURE_FEDERATED_TOKEN_FILE",),
     "cloud_environment": ("AZURE_CLOUD_ENVIRONMENT",),
 }
+AUTH_SOURCE = "ANSIBLE_AZURE_AUTH_SOURCE"  # the environment variable for auth_source that Azure's Ansible modules have
 # Who signs in: these come from one place all together. The others say where.
 WHO = (
     "client_id",
@@ -99,7 +100,7 @@ class Identity:
         self._credential: Any = None
         options = {name: params.get(name) for name in AUTH_ARGUMENTS if params.get(name)}
         environment = _environment(environ)
-        values, self._from, method = _choose(options, environment, str(params.get("auth_source") or "auto"))
+        values, self._from, method = _choose(options, environment, _source(params, environ))
         self._values = values
         self._method = method
         self.tenant: Optional[str] = values.get("tenant")
@@ -180,6 +181,15 @@ def _environment(environ: Mapping[str, str]) -> Dict[str, str]:
         if value:
             found[name] = value
     return found
+
+
+def _source(params: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    given = str(params.get("auth_source") or "auto")
+    source = environ.get(AUTH_SOURCE) or "auto" if given == "auto" else given
+    choices = AUTH_ARGUMENTS["auth_source"]["choices"]
+    if source not in choices:
+        raise IdentityError("{0} is {1!r}; it is one of {2}.".format(AUTH_SOURCE, source, ", ".join(choices)))
+    return source
 
 
 def _choose(options: Dict[str, Any], environment: Dict[str, str], source: str) -> Any:
