@@ -100,6 +100,7 @@ options:
           - With V(false) neither registry is asked for content, as is needed where this machine can't reach them (private
             endpoints, firewalls). What counts then is whether the target tag exists, as Azure reports it, so that
             O(images[].if_exists=update) can't tell that the source has changed. The source's tag is imported as such.
+          - Check mode can't look then either, and announces an import.
           - V(true) if not given.
         type: bool
       repair:
