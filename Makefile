@@ -13,7 +13,8 @@ export PYTHONPATH := $(CURDIR):$(BUILD)
 export PYTHONDONTWRITEBYTECODE := 1
 PYTEST := $(BIN)/pytest -c tests/pytest.ini --rootdir=. -q
 
-.PHONY: help setup demo test test-unit test-integration test-sanity test-fidelity test-compatibility release-check lint bench sandbox clean
+.PHONY: help setup demo test test-unit test-integration test-sanity test-docs test-fidelity test-compatibility release-check lint docs \
+	bench sandbox clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -28,7 +29,7 @@ $(VENV)/.ready: requirements.txt tests/requirements.txt tests/setup
 demo: setup  ## import images into a registry of the embedded sandbox
 	@$(BIN)/python -m tests.demo
 
-test: lint test-unit test-sanity test-fidelity test-integration test-compatibility  ## everything
+test: lint test-unit test-sanity test-docs test-fidelity test-integration test-compatibility  ## everything
 
 test-unit: setup  ## unit tests
 	$(PYTEST) -n $(WORKERS) tests/unit
@@ -76,6 +77,17 @@ test-sanity: $(SANITY)  ## ansible-test sanity
 lint: $(SANITY)  ## ruff, and ansible-lint in its production profile
 	$(BIN)/ruff check --quiet .
 	cd $(SANITY) && ansible-lint --offline --profile production
+
+docs: setup  ## build the documentation site, .build/docs/html/index.html
+	@rm -rf $(BUILD)/docs && mkdir -p $(BUILD)/docs/rst && chmod og-w $(BUILD)/docs/rst
+	antsibull-docs collection --use-current --squash-hierarchy --fail-on-error --cleanup everything \
+		--dest-dir $(BUILD)/docs/rst registryops.acr
+	sphinx-build -q -W --keep-going -c docs -d $(BUILD)/docs/doctrees $(BUILD)/docs/rst $(BUILD)/docs/html
+
+test-docs: docs $(SANITY)  ## the documentation: its references, its examples, its site
+	antsibull-docs lint-collection-docs --plugin-docs --no-skip-rstcheck --check-extra-docs-refs \
+		--validate-collection-refs all --disallow-unknown-collection-refs $(SANITY)
+	$(PYTEST) tests/docs
 
 bench: setup .venv-az/.ready  ## measure, beside az acr import and an empty playbook
 	$(BIN)/python -m tests.benchmarks

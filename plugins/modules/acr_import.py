@@ -200,13 +200,13 @@ EXAMPLES = r"""
 - name: Exactly this digest, under a tag of our own
   registryops.acr.acr_import:
     registry: contosoprod
-    source: docker.io/library/busybox@sha256:{{ busybox_sha256 }}
+    source: "docker.io/library/busybox@sha256:{{ busybox_sha256 }}"
     target: base/busybox:pinned
 
 - name: Without a tag
   registryops.acr.acr_import:
     registry: contosoprod
-    source: docker.io/library/busybox@sha256:{{ busybox_sha256 }}
+    source: "docker.io/library/busybox@sha256:{{ busybox_sha256 }}"
     untagged_repositories: base/busybox
 
 - name: One more tag for an image that is there already
