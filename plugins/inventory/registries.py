@@ -43,8 +43,7 @@ extends_documentation_fragment:
   - constructed
   - inventory_cache
 seealso:
-  - plugin: registryops.acr.mirror
-    plugin_type: role
+  - module: registryops.acr.acr_mirror
   - module: registryops.acr.acr_trusted_services
 notes:
   - The account needs V(Reader) on the registries; those that it can't read are no hosts.

@@ -18,11 +18,12 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries
 from tests.playbook import ANSIBLE_BIN, ROOT, environment
 
 COLLECTION = "registryops.acr"
 OTHERS = "azure.azcollection."  # modules of the guide that leads away from them; they need not be installed here
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("roles/*/*.md"), *ROOT.glob("docs/docsite/rst/*.rst")])
+PAGES = sorted(page for place in ("*.md", "docs/**/*.md", "docs/**/*.rst", "playbooks/**/*.md", "roles/**/*.md") for page in ROOT.glob(place))
 PLUGINS = sorted(path for kind in ("modules", "inventory", "lookup") for path in ROOT.glob(f"plugins/{kind}/*.py"))
 TASK_KEYWORDS = {
     "name", "register", "vars", "loop", "loop_control", "when", "check_mode", "changed_when", "failed_when", "environment",
@@ -142,6 +143,20 @@ def check(values: dict[str, Any], options: dict[str, Any], *, complete: bool = T
     assert not result.error_messages, result.error_messages
 
 
+def parse(values: dict[str, Any]) -> None:
+    """Reads images as the modules do: references, ranges, and what goes with what."""
+    text = re.sub(r"@(sha256:)?\{\{.*?\}\}", "@sha256:" + 64 * "0", json.dumps(values))
+    plain = json.loads(re.sub(r"\{\{.*?\}\}", "x", text))
+    if not isinstance(plain.get("images"), list):
+        return  # a template as a whole
+    images = [dict(image, **{name: _list(image.get(name)) for name in ("target", "untagged_repositories")}) for image in plain["images"]]
+    parse_entries(images, plain.get("defaults"), plain.get("credentials"), plain.get("target_prefix"), "azurecr.io")
+
+
+def _list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
 # ---- YAML -----------------------------------------------------------------------------------------------------------
 
 
@@ -174,7 +189,7 @@ def module_of(task: dict[str, Any]) -> str:
 
 
 def playbook_variables() -> set[str]:
-    return {name for path in ROOT.glob("playbooks/*.yml") for name in re.findall(r"\bacr_[a-z_]+\b", path.read_text())}
+    return {name for path in ROOT.glob("playbooks/**/*.yml") for name in re.findall(r"\bacr_[a-z_]+\b", path.read_text())}
 
 
 def check_variables(values: dict[str, Any], *, complete: bool = False) -> None:
@@ -186,7 +201,10 @@ def check_variables(values: dict[str, Any], *, complete: bool = False) -> None:
     options = options_of("module", f"{COLLECTION}.acr_mirror")
     given = {name: values.get(f"acr_mirror_{name}") for name in ("images", "defaults", "credentials")}
     given["images"] = values.get("acr_images", given["images"])
+    if "acr_from" in values:
+        given["defaults"] = {"source_registry": values["acr_from"]}
     check({name: value for name, value in given.items() if value is not None}, options, complete=False)
+    parse(given)
 
 
 def check_task(task: dict[str, Any], defaults: dict[str, Any]) -> None:
@@ -200,6 +218,10 @@ def check_task(task: dict[str, Any], defaults: dict[str, Any]) -> None:
     group = defaults.get(f"group/{COLLECTION}.acr", {}) if name.startswith(COLLECTION) else {}
     if name != "ansible.builtin.set_fact":  # that takes any names
         check({**group, **task[name]}, options_of("module", name))
+    if name == f"{COLLECTION}.acr_mirror":
+        parse(task[name])
+    if name == f"{COLLECTION}.acr_import":
+        parse({"images": [task[name]]})
 
 
 def check_inventory(content: dict[str, Any]) -> None:
@@ -256,7 +278,10 @@ def test_lookups_are_there() -> None:
 
 # ---- commands and files ---------------------------------------------------------------------------------------------
 
-COMMANDS = {"ansible-playbook", "ansible-galaxy", "ansible-inventory", "make", "az", "pip", "python3", "export", "for", "done", "git", "cd"}
+COMMANDS = {
+    "ansible-builder", "ansible-galaxy", "ansible-inventory", "ansible-playbook", "az", "cd", "done", "export", "for", "git",
+    "make", "pip", "podman", "python3",
+}  # fmt: skip
 
 
 def commands(block: Block) -> Iterator[list[str]]:
@@ -277,13 +302,14 @@ def test_commands_name_what_is_there(block: Block) -> None:
         if words[0] == "ansible-playbook":
             check_playbook(words[1:], page.replace(block.text.strip(), ""))
         if words[:3] == ["ansible-galaxy", "collection", "install"]:
-            assert words[3].partition(":")[0] == COLLECTION
+            assert words[3] in (COLLECTION, "awx.awx")
 
 
 def check_playbook(words: list[str], page: str) -> None:
     """A playbook of ours, or one that the page shows; and so with the files and variables that go with it."""
-    name = words[0].removeprefix(f"{COLLECTION}.")
-    assert (ROOT / f"playbooks/{name}.yml").exists() if name != words[0] else name in page, f"there is no playbook {words[0]}"
+    ours = words[0].startswith(COLLECTION)
+    path = ROOT / "playbooks" / (words[0].removeprefix(f"{COLLECTION}.").replace(".", "/") + ".yml")
+    assert path.exists() if ours else words[0] in page, f"there is no playbook {words[0]}"
     for option, value in zip(words, words[1:]):
         if option == "-e" and value.startswith("@"):
             assert value[1:] in page, f"{value} is nowhere described"
