@@ -38,8 +38,8 @@ class AzureCli:
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command, however it ends."""
-        options: dict[str, Any] = {"env": self._env, "capture_output": True, "text": True, "check": False}
-        return subprocess.run([str(AZ), *arguments], timeout=300, **options)
+        options: dict[str, Any] = {"env": self._env, "capture_output": True, "text": True}
+        return subprocess.run([str(AZ), *arguments], timeout=300, check=False, **options)
 
     def run(self, *arguments: str) -> str:
         """Run a command; returns what it prints, AzureCliError when it fails."""

@@ -176,8 +176,8 @@ def test_answers_can_be_late_or_slow(sandbox: Sandbox, http: requests.Session) -
 
 def test_knobs_at_the_start_of_a_run() -> None:
     command = [sys.executable, "-m", "tests.sandbox", "--knobs"]
-    options: dict[str, Any] = {"cwd": ROOT, "capture_output": True, "text": True, "check": False, "timeout": 60}
-    wrong = subprocess.run([*command, '{"import_secs": 2}'], **options)
+    options: dict[str, Any] = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 60}
+    wrong = subprocess.run([*command, '{"import_secs": 2}'], check=False, **options)
     assert wrong.returncode == 2 and wrong.stderr.endswith("argument --knobs: unknown knob import_secs\n")
     with subprocess.Popen([*command, '{"import_seconds": 7}'], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
