@@ -82,7 +82,7 @@ docs: setup  ## build the documentation site, .build/docs/html/index.html
 	@rm -rf $(BUILD)/docs && mkdir -p $(BUILD)/docs/rst && chmod og-w $(BUILD)/docs/rst
 	antsibull-docs collection --use-current --squash-hierarchy --fail-on-error --cleanup everything \
 		--dest-dir $(BUILD)/docs/rst registryops.acr
-	sphinx-build -q -W --keep-going -c docs -d $(BUILD)/docs/doctrees $(BUILD)/docs/rst $(BUILD)/docs/html
+	sphinx-build -q -W --keep-going -c tests/docs -d $(BUILD)/docs/doctrees $(BUILD)/docs/rst $(BUILD)/docs/html
 
 test-docs: docs $(SANITY)  ## the documentation: its references, its examples, its site
 	antsibull-docs lint-collection-docs --plugin-docs --no-skip-rstcheck --check-extra-docs-refs \

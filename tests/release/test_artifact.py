@@ -15,7 +15,7 @@ from tests.playbook import ANSIBLE_BIN, ROOT
 from tests.release.conftest import Release, clean, run, sources
 
 VERSION = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
-FOLDERS = ("meta/", "playbooks/", "plugins/", "roles/")
+FOLDERS = ("docs/", "meta/", "playbooks/", "plugins/", "roles/")
 FILES = ("CHANGELOG.rst", "LICENSE", "README.md", "bindep.txt", "changelogs/changelog.yaml", "requirements.txt")
 
 
