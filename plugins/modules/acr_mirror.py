@@ -380,7 +380,8 @@ results:
       description:
         - The digest that it was checked to have. In check mode, with O(wait=false) and where it failed, the one that it
           should have.
-        - With O(images[].if_exists=keep) that of the target that was kept. None with O(images[].verify=false), unless the source was named by digest.
+        - With O(images[].if_exists=keep) that of the target that was kept. None with O(images[].verify=false), unless the
+          source was named by digest.
       type: str
       returned: always
       sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3

@@ -23,7 +23,8 @@ from tests.playbook import ANSIBLE_BIN, ROOT, environment
 
 COLLECTION = "registryops.acr"
 OTHERS = "azure.azcollection."  # modules of the guide that leads away from them; they need not be installed here
-PAGES = sorted(page for place in ("*.md", "docs/**/*.md", "docs/**/*.rst", "playbooks/**/*.md", "roles/**/*.md") for page in ROOT.glob(place))
+PLACES = ("*.md", "docs/**/*.md", "docs/**/*.rst", "playbooks/**/*.md", "roles/**/*.md")
+PAGES = sorted(page for place in PLACES for page in ROOT.glob(place))
 PLUGINS = sorted(path for kind in ("modules", "inventory", "lookup") for path in ROOT.glob(f"plugins/{kind}/*.py"))
 TASK_KEYWORDS = {
     "name", "register", "vars", "loop", "loop_control", "when", "check_mode", "changed_when", "failed_when", "environment",
@@ -280,7 +281,7 @@ def test_lookups_are_there() -> None:
 
 COMMANDS = {
     "ansible-builder", "ansible-galaxy", "ansible-inventory", "ansible-playbook", "az", "cd", "done", "export", "for", "git",
-    "make", "pip", "podman", "python3",
+    "make", "pip", "podman", "pre-commit", "pytest", "python3",
 }  # fmt: skip
 
 
@@ -297,6 +298,8 @@ def test_commands_name_what_is_there(block: Block) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for words in commands(block):
         assert words[0] in COMMANDS, f"{words[0]} is not known here"
+        missing = [word for word in words if re.match(r"(docs|playbooks|plugins|tests)/", word) and not (ROOT / word).exists()]
+        assert not missing
         if words[0] == "make":
             assert words[1] in targets, f"make has no {words[1]}"
         if words[0] == "ansible-playbook":
