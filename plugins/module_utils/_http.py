@@ -10,6 +10,7 @@ import ipaddress
 import json
 import os
 import random
+import re
 import threading
 import time
 from dataclasses import dataclass, field
@@ -64,13 +65,23 @@ class Http:
     *sent* counts the requests by class.
     """
 
-    pace: Pace = field(default_factory=Pace)
+    pace: Any = None  # a Pace; its waiting ends with `close`
     connections: int = 32
     deadline: Optional[float] = None
     sent: Dict[str, int] = field(default_factory=dict)
     _session: Any = None
     _proxies: Dict[str, Any] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.Lock)
+    _over: Any = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.pace = self.pace or Pace(sleep=self._over.wait)
+        check_proxies(os.environ)
+
+    def close(self) -> None:
+        """Ends all waiting for turns and retries: what is still asked for is of no use to anybody."""
+        self.deadline = time.monotonic()
+        self._over.set()
 
     @property
     def session(self) -> Any:
@@ -171,8 +182,7 @@ class Http:
     def _sleep(self, seconds: float) -> bool:
         if self.deadline is not None and time.monotonic() + seconds > self.deadline:
             return False
-        time.sleep(seconds)
-        return True
+        return not self._over.wait(seconds)
 
     def _send(
         self, method: str, url: str, headers: Dict[str, str], form: Any, limit: int, follow: bool
@@ -226,7 +236,11 @@ class Http:
             if not reason.startswith("Tunnel connection failed"):
                 message = "The proxy that leads to {0} can't be reached: {1}."
             raise AcrError("unreachable", message.format(host, reason)) from None
-        except (requests.exceptions.ConnectTimeout, requests.exceptions.InvalidURL) as error:
+        except (
+            requests.exceptions.ConnectTimeout,
+            requests.exceptions.InvalidURL,
+            requests.exceptions.InvalidSchema,
+        ) as error:
             raise AcrError("unreachable", "{0} can't be reached: {1}.".format(host, root_reason(error))) from None
         except requests.exceptions.ConnectionError as error:
             text = root_reason(error)
@@ -278,6 +292,16 @@ def _read(response: Any, host: str, limit: int, ends: float) -> bytes:
             raise slow_failure(host)
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def check_proxies(environ: Mapping[str, str]) -> None:
+    """Raises where a proxy's user name or password would be taken for its host, and so be repeated by whoever complains."""
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        url = environ.get(name, "")
+        _authority, _slash, rest = re.sub("[/?#]", "/", url.partition("://")[2] or url).partition("/")
+        if "@" in rest:
+            message = "{0} can't be read: in its user name and password, characters such as / and # must be percent-encoded."
+            raise AcrError("invalid", message.format(name))
 
 
 def closed(error: BaseException) -> bool:

@@ -120,6 +120,7 @@ class Mirror:
             if self._settings.details:
                 self._add_details(draft, report, entries, pool)
         finally:
+            self._http.close()
             pool.shutdown(wait=False, cancel_futures=True)
         report.seconds = time.monotonic() - started
         report.requests = dict(self._http.sent)
@@ -221,3 +222,41 @@ class Mirror:
             for outcome in engine.run(batch, progress):
                 outcomes[outcome.step.want.number] = outcome
         return outcomes
+
+
+# -- as modules return it -----------------------------------------------------------------------------------------------
+
+
+def target_result(report: Report, result: Result) -> Dict[str, Any]:
+    """One target as modules return it."""
+    step = result.step
+    found: Dict[str, Any] = {
+        "image": "{0}/{1}".format(report.login_server, step.want.target),
+        "digest": result.digest,
+        "previous_digest": step.seen.digest or None,
+        "action": "failed" if result.error else step.action,
+    }
+    if result.operation:
+        found["operation"] = result.operation
+    if result.error is not None:
+        found["error"] = str(result.error)
+    return found
+
+
+def source_name(result: Result) -> str:
+    """The source of a target: registry, repository, tag."""
+    return _plan.origin_name(result.step.want.origin)
+
+
+def diff(report: Report) -> List[Dict[str, Any]]:
+    """What ``--diff`` shows: the targets that change, each with its digest before and after."""
+    if not report.diff.after:
+        return []
+    return [
+        {
+            "before_header": report.login_server,
+            "after_header": report.login_server,
+            "before": report.diff.before,
+            "after": report.diff.after,
+        }
+    ]

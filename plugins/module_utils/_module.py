@@ -10,14 +10,13 @@ import os
 import sys
 import threading
 import traceback
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._identity import AUTH_ARGUMENTS, Identity, IdentityError
-from ansible_collections.registryops.acr.plugins.module_utils._mirror import Report, Result
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Conflict, origin_name
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Conflict
 from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference
 
 REGISTRY_ARGUMENTS: Dict[str, Any] = {
@@ -92,38 +91,3 @@ def _run(module: AnsibleModule, work: Callable[[AnsibleModule, Identity], Dict[s
         module.fail_json(msg=missing_required_lib(package), exception=traceback.format_exc())
     else:
         module.exit_json(**result)
-
-
-def target_result(report: Report, result: Result) -> Dict[str, Any]:
-    """One target as modules return it."""
-    step = result.step
-    found: Dict[str, Any] = {
-        "image": "{0}/{1}".format(report.login_server, step.want.target),
-        "digest": result.digest,
-        "previous_digest": step.seen.digest or None,
-        "action": "failed" if result.error else step.action,
-    }
-    if result.operation:
-        found["operation"] = result.operation
-    if result.error is not None:
-        found["error"] = str(result.error)
-    return found
-
-
-def source_name(result: Result) -> str:
-    """The source of a target: registry, repository, tag."""
-    return origin_name(result.step.want.origin)
-
-
-def diff(report: Report) -> List[Dict[str, Any]]:
-    """What ``--diff`` shows: the targets that change, each with its digest before and after."""
-    if not report.diff.after:
-        return []
-    return [
-        {
-            "before_header": report.login_server,
-            "after_header": report.login_server,
-            "before": report.diff.before,
-            "after": report.diff.after,
-        }
-    ]

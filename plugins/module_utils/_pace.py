@@ -83,9 +83,9 @@ class Bucket:
 
 
 class Pace:
-    """The buckets of one run, one for each (host, class of request)."""
+    """The buckets of one run, one for each (host, class of request). *sleep* waits so many seconds; True: no more turns."""
 
-    def __init__(self, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, *, sleep: Callable[[float], Optional[bool]] = time.sleep) -> None:
         self._buckets: Dict[Tuple[str, str], Bucket] = {}
         self._lock = threading.Lock()
         self._sleep = sleep
@@ -99,7 +99,7 @@ class Pace:
             return self._buckets[key]
 
     def turn(self, host: str, kind: str, deadline: Optional[float] = None) -> bool:
-        """Waits for a turn. False when it would come only after *deadline* (monotonic seconds)."""
+        """Waits for a turn. False when there are no more, or it would come only after *deadline* (monotonic seconds)."""
         bucket = self.bucket(host, kind)
         while True:
             wait = bucket.take()
@@ -107,4 +107,5 @@ class Pace:
                 return True
             if deadline is not None and time.monotonic() + wait > deadline:
                 return False
-            self._sleep(min(wait, 5.0))
+            if self._sleep(min(wait, 5.0)):
+                return False

@@ -307,8 +307,14 @@ targets:
 import time
 from typing import Any, Dict
 
-from ansible_collections.registryops.acr.plugins.module_utils._mirror import Mirror, Settings
-from ansible_collections.registryops.acr.plugins.module_utils._module import diff, run, source_name, target_result
+from ansible_collections.registryops.acr.plugins.module_utils._mirror import (
+    Mirror,
+    Settings,
+    diff,
+    source_name,
+    target_result,
+)
+from ansible_collections.registryops.acr.plugins.module_utils._module import run
 from ansible_collections.registryops.acr.plugins.module_utils._options import IMAGE_ARGUMENTS, parse_entry
 
 

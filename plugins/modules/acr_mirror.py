@@ -484,8 +484,15 @@ summary:
 from typing import Any, Dict, List
 
 from ansible_collections.registryops.acr.plugins.module_utils import _progress
-from ansible_collections.registryops.acr.plugins.module_utils._mirror import Mirror, Report, Settings
-from ansible_collections.registryops.acr.plugins.module_utils._module import diff, run, source_name, target_result
+from ansible_collections.registryops.acr.plugins.module_utils._mirror import (
+    Mirror,
+    Report,
+    Settings,
+    diff,
+    source_name,
+    target_result,
+)
+from ansible_collections.registryops.acr.plugins.module_utils._module import run
 from ansible_collections.registryops.acr.plugins.module_utils._options import (
     CREDENTIALS_ARGUMENTS,
     DEFAULTS_ARGUMENTS,

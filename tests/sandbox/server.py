@@ -285,6 +285,9 @@ async def _cut(
     if response.prepared or not isinstance(response, web.Response):
         return response
     body = bytes(response.body or b"")  # type: ignore[arg-type]
+    if action.get("drop_mid") and (not body or request.method == "HEAD"):  # its middle is in its head
+        _abort(request)
+        return None
     partial = web.StreamResponse(status=response.status, headers=response.headers)
     if request.method != "HEAD":
         partial.content_length = len(body)

@@ -68,3 +68,32 @@ def test_an_answer_that_breaks_off_is_a_passing_failure(server: Server, answer: 
         http.request("reads", "GET", server(answer))
     assert failure.value.kind == "unavailable", failure.value
     assert "localhost" in str(failure.value)
+
+
+@pytest.mark.parametrize("proxy", ["http://user:se/cret@127.0.0.1:9", "http://user:s#ecret@127.0.0.1:9", "u:s?ecret@proxy:9"])
+def test_a_proxys_password_is_never_taken_for_its_host(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """urllib3 and all above it repeat in their complaint what they take for the host."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(AcrError) as failure:
+        Http()
+    assert str(failure.value).startswith("HTTPS_PROXY can't be read") and "percent-encoded" in str(failure.value)
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:se%2Fcret@127.0.0.1:9/")
+    Http()
+
+
+def test_close_ends_all_waiting() -> None:
+    http = Http()
+    http.pace.bucket("host", "reads").refused(60.0)
+    found: list[AcrError] = []
+
+    def ask() -> None:
+        try:
+            http.request("reads", "GET", "https://host/")
+        except AcrError as error:
+            found.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    http.close()
+    thread.join(20.0)
+    assert found and found[0].kind == "timeout" and not http.sent
