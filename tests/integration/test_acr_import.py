@@ -353,3 +353,26 @@ def test_missing_python_library(sandbox: Sandbox, tmp_path: Path, library: str, 
     run = run_module("acr_import", {"registry": "contosoprod", "source": HELLO}, env)
     assert run.rc == 2, run.output
     assert f"({package})" in run.result["msg"], run.result["msg"]
+
+
+def test_an_import_whose_answer_got_lost_is_ours_all_the_same(sandbox: Sandbox, acr_import: Import) -> None:
+    """Azure takes it, the answer gets lost, and the second try is refused since the tag is there by then."""
+    lost = [{"match": {"class": "import"}, "action": {"drop_mid": True}, "times": 1}]
+    digest = sandbox.tags("registry-1.docker.io", "library/hello-world")["latest"]
+    for verify in (True, False):
+        sandbox.knobs(faults=lost, import_seconds=0, retry_after=0)
+        run = acr_import(source=HELLO, target=f"t/lost:{verify}", verify=verify)
+        assert run.rc == 0 and run.result["changed"] is True, run.output
+        assert run.result["targets"][0]["action"] == "import"
+        assert sandbox.tags("contosoprod", "t/lost")[str(verify)] == digest
+        assert len(sandbox.log(class_="import")) == 2
+        sandbox.clear_log()
+
+
+def test_a_finished_task_does_not_wait_for_resource_manager(sandbox: Sandbox, acr_import: Import) -> None:
+    """The registry shows the import; the question how it stands is still to be asked again in two minutes."""
+    later = {"status": 429, "headers": {"Retry-After": "120"}, "body": "{}"}
+    sandbox.knobs(faults=[{"match": {"class": "import_poll"}, "action": later}], retry_after=0, import_seconds=2)
+    run = acr_import(source=HELLO)
+    assert run.rc == 0 and run.result["changed"], run.output
+    assert sandbox.log(class_="import_poll") and run.seconds < 100
