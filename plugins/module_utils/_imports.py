@@ -422,6 +422,7 @@ class Imports:
         watch = self._watch(step.want.target.repository)
         watch.unchecked.append(_Arrival(job, step, time.monotonic() - job.started))
         watch.check_at = 0.0
+        self._progress.done += 1  # until the check says otherwise
 
     # -- checking what came ----------------------------------------------------------------------------------------
 
@@ -435,23 +436,24 @@ class Imports:
             for arrival in batch:
                 job, step = arrival.job, arrival.step
                 missing = (damage or {}).get(step.want.digest or "")
+                if missing and arrival.looks < len(DAMAGE_PAUSES):
+                    watch.check_at = max(watch.check_at, time.monotonic() + DAMAGE_PAUSES[arrival.looks])
+                    arrival.looks += 1
+                    watch.unchecked.append(arrival)
+                    continue
+                self._progress.done -= 1
                 if error is not None:
                     message = "{0} was imported, but can't be checked: {1}".format(self._name(step), error)
                     self._end(job, step, Outcome(step, AcrError(error.kind, message)))
                 elif missing:
-                    self._damaged(watch, arrival, missing)
+                    self._damaged(job, step, missing)
                 else:
                     self._end(job, step, Outcome(step, seconds=arrival.seconds))
 
         self._do(self._readers, lambda: self._targets.damage(repository, digests), then)
 
-    def _damaged(self, watch: _Watch, arrival: _Arrival, missing: List[str]) -> None:
-        job, step = arrival.job, arrival.step
-        if arrival.looks < len(DAMAGE_PAUSES):
-            watch.check_at = max(watch.check_at, time.monotonic() + DAMAGE_PAUSES[arrival.looks])
-            arrival.looks += 1
-            watch.unchecked.append(arrival)
-        elif not job.repaired:
+    def _damaged(self, job: Job, step: Step, missing: List[str]) -> None:
+        if not job.repaired:
             again = Import(job.work.origin, "Force", (replace(step, action=_plan.REPAIR),))
             self._add(Job(again, tries=job.tries, accepted=True, repaired=True))
         else:
@@ -465,6 +467,8 @@ class Imports:
 
     def _end(self, job: Job, step: Step, outcome: Outcome) -> None:
         outcome.started = job.accepted
+        if outcome.error is None and not job.accepted and outcome.step.changes:
+            outcome.step = replace(step, action=_plan.NONE)  # somebody else has brought it
         self._outcomes[step.want.number] = outcome
         job.left.pop(step.want.number, None)
         if not job.left:
@@ -532,6 +536,8 @@ class Imports:
             self._jobs.discard(job)
             again: List[Step] = []
             for number, step in left.items():
+                if number not in job.left:
+                    continue  # a look that was under way has found it
                 if shown is None:
                     self._end(job, step, Outcome(step, failure))
                     continue

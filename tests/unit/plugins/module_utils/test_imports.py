@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.registryops.acr.plugins.module_utils import _imports, _plan
 from ansible_collections.registryops.acr.plugins.module_utils._arm import Operation, RegistryResource
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._imports import Imports, Outcome
+from ansible_collections.registryops.acr.plugins.module_utils._imports import Imports, Outcome, Progress
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, Seen, Step, Target, Want
 
 A, B = ("sha256:" + letter * 64 for letter in "ab")
@@ -100,12 +100,13 @@ def step(number: int, target: str, *, digest: str = A, registry: str = "docker.i
 def run(azure: Azure, steps: list[Step], *, blind: bool = False, **options: Any) -> dict[int, Outcome]:
     """How each step ended, by its number. A run that hangs fails, instead of hanging the test."""
     found: list[Any] = []
+    progress = Progress(total=len(steps))
 
     def work() -> None:
         try:
             targets: Any = None if blind else azure
             engine = Imports(azure, RESOURCE, targets, lambda _origin: {}, timeout=60.0, **options)  # type: ignore[arg-type]
-            found.append(engine.run(steps))
+            found.append(engine.run(steps, progress))
         except BaseException as error:
             found.append(error)
 
@@ -116,6 +117,8 @@ def run(azure: Azure, steps: list[Step], *, blind: bool = False, **options: Any)
     if isinstance(found[0], BaseException):
         raise found[0]
     assert [outcome.step.want.number for outcome in found[0]] == [one.want.number for one in steps]
+    assert progress.done == sum(outcome.error is None for outcome in found[0])
+    assert progress.done + progress.failed == len(steps)
     return {outcome.step.want.number: outcome for outcome in found[0]}
 
 
@@ -206,9 +209,12 @@ def test_seconds_count_to_the_landing_and_not_to_the_check(azure: Azure) -> None
             azure.held["a", "2"] = B
 
     azure.ends = ends
-    found = run(azure, [step(0, "a:1"), step(1, "a:2", digest=B)])
+    progress: set[tuple[int, int]] = set()
+    steps = [step(0, "a:1"), step(1, "a:2", digest=B)]
+    found = run(azure, steps, notify=lambda numbers: progress.add((numbers.done, numbers.in_flight)))
     assert found[0].error is found[1].error is None
     assert found[0].seconds < found[1].seconds / 2
+    assert (1, 1) in progress and (2, 0) in progress
 
 
 # -- changed -----------------------------------------------------------------------------------------------------------
@@ -246,3 +252,22 @@ def test_a_target_that_exists_since_an_earlier_try_landed_was_imported_by_us(azu
     found = run(azure, [step(0, "a:1")], blind=blind)
     assert found[0].error is None and found[0].started and found[0].step.action == "import"
     assert len(azure.bodies) == 2
+
+
+def test_a_look_that_is_under_way_may_find_what_azure_refuses_as_existing(azure: Azure) -> None:
+    """Somebody else brings the target. The look comes back first, then the one after the refusal."""
+    refused = threading.Event()
+    looks: list[str] = []
+
+    def tag(_repository: str, tag: str) -> Seen:
+        looks.append(tag)
+        second = len(looks) > 1
+        refused.wait(5.0)
+        time.sleep(0.2 if second else 0.1)
+        return Seen(A)
+
+    azure.lands = lambda number, target: False
+    azure.ends = lambda number: refused.set() or EXISTS
+    azure.tag = azure.manifest = tag  # type: ignore[method-assign]
+    found = run(azure, [step(0, "a:1")])
+    assert found[0].error is None and not found[0].started and found[0].step.action == "none"
