@@ -30,7 +30,7 @@ class Release:
 
 def run(*command: str | Path, env: dict[str, str] | None = None, **options: Any) -> str:
     """What a command prints; AssertionError, with that, when it fails."""
-    options = {"timeout": 900, "cwd": ROOT, **options}
+    options = {"timeout": 1800, "cwd": ROOT, **options}
     done = subprocess.run(
         [str(part) for part in command],
         env=env,
