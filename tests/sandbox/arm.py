@@ -517,7 +517,7 @@ class _Call:
                     f"The client '{who.username or who.client_id}' with object id '{who.object_id}' has permission to "
                     f"perform action '{PROVIDER}/registries/importImage/action' on scope '{registry.resource_id}'; "
                     "however, it does not have permission to perform action 'read' on the linked scope(s) "
-                    f"'{source['resourceId']}' or the linked scope(s) are invalid.",
+                    f"'{source['resourceId']}'.",
                     {"x-ms-failure-cause": "gateway"},
                 )
         knobs = self.state.knobs

@@ -434,7 +434,12 @@ def test_rights_to_import_and_to_read_the_source(http: requests.Session, imports
     assert "'Microsoft.ContainerRegistry/registries/importImage/action'" in refused.json()["error"]["message"]
     linked = Imports(http, "importer").post(FROM_DEV, "a:1")
     assert (linked.status_code, linked.json()["error"]["code"]) == (403, "LinkedAuthorizationFailed")
-    assert f"on the linked scope(s) '{DEV}'" in linked.json()["error"]["message"]
+    importer = PRINCIPALS["importer"][1]
+    assert linked.json()["error"]["message"] == (
+        f"The client '{importer}' with object id '{uuid.uuid5(uuid.UUID(importer), 'object')}' has permission to perform "
+        f"action 'Microsoft.ContainerRegistry/registries/importImage/action' on scope '{PROD}'; however, it does not have "
+        f"permission to perform action 'read' on the linked scope(s) '{DEV}'."
+    )
     assert Imports(http, "importer").run(FROM_HUB, "a:1").status_code == 200
 
 
