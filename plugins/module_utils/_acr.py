@@ -21,6 +21,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._registry import (
     token_seconds,
     valid_digest,
 )
+from ansible_collections.registryops.acr.plugins.module_utils._wire import mapping, number, objects, strings
 
 PAGE = 1000  # the most that Azure puts on one page
 REQUESTS_PER_PAGE = 4  # a page of 1,000 entries costs about as much as so many single requests
@@ -141,20 +142,20 @@ class AzureRegistry(Registry):
         content = self._read("/acr/v1/" + quote(repository, safe="/"), repository)
         if content is None:
             return Counts(0, 0)
-        return Counts(int(content.get("tagCount") or 0), int(content.get("manifestCount") or 0))
+        return Counts(number(content.get("tagCount")) or 0, number(content.get("manifestCount")) or 0)
 
     def tag(self, repository: str, tag: str) -> Optional[Tag]:
         """One tag; None where the registry says that it does not exist. Its manifest may be gone all the same."""
         path = "/acr/v1/{0}/_tags/{1}".format(quote(repository, safe="/"), quote(tag, safe=""))
         content = self._read(path, repository, tag)
-        return _tag(content.get("tag") or {}) if content is not None else None
+        return self._tag(mapping(content.get("tag"), self.name)) if content is not None else None
 
     def tag_list(self, repository: str, newest: Optional[int] = None) -> Iterator[Tag]:
         """All tags with their digests, page by page; or the *newest* ones, one page only."""
         query = "?n={0}&orderby=timedesc".format(min(newest, PAGE)) if newest else "?n={0}".format(PAGE)
         for page in self._list("/acr/v1/{0}/_tags{1}".format(quote(repository, safe="/"), query), repository):
-            for entry in page.get("tags") or []:
-                yield _tag(entry)
+            for entry in objects(page.get("tags"), self.name):
+                yield self._tag(entry)
             if newest:
                 return
 
@@ -183,19 +184,19 @@ class AzureRegistry(Registry):
         """The manifests of a repository with their metadata, as Azure lists them; *orderby* ``timeasc``, ``timedesc``."""
         query = "?n={0}{1}".format(min(limit or PAGE, PAGE), "&orderby=" + orderby if orderby else "")
         for page in self._list("/acr/v1/{0}/_manifests{1}".format(quote(repository, safe="/"), query), repository):
-            yield from page.get("manifests") or []
+            yield from map(self._manifest, objects(page.get("manifests"), self.name))
 
     def manifest_metadata(self, repository: str, digest: str) -> Optional[Dict[str, Any]]:
         """One manifest's metadata, with ``references`` for an index; None where it does not exist."""
         path = "/acr/v1/{0}/_manifests/{1}".format(quote(repository, safe="/"), quote(digest, safe=":"))
         content = self._read(path, repository, digest)
-        return (content.get("manifest") or {}) if content is not None else None
+        return self._manifest(mapping(content.get("manifest"), self.name)) if content is not None else None
 
     def repositories(self) -> List[str]:
         """The names of all repositories."""
         names: List[str] = []
         for page in self.pages("reads", "/acr/v1/_catalog?n={0}".format(PAGE), "registry:catalog:*"):
-            names += [str(name) for name in page.get("repositories") or []]
+            names += strings(page.get("repositories"), self.name)
         return names
 
     def _list(self, path: str, repository: str) -> Iterator[Dict[str, Any]]:
@@ -217,11 +218,21 @@ class AzureRegistry(Registry):
             raise AcrError("invalid", "{0} sent something else than JSON.".format(self.name))
         return content
 
+    def _tag(self, entry: Dict[str, Any]) -> Tag:
+        name, digest = entry.get("name"), self._digest(entry)
+        locked = mapping(entry.get("changeableAttributes"), self.name).get("writeEnabled") is False
+        return Tag(str(name), digest, str(entry.get("lastUpdateTime") or ""), locked)
 
-def _tag(entry: Dict[str, Any]) -> Tag:
-    digest = str(entry.get("digest") or "")
-    if not valid_digest(digest):
-        raise AcrError("invalid", "The registry lists tag {0!r} with the digest {1!r}.".format(entry.get("name"), digest))
-    attributes = entry.get("changeableAttributes") or {}
-    locked = attributes.get("writeEnabled") is False
-    return Tag(str(entry.get("name")), digest, str(entry.get("lastUpdateTime") or ""), locked)
+    def _manifest(self, entry: Dict[str, Any]) -> Dict[str, Any]:
+        """An entry of a list of manifests, after a look at what is relied on."""
+        self._digest(entry)
+        mapping(entry.get("changeableAttributes"), self.name)
+        strings(entry.get("tags"), self.name)
+        return entry
+
+    def _digest(self, entry: Dict[str, Any]) -> str:
+        digest = entry.get("digest")
+        if not isinstance(digest, str) or not valid_digest(digest):
+            named = "tag {0!r:.140}".format(entry["name"]) if "name" in entry else "a manifest"
+            raise AcrError("invalid", "{0} lists {1} with the digest {2!r:.100}.".format(self.name, named, digest))
+        return digest

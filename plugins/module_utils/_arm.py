@@ -28,10 +28,13 @@ from ansible_collections.registryops.acr.plugins.module_utils._http import (
     closed,
     root_reason,
 )
+from ansible_collections.registryops.acr.plugins.module_utils._wire import link, mapping, number, objects
 
 SUBSCRIPTIONS_VERSION = "2022-12-01"
 REGISTRIES_VERSION = "2023-07-01"
 PROVIDER = "Microsoft.ContainerRegistry"
+WHO = "Azure Resource Manager"
+PAGES = 1000  # of a listing; more are one that never ends
 RETRY_AFTER = 10.0  # seconds between two questions about an import, where Azure names none
 
 
@@ -144,13 +147,15 @@ class Arm:
         return _resource(self._read(self._url + path, Context(what)))
 
     def _list(self, path: str, context: Context) -> Iterator[Dict[str, Any]]:
-        url: Optional[str] = self._url + path
-        while url:
+        url = self._url + path
+        for _page in range(PAGES):
             page = self._read(url, context)
-            yield from page.get("value") or []
-            url = page.get("nextLink")
-            if url:
-                self._refuse_foreign(url)
+            yield from objects(page.get("value"), WHO)
+            following = page.get("nextLink")
+            if not following:
+                return
+            url = self._own(following)
+        raise AcrError("invalid", "{0} lists {1} without end; refused.".format(WHO, context.target))
 
     def _read(self, url: str, context: Context) -> Dict[str, Any]:
         answer = self._get(url)
@@ -176,10 +181,12 @@ class Arm:
     def _authorization(self) -> Dict[str, str]:
         return {"Authorization": "Bearer " + self._identity.token(self._identity.cloud.arm_scope)}
 
-    def _refuse_foreign(self, url: str) -> None:
-        parts = urlsplit(url)
+    def _own(self, url: Any) -> str:
+        """A URL that Azure Resource Manager names, where it leads to itself."""
+        parts = link(self._url, url, WHO)
         if parts.scheme != "https" or not (parts.netloc == self._host or parts.netloc.endswith("." + self._host)):
             raise AcrError("invalid", "{0} points to another host ({1}); refused.".format(self._host, parts.netloc))
+        return parts.geturl()
 
     # -- changes ---------------------------------------------------------------------------------------------------
 
@@ -216,8 +223,7 @@ class Arm:
         location = answer.headers.get("Location") or ""
         if answer.status == 200 or not location:
             return Operation("", time.monotonic(), context, done=True, uncertain=uncertain)
-        self._refuse_foreign(location)
-        return Operation(location, time.monotonic() + _seconds(answer), context, uncertain=uncertain)
+        return Operation(self._own(location), time.monotonic() + _seconds(answer), context, uncertain=uncertain)
 
     def ask(self, operation: Operation) -> None:
         """Asks how an import stands: sets ``done`` when it succeeded, ``ask_at`` while it is under way.
@@ -232,8 +238,7 @@ class Arm:
             operation.ask_at = time.monotonic() + _seconds(answer)
             location = answer.headers.get("Location")
             if location and not operation.done:
-                self._refuse_foreign(location)
-                operation.location = location
+                operation.location = self._own(location)
             return
         raise _failure(answer, operation.context)
 
@@ -304,14 +309,14 @@ class Arm:
 
 def posture(properties: Dict[str, Any]) -> Dict[str, Any]:
     """What a registry's properties, by Azure's names, say about its network."""
-    rules = properties.get("networkRuleSet") or {}
+    rules = mapping(properties.get("networkRuleSet"), WHO)
     public = properties.get("publicNetworkAccess") != "Disabled"
     default_action = rules.get("defaultAction") or "Allow"
-    connections = properties.get("privateEndpointConnections") or []
+    connections = objects(properties.get("privateEndpointConnections"), WHO)
     return {
         "public_network_access": public,
         "default_action": default_action,
-        "ip_rules": [str(rule.get("value")) for rule in rules.get("ipRules") or []],
+        "ip_rules": [str(rule.get("value")) for rule in objects(rules.get("ipRules"), WHO)],
         "private_endpoints": [
             str(connection.get("name") or connection.get("id"))
             for connection in connections
@@ -323,8 +328,8 @@ def posture(properties: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _status(connection: Dict[str, Any]) -> Any:
-    state = (connection.get("properties") or {}).get("privateLinkServiceConnectionState") or {}
-    return state.get("status")
+    state = mapping(connection.get("properties"), WHO).get("privateLinkServiceConnectionState")
+    return mapping(state, WHO).get("status")
 
 
 def _stream(content: bytes) -> Any:
@@ -340,14 +345,14 @@ def _is(resource: RegistryResource, registry_id: Any) -> bool:
 
 
 def _resource(entry: Dict[str, Any]) -> RegistryResource:
-    properties = entry.get("properties") or {}
+    properties = mapping(entry.get("properties"), WHO)
     found = RegistryResource(
         id=str(entry.get("id")),
         name=str(entry.get("name")),
         login_server=str(properties.get("loginServer") or "").lower(),
         location=str(entry.get("location") or ""),
-        sku=str((entry.get("sku") or {}).get("name") or ""),
-        tags=dict(entry.get("tags") or {}),
+        sku=str(mapping(entry.get("sku"), WHO).get("name") or ""),
+        tags=mapping(entry.get("tags"), WHO),
         properties=properties,
     )
     if not re.match(r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/[^/]+/registries/[^/]+$", found.id, re.I):
@@ -356,8 +361,8 @@ def _resource(entry: Dict[str, Any]) -> RegistryResource:
 
 
 def _seconds(answer: Answer) -> float:
-    text = answer.headers.get("Retry-After") or ""
-    return float(text) if text.isdigit() else RETRY_AFTER
+    asked = number(answer.headers.get("Retry-After"))
+    return RETRY_AFTER if asked is None else float(asked)
 
 
 def _failure(answer: Answer, context: Context) -> AcrError:

@@ -14,6 +14,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._errors import Acr
 
 IMPORT_ROLE = "Container Registry Data Importer and Data Reader"
 SHOWN = 400  # characters of Azure's own text that an error repeats
+READ = 4000  # characters of it that are looked at: a source registry's answer may stand in it, however long
 
 
 @dataclass(frozen=True)
@@ -217,6 +218,7 @@ def explain(code: str, text: str, status: int, context: Context = Context()) -> 
 
     *code* and *text* are those of Azure's ``error`` object. The sentence ends with what Azure said, shortened.
     """
+    code, text = code[:100], text[:READ]
     # Names of the target's registry and resource group tell nothing, and could be taken for words of the table.
     text = re.sub(r"Operation registries-\S+ failed\. |Resource /subscriptions/\S+ ", "", text)
     whole = "{0}: {1}".format(code, text)

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import json
 import os
 import random
 import re
@@ -16,10 +14,11 @@ import time
 from dataclasses import dataclass, field
 from http.client import HTTPException, RemoteDisconnected
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._pace import Pace
+from ansible_collections.registryops.acr.plugins.module_utils._wire import link, local, number, parse, seconds
 
 BODY_LIMIT = 4 * 1024 * 1024  # bytes; the distribution specification's bound for a manifest
 LIST_LIMIT = 32 * 1024 * 1024  # bytes; a page of 1,000 manifests stays far below
@@ -42,10 +41,7 @@ class Answer:
 
     def json(self) -> Any:
         """The body as JSON, or None where it isn't JSON."""
-        try:
-            return json.loads(self.body.decode("utf-8"))
-        except ValueError:
-            return None
+        return parse(self.body)
 
     def errors(self) -> List[Dict[str, Any]]:
         """The entries of a registry's ``{"errors": [...]}``; empty for any other body."""
@@ -99,6 +95,9 @@ class Http:
                 session.trust_env = False
                 session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
                 session.headers["Accept-Encoding"] = "identity"
+                # requests prepares for redirects that nobody asked it to follow, and reads their bodies whole for that,
+                # however long.
+                session.get_redirect_target = lambda response: None
                 self._session = session
             return self._session
 
@@ -190,7 +189,7 @@ class Http:
         answer = self._send_once(method, url, headers, form, limit)
         redirects = 0
         while follow and answer.status in (301, 302, 303, 307, 308) and answer.headers.get("Location"):
-            target = urljoin(url, answer.headers["Location"])
+            target = link(url, answer.headers["Location"], urlsplit(url).netloc).geturl()
             redirects += 1
             if redirects > REDIRECTS:
                 raise AcrError("invalid", "{0} redirects in circles.".format(urlsplit(url).netloc))
@@ -203,7 +202,7 @@ class Http:
 
     def _send_once(self, method: str, url: str, headers: Dict[str, str], form: Any, limit: int) -> Answer:
         import requests
-        from urllib3.exceptions import HTTPError, ReadTimeoutError
+        import urllib3
 
         host = urlsplit(url).netloc
         started = time.monotonic()
@@ -223,7 +222,7 @@ class Http:
                 proxies=self.proxies(url),
             )
             try:
-                return Answer(response.status_code, response.headers, _read(response, host, limit, ends))
+                return Answer(response.status_code, response.headers, _read(response, method, host, limit, ends))
             finally:
                 response.close()
         except requests.exceptions.SSLError as error:
@@ -250,30 +249,30 @@ class Http:
             raise AcrError("unavailable", "{0} closed the connection: {1}.".format(host, text)) from None
         except requests.exceptions.Timeout:
             raise slow_failure(host) from None
-        except requests.exceptions.RequestException as error:
-            raise AcrError("unavailable", "{0} did not answer: {1}.".format(host, root_reason(error))) from None
-        except ReadTimeoutError:
+        except (requests.exceptions.InvalidHeader, UnicodeError):  # their text repeats the header, and so a secret
+            message = "Nothing was sent to {0}, since the sign-in has characters that no header takes."
+            raise AcrError("invalid", message.format(host)) from None
+        except urllib3.exceptions.ReadTimeoutError:
             raise slow_failure(host) from None
-        except (HTTPError, HTTPException, OSError) as error:  # while the body was read, which requests has no part in
-            raise AcrError("unavailable", "{0} broke off its answer: {1}.".format(host, root_reason(error))) from None
+        except urllib3.exceptions.LocationValueError as error:
+            raise AcrError("unreachable", "{0} can't be reached: {1}.".format(host, root_reason(error))) from None
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
+            raise AcrError("unavailable", "{0} sent no whole answer: {1}.".format(host, root_reason(error))) from None
 
 
 def _seconds(retry_after: Optional[str]) -> float:
     """What a ``Retry-After`` asks for, at most two minutes; 0.0 where it says nothing."""
-    try:
-        return min(float(retry_after or 0), 120.0)
-    except ValueError:  # an HTTP date: nobody here sends one
-        return 0.0
+    return seconds(retry_after, 120.0) or 0.0  # an HTTP date: nobody here sends one
 
 
 def _remaining(headers: Mapping[str, str], kind: str) -> Optional[int]:
     """How many more requests Azure Resource Manager would take, where it says so."""
     name = {"imports": "writes", "arm_writes": "writes", "arm_reads": "reads"}.get(kind)
     text = headers.get("x-ms-ratelimit-remaining-subscription-" + name) if name else None
-    return int(text) if text is not None and text.isdigit() else None
+    return number(text)
 
 
-def _read(response: Any, host: str, limit: int, ends: float) -> bytes:
+def _read(response: Any, method: str, host: str, limit: int, ends: float) -> bytes:
     """The body as it comes, a piece at a time, so that *limit* and *ends* hold even against a far side that sends a byte a
     second. Nothing is decompressed: no compression was asked for."""
     raw = response.raw
@@ -291,6 +290,8 @@ def _read(response: Any, host: str, limit: int, ends: float) -> bytes:
         if time.monotonic() > ends:
             raise slow_failure(host)
         chunks.append(chunk)
+    if method != "HEAD" and response.status_code not in (204, 304) and size < (number(response.headers.get("Content-Length")) or 0):
+        raise AcrError("unavailable", "{0} closed the connection in the middle of an answer.".format(host))
     return b"".join(chunks)
 
 
@@ -355,11 +356,5 @@ def refuse_redirect(url: str, target: str) -> None:
     source, there = urlsplit(url).netloc, urlsplit(target)
     if there.scheme != "https":
         raise AcrError("invalid", "{0} redirects to plain HTTP ({1}); refused.".format(source, there.netloc))
-    try:
-        address = ipaddress.ip_address(there.hostname or "")
-    except ValueError:
-        local = (there.hostname or "") == "localhost"
-    else:
-        local = not address.is_global
-    if local and there.netloc != source:
+    if local(there.hostname) and there.netloc != source:
         raise AcrError("invalid", "{0} redirects to a local address ({1}); refused.".format(source, there.netloc))

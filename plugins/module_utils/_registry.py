@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 import threading
 import time
 from dataclasses import dataclass
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
-from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import LIST_LIMIT, Answer, Http
+from ansible_collections.registryops.acr.plugins.module_utils._wire import (
+    link,
+    local,
+    mapping,
+    number,
+    objects,
+    parse,
+    seconds,
+    strings,
+)
 
 INDEX_TYPES = (
     "application/vnd.oci.image.index.v1+json",
@@ -33,6 +42,7 @@ SCHEMA1_TYPES = (
     "application/vnd.docker.distribution.manifest.v1+prettyjws",
 )
 ACCEPT = ", ".join(MANIFEST_TYPES + ("*/*;q=0.1",))
+TOKEN_SECONDS = 86400.0  # for which a token is believed to live at most
 PAGES = 1000  # a listing of more pages than this is a registry that never ends
 TOKEN_CHARACTERS = 6144  # Azure's front refuses header lines over 8 KiB
 TOKEN_BASE = 1200  # what a token needs besides the repositories it names
@@ -75,12 +85,17 @@ class Manifest:
     content: bytes
 
     def json(self) -> Dict[str, Any]:
-        return json.loads(self.content.decode("utf-8"))
+        return mapping(parse(self.content), "The manifest {0}".format(self.descriptor.digest))
 
     def children(self) -> List[Dict[str, Any]]:
-        """The descriptors an index lists; empty for a single manifest."""
-        found = self.json().get("manifests") if self.descriptor.is_index else None
-        return [entry for entry in found or [] if isinstance(entry, dict) and "digest" in entry]
+        """The descriptors an index lists, each with a digest; empty for a single manifest."""
+        who = "The index {0}".format(self.descriptor.digest)
+        found = objects(self.json().get("manifests"), who) if self.descriptor.is_index else []
+        for entry in found:
+            mapping(entry.get("platform"), who)
+            if not valid_digest(entry.get("digest")):
+                raise AcrError("invalid", "{0} lists a manifest by {1!r:.100}, which is no digest.".format(who, entry.get("digest")))
+        return found
 
 
 class Registry:
@@ -120,8 +135,7 @@ class Registry:
             if valid_digest(digest) and media_type in MANIFEST_TYPES:
                 if reference.startswith("sha256:") and digest != reference:
                     raise self._wrong_digest(repository, reference, digest)
-                length = answer.headers.get("Content-Length") or ""
-                return Descriptor(digest, media_type, int(length) if length.isdigit() else None)
+                return Descriptor(digest, media_type, number(answer.headers.get("Content-Length")))
         elif answer.status not in (404, 405, 403, 400, 501):
             raise self.failure(answer, repository, reference)
         elif answer.status == 404 and self._speaks_registry(answer):
@@ -134,10 +148,7 @@ class Registry:
         if answer.status != 200:
             raise self.failure(answer, repository, reference)
         media_type = (answer.headers.get("Content-Type") or "").split(";")[0].strip()
-        try:
-            content = json.loads(answer.body.decode("utf-8"))
-        except ValueError:
-            content = None
+        content = answer.json()
         if not isinstance(content, dict):
             raise AcrError("invalid", "{0} sent something else than a manifest.".format(self._of(repository, reference)))
         if media_type not in MANIFEST_TYPES:
@@ -171,7 +182,7 @@ class Registry:
         """The names of all tags of a repository, in the registry's order."""
         names: List[str] = []
         for page in self.pages("reads", "/v2/{0}/tags/list?n=1000".format(repository), self.scope(repository), repository):
-            names += [str(tag) for tag in page.get("tags") or []]
+            names += strings(page.get("tags"), self.name)
         return names
 
     def lacks(self, repository: str) -> bool:
@@ -185,7 +196,7 @@ class Registry:
         found: List[Dict[str, Any]] = []
         try:
             for page in self.pages("referrers", path, self.scope(repository), repository):
-                found += [entry for entry in page.get("manifests") or [] if isinstance(entry, dict)]
+                found += objects(page.get("manifests"), self.name)
             return found
         except AcrError as error:
             # Whatever stands in a 404: the registry lacks the API. Whether it is a registry that speaks, the next read tells.
@@ -202,7 +213,7 @@ class Registry:
 
     def _subject(self, repository: str, digest: str) -> Optional[str]:
         """The digest that a manifest refers to."""
-        return (self.manifest(repository, digest).json().get("subject") or {}).get("digest")
+        return mapping(self.manifest(repository, digest).json().get("subject"), self._of(repository, digest)).get("digest")
 
     # -- requests --------------------------------------------------------------------------------------------------
 
@@ -226,17 +237,17 @@ class Registry:
             path = following
         raise AcrError("invalid", "The listing of {0} never ends; refused.".format(self._of(repository)))
 
-    def _next(self, path: str, link: str) -> Optional[str]:
-        found = re.match(r'\s*<([^>]*)>\s*;.*rel="?next"?', link)
+    def _next(self, path: str, header: str) -> Optional[str]:
+        found = re.search(r'<([^<>]*)>\s*;[^<>]*\brel\s*=\s*"?next\b', header)
         if not found:
             return None
         here = "https://{0}{1}".format(self.host, path)
-        there = urlsplit(urljoin(here, found.group(1)))
+        there = link(here, found.group(1), self.name)
         if there.netloc != self.host or there.scheme != "https":
             raise AcrError("invalid", "{0} continues a listing on another host ({1}); refused.".format(self.name, there.netloc))
         # Some registries put only the new parameters into the link; those that were asked for stay.
         asked = dict(parse_qsl(urlsplit(path).query))
-        asked.update(parse_qsl(there.query))
+        asked.update(parse_qsl(there.query, max_num_fields=100))
         return "{0}?{1}".format(there.path, urlencode(asked)) if asked else there.path
 
     def get(
@@ -271,9 +282,9 @@ class Registry:
     def _manifest_request(self, method: str, repository: str, reference: str) -> Answer:
         path = "/v2/{0}/manifests/{1}".format(repository, quote(reference, safe=":"))
         answer = self.get("reads", path, self.scope(repository), method=method, headers={"Accept": ACCEPT})
-        left = (answer.headers.get("ratelimit-remaining") or "").partition(";")[0].strip()
-        if left.isdigit():
-            self.pulls_left = int(left)
+        left = number((answer.headers.get("ratelimit-remaining") or "").partition(";")[0].strip())
+        if left is not None:
+            self.pulls_left = left
         return answer
 
     def fetch_token(self, realm: str, service: str, scopes: List[str]) -> Tuple[str, float]:
@@ -291,9 +302,8 @@ class Registry:
         """The token in a token service's answer and its life in seconds."""
         content = answer.json()
         token = (content.get("access_token") or content.get("token")) if isinstance(content, dict) else None
-        if answer.status == 200 and isinstance(token, str):
-            seconds = content.get("expires_in") or token_seconds(token) or 60
-            return token, float(seconds)
+        if answer.status == 200 and isinstance(token, str) and re.fullmatch(r"[\x21-\x7e]+", token):
+            return token, seconds(content.get("expires_in"), TOKEN_SECONDS) or token_seconds(token) or 60.0
         if answer.status == 200:
             raise AcrError("invalid", "The token service of {0} answered without a token.".format(self.name))
         repository = scopes[0].split(":")[1] if scopes and scopes[0].startswith("repository:") else ""
@@ -487,10 +497,14 @@ class Authorization:
             return True
         values = challenge_values(challenge)
         realm = values.get("realm", "")
-        parts = urlsplit(realm)
-        if parts.scheme != "https" or not parts.netloc:
+        name = self._registry.name
+        parts = link("", realm, name)
+        if parts.scheme != "https":
             message = "{0} names a token service without TLS ({1}); no credentials were sent."
-            raise AcrError("invalid", message.format(self._registry.name, realm))
+            raise AcrError("invalid", message.format(name, realm))
+        if local(parts.hostname) and not local(urlsplit("//" + self._registry.host).hostname):
+            message = "{0} names a token service at a local address ({1}); no credentials were sent."
+            raise AcrError("invalid", message.format(name, parts.netloc))
         self._realm = (realm, values.get("service", ""))
         return True
 
@@ -527,7 +541,7 @@ def token_payload(token: str) -> Dict[str, Any]:
     if len(parts) != 3:
         return {}
     try:
-        found = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)).decode("utf-8"))
+        found = parse(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
@@ -539,13 +553,13 @@ def token_seconds(token: str) -> Optional[float]:
     Azure's registries backdate ``iat`` by 15 minutes.
     """
     payload = token_payload(token)
-    try:
-        seconds = float(payload["exp"]) - float(payload["iat"])
-    except (KeyError, TypeError, ValueError):
+    ends, begins = seconds(payload.get("exp"), 1e12), seconds(payload.get("iat"), 1e12)
+    if ends is None or begins is None:
         return None
-    return seconds - 900 if seconds > 1800 else seconds
+    life = seconds(ends - begins, TOKEN_SECONDS)
+    return life - 900 if life is not None and life > 1800 else life
 
 
-def valid_digest(text: str) -> bool:
+def valid_digest(text: Any) -> bool:
     """Whether *text* is a digest whose algorithm is known here."""
-    return re.fullmatch(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}", text or "") is not None
+    return isinstance(text, str) and re.fullmatch(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}", text) is not None

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from dataclasses import replace
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
@@ -23,6 +22,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._reference import 
     parse_registry,
 )
 from ansible_collections.registryops.acr.plugins.module_utils._registry import Credentials, Descriptor, Registry
+from ansible_collections.registryops.acr.plugins.module_utils._wire import mapping, number, parse
 
 MANIFESTS_PER_IMPORT = 50
 # An index lists each manifest in about 130 bytes at the very least: a smaller one needs no counting.
@@ -266,9 +266,8 @@ class Sources:
         manifest = registry.manifest(origin.repository, origin.digest or origin.tag or "latest")
         name = "{0}/{1}".format(source.name, origin.image)
         if not manifest.descriptor.is_index:
-            config = manifest.json().get("config") or {}
-            content = json.loads(registry.blob(origin.repository, str(config.get("digest"))).decode("utf-8"))
-            offered = Platform.of(content if isinstance(content, dict) else {})
+            config = mapping(manifest.json().get("config"), name)
+            offered = Platform.of(mapping(parse(registry.blob(origin.repository, str(config.get("digest")))), name))
             if not wanted.matches(offered):
                 raise AcrError("not_found", "{0} is a single image for {1}, not for {2}.".format(name, offered, wanted))
             return manifest.descriptor
@@ -276,7 +275,7 @@ class Sources:
         for child in manifest.children():
             platform = Platform.of(child.get("platform") or {})
             if wanted.matches(platform):
-                return Descriptor(str(child["digest"]), str(child.get("mediaType")), child.get("size"))
+                return Descriptor(str(child["digest"]), str(child.get("mediaType")), number(child.get("size")))
             if platform.os != "unknown":
                 offers.append(str(platform))
         raise AcrError(

@@ -7,10 +7,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
-
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
+from ansible_collections.registryops.acr.plugins.module_utils._wire import link, mapping, strings
 
 METADATA_VERSION = "2022-09-01"
 
@@ -66,7 +65,7 @@ def find_cloud(text: str) -> Cloud:
 
 
 def _described(url: str) -> Cloud:
-    host = urlsplit(url).netloc
+    host = link("", url, "cloud_environment").netloc
     answer = Http().request("metadata", "GET", "{0}/metadata/endpoints?api-version={1}".format(url, METADATA_VERSION))
     content = answer.json()
     if isinstance(content, list):  # other versions of the description hold one for each cloud
@@ -79,10 +78,10 @@ def _described(url: str) -> Cloud:
                 url, answer.status
             ),
         )
-    authentication = content.get("authentication") or {}
+    authentication = mapping(content.get("authentication"), url)
     login = str(authentication.get("loginEndpoint") or "").rstrip("/")
-    audiences = authentication.get("audiences") or []
-    suffix = str((content.get("suffixes") or {}).get("acrLoginServer") or "").lstrip(".")
+    audiences = strings(authentication.get("audiences"), url)
+    suffix = str(mapping(content.get("suffixes"), url).get("acrLoginServer") or "").lstrip(".")
     missing = [
         name
         for name, value in (("loginEndpoint", login), ("audiences", audiences), ("acrLoginServer", suffix))
@@ -91,7 +90,10 @@ def _described(url: str) -> Cloud:
     if missing:
         raise AcrError("invalid", "The cloud at {0} does not say its {1}.".format(url, " and its ".join(missing)))
     manager = str(content.get("resourceManager") or url).rstrip("/")
-    scope = str(audiences[0]).rstrip("/") + "/.default"
+    for address in (manager, login):
+        if link("", address, url).scheme != "https":
+            raise AcrError("invalid", "{0} names an address without TLS ({1}); refused.".format(url, address))
+    scope = audiences[0].rstrip("/") + "/.default"
     for cloud in CLOUDS.values():
         if cloud.resource_manager == manager:
             return cloud

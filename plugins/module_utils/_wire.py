@@ -1,0 +1,104 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads what hosts send, whose shape is not trusted: every reader returns what it promises, or raises `AcrError`. Pure.
+
+*who* is the sender's name for the sentence.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import socket
+from typing import Any, Dict, List, Optional
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+
+
+def parse(content: bytes) -> Any:
+    """JSON, or None where it isn't JSON or is nested without end."""
+    try:
+        return json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def mapping(found: Any, who: str) -> Dict[str, Any]:
+    """A JSON object; null counts as an empty one."""
+    if isinstance(found, dict):
+        return found
+    if found is None:
+        return {}
+    raise _misshapen(who, "an object", found)
+
+
+def objects(found: Any, who: str) -> List[Dict[str, Any]]:
+    """A JSON list of objects; null counts as an empty one."""
+    return [mapping(entry, who) for entry in _list(found, who)]
+
+
+def strings(found: Any, who: str) -> List[str]:
+    """A JSON list of strings; null counts as an empty one."""
+    for entry in _list(found, who):
+        if not isinstance(entry, str):
+            raise _misshapen(who, "a string", entry)
+    return found or []
+
+
+def number(found: Any) -> Optional[int]:
+    """A count that a header or JSON states, or None where it states none."""
+    text = str(found) if isinstance(found, (str, int)) and not isinstance(found, bool) else ""
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
+
+
+def seconds(found: Any, most: float) -> Optional[float]:
+    """A positive time in seconds, no longer than *most*; None where there is none."""
+    try:
+        value = float(found)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return min(value, most) if value > 0 else None
+
+
+def link(base: str, target: Any, who: str) -> SplitResult:
+    """The URL that *target*, as found at the URL *base*, leads to."""
+    try:
+        found = urlsplit(urljoin(base, target) if isinstance(target, str) else "")
+        if found.hostname and found.port != 0 and found.username is None and re.fullmatch(r"[\x21-\x7e]+", found.geturl()):
+            return found
+    except ValueError:
+        pass
+    raise AcrError("invalid", "{0} names a URL that makes no sense ({1!r:.100}).".format(who, target))
+
+
+def local(host: Optional[str]) -> bool:
+    """Whether a host is this machine, or an address that only its own network reaches."""
+    name = (host or "").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return not ipaddress.ip_address(name).is_global
+    except ValueError:
+        pass
+    try:
+        # 127.1, 2130706433 and 0x7f000001 are addresses as well to whoever opens a connection.
+        return not ipaddress.ip_address(socket.inet_ntoa(socket.inet_aton(name))).is_global
+    except (OSError, ValueError):
+        return False
+
+
+def _list(found: Any, who: str) -> List[Any]:
+    if found is None:
+        return []
+    if not isinstance(found, list):
+        raise _misshapen(who, "a list", found)
+    return found
+
+
+def _misshapen(who: str, wanted: str, found: Any) -> AcrError:
+    message = "{0} sent JSON that makes no sense: {1} was expected where {2!r:.60} stands."
+    return AcrError("invalid", message.format(who, wanted, found))

@@ -1,0 +1,145 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A far side over real HTTPS on loopback, whose answers a test writes itself."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from ansible_collections.registryops.acr.plugins.module_utils._http import Http
+from ansible_collections.registryops.acr.plugins.module_utils._pace import Pace
+
+JSON = {"Content-Type": "application/json"}
+
+
+class FarSide:
+    """Answers all requests by `answer`, which a test sets; *seen* holds (method, path, headers, body) of each."""
+
+    def __init__(self, address: str) -> None:
+        self.host = address
+        self.url = "https://" + address
+        self.seen: list[tuple[str, str, dict[str, str], str]] = []
+        self.answer: Callable[[_Handler], None] = lambda request: request.reply(200)
+
+    def script(self, *answers: Callable[[_Handler], None]) -> None:
+        """The answers in this order; the last one for all that follow."""
+        left = list(answers)
+        self.answer = lambda request: (left.pop(0) if len(left) > 1 else left[0])(request)
+
+    @property
+    def paths(self) -> list[str]:
+        return [path for _method, path, _headers, _body in self.seen]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    far_side: FarSide
+
+    def _serve(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        self.far_side.seen.append((self.command, self.path, dict(self.headers), body))
+        self.far_side.answer(self)
+
+    do_GET = do_HEAD = do_POST = do_PATCH = _serve
+
+    def reply(self, status: int, body: bytes | str = b"", headers: dict[str, str] | None = None, length: int = -1) -> None:
+        """A whole answer; with *length*, one that announces another length than it has."""
+        content = body.encode() if isinstance(body, str) else body
+        self.send_response(status)
+        for name, value in (JSON if headers is None else headers).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content) if length < 0 else length))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def trickle(self, body: bytes, seconds: float) -> None:
+        """An answer of a byte every *seconds*, until the client has had enough."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        try:
+            for number in range(len(body)):
+                self.wfile.write(body[number : number + 1])
+                time.sleep(seconds)
+        except OSError:
+            self.close_connection = True
+
+    def hang_up(self) -> None:
+        """No answer: the connection is closed."""
+        self.close_connection = True
+
+    def log_message(self, *_args: object) -> None:
+        """Silent."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, *_args: object) -> None:
+        """Silent: clients leave when they have seen enough."""
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> trustme.CA:
+    return trustme.CA(key_type=trustme.KeyType.ECDSA)
+
+
+@pytest.fixture
+def serve(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., FarSide]]:
+    """``serve()``: another host. ``serve(trusted=False)``: one whose certificate comes from elsewhere."""
+    bundle = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(bundle))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    running: list[tuple[Any, threading.Thread]] = []
+
+    def start(trusted: bool = True, **certificate: Any) -> FarSide:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        issuer = authority if trusted else trustme.CA(key_type=trustme.KeyType.ECDSA)
+        issuer.issue_cert("127.0.0.1", key_type=trustme.KeyType.ECDSA, **certificate).configure_cert(context)
+        handler = type("Handler", (_Handler,), {})
+        server = _Server(("127.0.0.1", 0), handler)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        handler.far_side = FarSide("127.0.0.1:{0}".format(server.server_port))  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        running.append((server, thread))
+        return handler.far_side  # type: ignore[attr-defined]
+
+    yield start
+    for server, thread in running:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def far_side(serve: Callable[..., FarSide]) -> FarSide:
+    return serve()
+
+
+@pytest.fixture
+def http(monkeypatch: pytest.MonkeyPatch) -> Http:
+    """An Http that waits for nothing: its pauses are noted in ``http.pauses``."""
+    found = Http(pace=Pace(sleep=lambda seconds: None))
+    found.pauses = []  # type: ignore[attr-defined]
+
+    def sleep(seconds: float) -> bool:
+        found.pauses.append(seconds)  # type: ignore[attr-defined]
+        return True
+
+    monkeypatch.setattr(found, "_sleep", sleep)
+    return found

@@ -1,0 +1,472 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever comes over the wire: each reader takes it or raises AcrError, and never anything else.
+
+Each reader gets the answer that a well-behaved host would send, with parts of it replaced by something else.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from requests.structures import CaseInsensitiveDict
+
+from ansible_collections.registryops.acr.plugins.module_utils import _arm, _manifests, _registry
+from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry
+from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, Operation, posture
+from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import SHOWN, Context, explain
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._http import Answer, Http, refuse_redirect
+from ansible_collections.registryops.acr.plugins.module_utils._identity import _clouds
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin
+from ansible_collections.registryops.acr.plugins.module_utils._reference import Platform, RegistryId
+from ansible_collections.registryops.acr.plugins.module_utils._referrers import Referrers
+from ansible_collections.registryops.acr.plugins.module_utils._registry import (
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+    Credentials,
+    Registry,
+    challenge_values,
+    token_payload,
+    token_seconds,
+    valid_digest,
+)
+from ansible_collections.registryops.acr.plugins.module_utils._sources import Source, Sources
+from ansible_collections.registryops.acr.plugins.module_utils._targets import Targets
+from ansible_collections.registryops.acr.plugins.module_utils._wire import link, local, number, seconds
+
+fuzz = settings(derandomize=True, database=None, deadline=None, max_examples=200)
+
+A, B, C = ("sha256:" + letter * 64 for letter in "abc")
+ID = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/contosoprod"
+
+leaves = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from([A, "sha256:", "https://[", "//", "é", "\r\nX: y", "9" * 400, "nan", "\ud800", "²", "1e999", ""])
+)
+anything = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3))
+
+
+def places(content: Any) -> Iterator[tuple[Any, Any]]:
+    """All (container, key) of a JSON document."""
+    pairs = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, value in list(pairs):
+        yield content, key
+        yield from places(value)
+
+
+@st.composite
+def mutated(draw: st.DrawFn, content: Any) -> bytes:
+    """A document as bytes, with up to two of its parts replaced or removed; sometimes something else altogether."""
+    if draw(st.integers(0, 9)) == 0:
+        return draw(st.binary(max_size=30) | anything.map(dump))
+    whole = {"": copy.deepcopy(content)}
+    for _n in range(draw(st.integers(0, 2))):
+        container, key = draw(st.sampled_from(list(places(whole))))
+        if isinstance(container, dict) and key != "" and draw(st.booleans()):
+            del container[key]
+        else:
+            container[key] = draw(anything)
+    return dump(whole[""])
+
+
+def dump(content: Any) -> bytes:
+    return json.dumps(content).encode("utf-8", "surrogatepass")
+
+
+# Header values as http.client hands them over.
+header_text = st.text(st.characters(max_codepoint=255), max_size=40)
+
+
+class Wire(Http):
+    """An Http whose answers are given, the last one for ever."""
+
+    def __init__(self, *answers: Answer) -> None:
+        super().__init__()
+        self._answers = list(answers)
+        self.asked: list[str] = []
+
+    def request(self, kind: str, method: str, url: str, **more: Any) -> Answer:
+        self.asked.append(url)
+        assert len(self.asked) < 100, "it never ends"
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+
+def answer(body: bytes, status: int = 200, **headers: str) -> Answer:
+    return Answer(status, CaseInsensitiveDict({key.replace("_", "-"): value for key, value in headers.items()}), body)
+
+
+def azure(*answers: Answer) -> AzureRegistry:
+    """An Azure registry that is signed in to already."""
+    registry = AzureRegistry("contosoprod.azurecr.io", Wire(*answers))
+    registry._authorization.header = lambda scope: "Bearer token"  # type: ignore[method-assign]
+    return registry
+
+
+def survives(read: Callable[[], Any]) -> Any:
+    """What *read* returns, or the AcrError that it raised. Any other exception fails the test."""
+    try:
+        return read()
+    except AcrError as error:
+        message = str(error)
+        assert message and len(message) < 2000, message
+        return error
+
+
+# -- registries ------------------------------------------------------------------------------------------------------
+
+MANIFEST = {
+    "schemaVersion": 2,
+    "mediaType": MANIFEST_TYPES[2],
+    "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": A, "size": 7},
+    "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": B, "size": 7}],
+    "subject": {"mediaType": MANIFEST_TYPES[2], "digest": C, "size": 7},
+}
+INDEX = {
+    "schemaVersion": 2,
+    "mediaType": INDEX_TYPES[0],
+    "manifests": [
+        {"mediaType": MANIFEST_TYPES[2], "digest": A, "size": 7, "platform": {"os": "linux", "architecture": "amd64"}},
+        {"mediaType": INDEX_TYPES[0], "digest": B, "size": 7, "artifactType": "text/x", "annotations": {"a": "b"}},
+    ],
+}
+statuses = st.sampled_from([200, 200, 200, 200, 201, 204, 301, 400, 401, 403, 404, 405, 418, 431])
+
+
+@fuzz
+@given(
+    mutated(INDEX) | mutated(MANIFEST),
+    statuses,
+    st.sampled_from([*MANIFEST_TYPES, "text/html", ""]) | header_text,
+    st.sampled_from([A, B, ""]) | header_text,
+    header_text,
+)
+def test_manifests(body: bytes, status: int, media_type: str, digest: str, text: str) -> None:
+    given_answer = answer(
+        body, status, Content_Type=media_type, Docker_Content_Digest=digest, Content_Length=text, ratelimit_remaining=text,
+        WWW_Authenticate=text, Docker_Distribution_Api_Version=text,
+    )  # fmt: skip
+    for reference in ("1.0", A):
+        registry = Registry("registry.test", Wire(given_answer), Credentials("u", "p"))
+        survives(lambda: registry.describe("team/app", reference).is_index)
+        found = survives(lambda: registry.manifest("team/app", reference))
+        if not isinstance(found, AcrError):
+            assert valid_digest(found.descriptor.digest) and found.descriptor.size == len(body)
+            children = survives(found.children)
+            if not isinstance(children, AcrError):
+                assert all(valid_digest(child["digest"]) for child in children)
+                [Platform.of(child.get("platform") or {}) for child in children]
+        survives(lambda: registry.blob("team/app", A))
+
+
+@fuzz
+@given(mutated(INDEX), mutated(MANIFEST), st.sampled_from(INDEX_TYPES))
+def test_choosing_a_platform(index: bytes, config: bytes, media_type: str) -> None:
+    sources = Sources(None, Http(), None)  # type: ignore[arg-type]
+    for answers in ([answer(index, Content_Type=media_type)], [answer(dump(MANIFEST)), answer(config)], [answer(config)]):
+        source = Source("registry.test", Registry("registry.test", Wire(*answers)), None, None)
+        source.registry.blob = lambda repository, digest: config  # type: ignore[method-assign]
+        for platform in ("linux/amd64", "windows(10.0)/amd64"):
+            survives(lambda: sources.resolve(Origin(source, "team/app", "1.0", None, platform)))
+        survives(lambda: sources.check_importable(Origin(source, "team/app", None, A)))
+
+
+@fuzz
+@given(mutated({"name": "team/app", "tags": ["1.0", "2.0"]}), mutated(INDEX), statuses, header_text)
+def test_listings(tags: bytes, index: bytes, status: int, link_header: str) -> None:
+    for header in (link_header, "<{0}>; rel=next".format(link_header)):
+        registry = Registry("registry.test", Wire(answer(tags, status, Link=header), answer(tags, status)))
+        found = survives(lambda: registry.tags("team/app"))
+        assert isinstance(found, AcrError) or all(isinstance(tag, str) for tag in found)
+    for answers in ([answer(index, status)], [answer(b"", 404), answer(index, Content_Type=INDEX_TYPES[0])]):
+        registry = Registry("registry.test", Wire(*answers))
+        found = survives(lambda: registry.referrers("team/app", A))
+        assert isinstance(found, AcrError) or all(isinstance(entry, dict) for entry in found)
+        source = Source("registry.test", Registry("registry.test", Wire(*answers)), None, None)
+        sources = Sources(None, Http(), None)  # type: ignore[arg-type]
+        with ThreadPoolExecutor(1) as pool:
+            survives(lambda: Referrers(sources, pool).of([Origin(source, "team/app", "1.0", A)]))
+
+
+@pytest.mark.parametrize(
+    ("header", "following"),
+    [
+        ('</v2/a/tags/list?last=x&n=5>; rel="next"', "/v2/a/tags/list?n=5&last=x"),
+        ("</v2/a/tags/list?last=x>; rel=next", "/v2/a/tags/list?n=1000&last=x"),
+        ('<https://registry.test/v2/b?last=x>; rel="next"', "/v2/b?n=1000&last=x"),
+        ('<list?last=x>;rel="next"', "/v2/a/tags/list?n=1000&last=x"),
+        ('<list?last=%2Fx%26>; title="t"; rel="next"', "/v2/a/tags/list?n=1000&last=%2Fx%26"),
+        ('</first>; rel="first", </v2/a/tags/list?last=x>; rel="next"', "/v2/a/tags/list?n=1000&last=x"),
+        ('</v2/a/tags/list?last=x>; rel="next", </z>; rel="last"', "/v2/a/tags/list?n=1000&last=x"),
+        ('</z>; rel="last"', None),
+        ("", None),
+        ("<>", None),
+    ],
+)
+def test_link(header: str, following: str | None) -> None:
+    assert Registry("registry.test", Http())._next("/v2/a/tags/list?n=1000", header) == following
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["https://elsewhere.test/", "//elsewhere.test/", "http://registry.test/", "https://registry.test:444/", "file:///etc",
+     "https://u:p@registry.test/", "https://registry.test.evil.test/", "https://[", "\\\\evil.test", "https:/\\evil.test"],
+)
+def test_a_listing_goes_on_nowhere_else(target: str) -> None:
+    registry = Registry("registry.test", Http())
+    found = survives(lambda: registry._next("/v2/a/tags/list", '<{0}>; rel="next"'.format(target)))
+    assert isinstance(found, AcrError) or found.startswith("/")
+
+
+# -- signing in ------------------------------------------------------------------------------------------------------
+
+CHALLENGE = 'Bearer realm="https://auth.test/token",service="registry.test",scope="repository:team/app:pull"'
+
+
+@fuzz
+@given(
+    header_text | st.text(st.sampled_from(' ,="\\realm:/https[]scope'), max_size=60).map(lambda text: "Bearer " + text)
+    | st.tuples(st.sampled_from(list(range(len(CHALLENGE)))), header_text).map(lambda f: CHALLENGE[: f[0]] + f[1] + CHALLENGE[f[0] :])
+    | st.text(max_size=30).map(lambda text: 'Bearer realm="https://{0}/token"'.format(text)),
+    mutated({"token": "t", "access_token": "t", "expires_in": 300, "issued_at": "2026-01-01T00:00:00Z"}),
+    statuses,
+)  # fmt: skip
+def test_challenges_and_tokens(challenge: str, body: bytes, status: int) -> None:
+    values = challenge_values(challenge)
+    assert all(isinstance(value, str) for value in values.values())
+    wire = Wire(answer(b"", 401, WWW_Authenticate=challenge), answer(body, status), answer(b"{}"))
+    survives(lambda: Registry("registry.test", wire, Credentials("u", "p")).describe("team/app", "1.0"))
+    for url in wire.asked:
+        assert url.startswith("https://")
+
+
+@fuzz
+@given(mutated({"refresh_token": "t"}), mutated({"access_token": "t"}), statuses)
+def test_azures_tokens(exchanged: bytes, token: bytes, status: int) -> None:
+    wire = Wire(answer(exchanged, status), answer(token, status), answer(b"{}"))
+    registry = AzureRegistry("contosoprod.azurecr.io", wire, entra=lambda: "entra")
+    survives(lambda: registry.tag("team/app", "1.0"))
+
+
+@fuzz
+@given(
+    mutated({"access": [{"Type": "repository", "Name": "team/app", "Actions": ["pull"]}], "exp": 5000, "iat": 500}),
+    st.text(max_size=20),
+)
+def test_what_tokens_say_of_themselves(payload: bytes, text: str) -> None:
+    token = "e30.{0}.{1}".format(base64.urlsafe_b64encode(payload).decode().rstrip("="), "x")
+    for whole in (token, text, "a.{0}.b".format(text)):
+        assert isinstance(token_payload(whole), dict)
+        life = token_seconds(whole)
+        assert life is None or 0 < life <= 86400
+
+
+@pytest.mark.parametrize("token", ["a b", "a\nb", "\u20ac", "é", "", 5, None, ["t"], {"t": 1}])
+def test_what_is_no_token_is_never_sent(token: Any) -> None:
+    registry = Registry("registry.test", Http())
+    with pytest.raises(AcrError, match="without a token"):
+        registry.read_token(answer(dump({"token": token})), ["repository:team/app:pull"])
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "expected"),
+    [(300, 300), ("300", 300), (0, 60), (-1, 60), (None, 60), ("soon", 60), ([], 60), ({"a": 1}, 60), (1e999, 86400),
+     (float("nan"), 60), (True, 1)],
+)
+def test_how_long_a_token_lives(expires_in: Any, expected: float) -> None:
+    registry = Registry("registry.test", Http())
+    assert registry.read_token(answer(dump({"token": "t", "expires_in": expires_in})), []) == ("t", expected)
+
+
+@pytest.mark.parametrize(
+    "realm", ["https://127.0.0.1/token", "https://localhost:8080/", "https://169.254.169.254/metadata", "https://127.1/", "http://auth.test/"]
+)
+def test_no_credentials_go_to_a_local_address_or_without_tls(realm: str) -> None:
+    wire = Wire(answer(b"", 401, WWW_Authenticate='Bearer realm="{0}"'.format(realm)))
+    with pytest.raises(AcrError, match="no credentials were sent"):
+        Registry("registry.test", wire, Credentials("u", "p")).describe("team/app", "1.0")
+    assert wire.asked == ["https://registry.test/v2/team/app/manifests/1.0"]
+
+
+def test_a_registry_on_this_machine_may_have_its_token_service_there() -> None:
+    wire = Wire(answer(b"", 401, WWW_Authenticate='Bearer realm="https://127.0.0.1:5001/token"'), answer(b'{"token": "t"}'), answer(b""))
+    survives(lambda: Registry("localhost:5000", wire).describe("team/app", "1.0"))
+    assert wire.asked[1] == "https://127.0.0.1:5001/token?scope=repository%3Ateam%2Fapp%3Apull"
+
+
+# -- Azure's own lists -----------------------------------------------------------------------------------------------
+
+ATTRIBUTES = {"deleteEnabled": True, "writeEnabled": True, "readEnabled": True, "listEnabled": True}
+TAG = {"name": "1.0", "digest": A, "lastUpdateTime": "2026-01-01T00:00:00.1Z", "changeableAttributes": ATTRIBUTES}
+ENTRY = {
+    "digest": A,
+    "mediaType": MANIFEST_TYPES[0],
+    "imageSize": 5,
+    "tags": ["1.0"],
+    "architecture": "amd64",
+    "os": "linux",
+    "changeableAttributes": ATTRIBUTES,
+    "references": [{"digest": B, "architecture": "amd64", "os": "linux"}],
+}
+
+
+@fuzz
+@given(
+    mutated({"registry": "r", "imageName": "team/app", "tag": TAG, "manifest": ENTRY, "tagCount": 5, "manifestCount": 5}),
+    mutated({"registry": "r", "tags": [TAG, TAG], "manifests": [ENTRY], "repositories": ["team/app"]}),
+    mutated(INDEX),
+    statuses,
+)
+def test_azures_lists(one: bytes, many: bytes, index: bytes, status: int) -> None:
+    survives(lambda: azure(answer(one, status)).tag("team/app", "1.0"))
+    survives(lambda: azure(answer(one, status)).counts("team/app"))
+    survives(lambda: azure(answer(one, status)).manifest_metadata("team/app", A))
+    survives(lambda: list(azure(answer(many, status)).tag_list("team/app")))
+    survives(lambda: azure(answer(many, status)).repositories())
+    survives(lambda: azure(answer(many, status)).find_tags("team/app", ["1.0", "3.0"]))
+    targets = Targets(azure(answer(many, status)))
+    survives(lambda: targets.tags("team/app", ["1", "2", "3", "4"]))
+    survives(lambda: targets.gone("team/app", [A, B, C, A.replace("a", "d")]))
+    survives(lambda: Targets(azure(answer(index, Content_Type=INDEX_TYPES[0]))).damage("team/app", [A, B]))
+    reader = _manifests._Reader(azure(answer(many, status), answer(index)), _manifests.Wanted(raw=True, referrers=True))
+    survives(lambda: [reader.complete(entry) for entry in reader.entries("team/app")])
+
+
+# -- Azure Resource Manager ------------------------------------------------------------------------------------------
+
+RESOURCE = {
+    "id": ID,
+    "name": "contosoprod",
+    "location": "westeurope",
+    "sku": {"name": "Premium"},
+    "tags": {"team": "a"},
+    "properties": {
+        "loginServer": "contosoprod.azurecr.io",
+        "publicNetworkAccess": "Enabled",
+        "networkRuleSet": {"defaultAction": "Deny", "ipRules": [{"value": "10.0.0.0/8"}]},
+        "privateEndpointConnections": [
+            {"id": "x", "properties": {"privateLinkServiceConnectionState": {"status": "Approved"}}}
+        ],
+    },
+}
+ERROR = {"error": {"code": "InvalidParameters", "message": "Operation registries-1 failed. Error copying blobs"}, "status": "Failed"}
+CLOUD = {
+    "name": "Local",
+    "resourceManager": "https://management.test",
+    "authentication": {"loginEndpoint": "https://login.test", "audiences": ["https://management.test"]},
+    "suffixes": {"acrLoginServer": ".azurecr.test"},
+}
+IDENTITY: Any = SimpleNamespace(
+    cloud=SimpleNamespace(resource_manager="https://management.test", arm_scope="scope"),
+    token=lambda scope: "token",
+    renew=lambda: None,
+    subscription_id="s",
+    describe=lambda: "somebody",
+)
+
+
+@fuzz
+@given(mutated(RESOURCE), mutated({"value": [RESOURCE, {"subscriptionId": "s"}], "nextLink": None}), mutated(ERROR), statuses)
+def test_resource_manager(one: bytes, many: bytes, error: bytes, status: int) -> None:
+    for body in (one, many, error):
+        found = survives(lambda: Arm(IDENTITY, Wire(answer(body, status), answer(b"{}"))).registry(RegistryId("name", "contosoprod"), "g"))
+        if not isinstance(found, AcrError):
+            assert found.subscription and found.resource_group
+            survives(lambda: posture(found.properties))
+        survives(lambda: list(Arm(IDENTITY, Wire(answer(body, status), answer(b"{}"))).registries("s")))
+        survives(lambda: Arm(IDENTITY, Wire(answer(body, status), answer(b"{}"))).registry(RegistryId("name", "contosoprod")))
+
+
+def test_a_listing_of_resource_manager_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_arm, "PAGES", 10)
+    wire = Wire(answer(dump({"value": [RESOURCE], "nextLink": "https://management.test/again"})))
+    with pytest.raises(AcrError, match="without end"):
+        list(Arm(IDENTITY, wire).registries("s"))
+    assert len(wire.asked) == 10
+
+
+@fuzz
+@given(
+    mutated(ERROR) | mutated({"team/app:1": "Pending", "status": "Accepted"}),
+    st.sampled_from([200, 202, 202, 400, 403, 404]),
+    header_text,
+    header_text | st.just("https://management.test/next") | st.text(max_size=20).map(lambda text: "https://{0}/".format(text)),
+)  # fmt: skip
+def test_imports_under_way(body: bytes, status: int, retry_after: str, location: str) -> None:
+    operation = Operation("https://management.test/operationResults/registries-1?t=1", 0.0, Context())
+    survives(lambda: Arm(IDENTITY, Wire(answer(body, status, Retry_After=retry_after, Location=location))).ask(operation))
+    assert operation.location.startswith("https://management.test/") and not math.isnan(operation.ask_at)
+    assert _arm._seconds(answer(b"", Retry_After=retry_after)) >= 0
+
+
+@fuzz
+@given(mutated(CLOUD), statuses)
+def test_descriptions_of_clouds(body: bytes, status: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_clouds, "Http", lambda: Wire(answer(body, status)))
+        found = survives(lambda: _clouds.find_cloud("https://management.test"))
+    assert isinstance(found, AcrError) or found.authority.startswith("https://") and found.resource_manager.startswith("https://")
+
+
+@fuzz
+@given(st.text(max_size=60), st.text(max_size=300), st.integers(100, 599))
+def test_explanations(code: str, text: str, status: int) -> None:
+    error = explain(code, text, status, Context("{target}", "{0}", "%s"))
+    assert len(str(error)) < 2000
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["LinkedAuthorizationFailed" * 100_000, "AuthorizationFailed perform action '" * 100_000, "Operation registries-" * 100_000,
+     "Resource /subscriptions/" * 100_000, "Invalid message Forbidden" * 100_000, "exceeds " * 300_000],
+)  # fmt: skip
+def test_a_long_explanation_takes_no_time(text: str) -> None:
+    error = explain("InvalidParameters", text, 400)  # quadratic time would be hours
+    assert len(str(error)) < 1000 + SHOWN
+
+
+# -- the parts -------------------------------------------------------------------------------------------------------
+
+
+@fuzz
+@given(header_text | leaves)
+def test_numbers_and_times(found: Any) -> None:
+    count = number(found)
+    assert count is None or 0 <= count < 10**18
+    wait = seconds(found, 120.0)
+    assert wait is None or 0 < wait <= 120
+
+
+@fuzz
+@given(st.text(max_size=40) | st.text(st.sampled_from("htps:/[]@.%#?\\a1 "), max_size=30).map(lambda text: "https://" + text) | leaves)
+def test_urls(target: Any) -> None:
+    for base in ("https://registry.test/v2/", ""):
+        found = survives(lambda: link(base, target, "registry.test"))
+        if not isinstance(found, AcrError):
+            assert found.hostname and "@" not in found.netloc and found.geturl().isascii()
+            assert local(found.hostname) in (True, False)
+            survives(lambda: refuse_redirect(base or "https://registry.test/", found.geturl()))
+
+
+@pytest.mark.parametrize("depth", [10, 1000, 100_000, 1_000_000])
+def test_nesting_without_end(depth: int) -> None:
+    body = b'{"a":' * depth + b"1" + b"}" * depth
+    registry = Registry("registry.test", Wire(answer(body, Content_Type=INDEX_TYPES[0])))
+    found = survives(lambda: registry.manifest("team/app", "1.0").children())
+    assert found == [] or isinstance(found, AcrError)
+    assert _registry.parse(b"[" * depth) is None
