@@ -44,6 +44,7 @@ SCHEMA1_TYPES = (
 ACCEPT = ", ".join(MANIFEST_TYPES + ("*/*;q=0.1",))
 TOKEN_SECONDS = 86400.0  # for which a token is believed to live at most
 PAGES = 1000  # a listing of more pages than this is a registry that never ends
+SPLITS = 12  # times that a token is split before a front that still refuses it is believed to mean something else
 TOKEN_CHARACTERS = 6144  # Azure's front refuses header lines over 8 KiB
 TOKEN_BASE = 1200  # what a token needs besides the repositories it names
 
@@ -262,7 +263,7 @@ class Registry:
     ) -> Answer:
         """One read with whatever sign-in the registry asks for; any final status is returned."""
         url = "https://{0}{1}".format(self.host, path)
-        challenges = 0
+        challenges = splits = 0
         while True:
             sent = dict(headers or {})
             authorization = self._authorization.header(scope)
@@ -271,7 +272,8 @@ class Registry:
             answer = self.http.request(kind, method, url, headers=sent, limit=limit, follow=True)
             # A front that finds a header line too long says so in HTML, if at all.
             if answer.status == 431 or answer.status == 400 and not answer.errors():
-                if authorization and self._authorization.too_long(scope, authorization):
+                if authorization and splits < SPLITS and self._authorization.too_long(scope, authorization):
+                    splits += 1
                     continue
             if answer.status != 401 or challenges == 2:
                 return answer
@@ -451,6 +453,8 @@ class Authorization:
     def too_long(self, scope: str, sent: str) -> bool:
         """The registry's front refused what was *sent*, and it may be the length: two tokens then take its place. False
         where that can't be it."""
+        if not sent.startswith("Bearer "):
+            return False
         with self._lock:
             token = self._tokens.get(scope)
             if token is None or sent != "Bearer " + token.value:

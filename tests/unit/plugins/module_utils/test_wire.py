@@ -283,6 +283,16 @@ def test_what_is_no_token_is_never_sent(token: Any) -> None:
         registry.read_token(answer(dump({"token": token})), ["repository:team/app:pull"])
 
 
+@pytest.mark.parametrize("status", [400, 431])
+@pytest.mark.parametrize("challenge", ["Basic realm=x", CHALLENGE])
+def test_a_front_that_refuses_every_sign_in_is_asked_a_few_times(challenge: str, status: int) -> None:
+    signing_in = [answer(b'{"token": "t"}')] if challenge is CHALLENGE else []
+    wire = Wire(answer(b"", 401, WWW_Authenticate=challenge), *signing_in, answer(b"<html>", status))
+    with pytest.raises(AcrError, match="status {0}".format(status)):
+        Registry("registry.test", wire, Credentials("u", "p")).blob("team/app", A)
+    assert len(wire.asked) < 5
+
+
 @pytest.mark.parametrize(
     ("expires_in", "expected"),
     [(300, 300), ("300", 300), (0, 60), (-1, 60), (None, 60), ("soon", 60), ([], 60), ({"a": 1}, 60), (1e999, 86400),
