@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.registryops.acr.plugins.module_utils import _manifests
 from ansible_collections.registryops.acr.plugins.module_utils._acr import Tag
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._identity._clouds import Cloud
 from ansible_collections.registryops.acr.plugins.module_utils._manifests import Wanted, details, read
 from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference
 from ansible_collections.registryops.acr.plugins.module_utils._registry import Descriptor, Manifest
@@ -108,7 +109,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> FakeRegistry:
 
 ID = "/subscriptions/1/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/contosolabel"
 IDENTITY = SimpleNamespace(
-    cloud=SimpleNamespace(registry_suffix="azurecr.test"),
+    cloud=Cloud("Test", "https://management.azure.test", "https://login.azure.test", "scope", "azurecr.test"),
     registry_scope="scope",
     tenant="tenant",
     token=lambda scope: "token for " + scope,
