@@ -240,6 +240,8 @@ def test_verify_false_sends_no_data_plane_request(
     assert run.rc == (0 if again is not None else 2)
     if again is not None:
         assert run.result["changed"] is again
+    else:
+        assert "contosoprod.azurecr.test/t/app:1 exists already" in run.result["msg"]
     assert {e["host"] for e in sandbox.log()} <= {"management.azure.test", "login.azure.test"}
 
 
