@@ -50,7 +50,8 @@ options:
     type: str
   source_password:
     description:
-      - The password that belongs to O(source_username), or, without a user name, an access token.
+      - The password that belongs to O(source_username), or, without a user name, an access token. For an Azure registry
+        that is a token of Microsoft Entra, or a refresh token of the registry.
       - Together with O(source_registry) it wins, and the rights of the account that signs in do not count there.
     type: str
   target:
@@ -151,6 +152,18 @@ EXAMPLES = r"""
       - base/nginx:1.27
       - base/nginx:stable
 
+- name: A user's image of Docker Hub, anonymously
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: docker.io/tensorflow/tensorflow:latest-gpu
+
+- name: A private image of Docker Hub, with a user name and a token
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: docker.io/contoso/agent:1.4
+    source_username: contoso
+    source_password: "{{ docker_hub_token }}"
+
 - name: An image of Microsoft's registry
   registryops.acr.acr_import:
     registry: contosoprod
@@ -177,6 +190,13 @@ EXAMPLES = r"""
     source: secret/app:1.0
     verify: false
 
+- name: With a service principal that may pull from the source
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: contososhared.azurecr.io/samples/aci-helloworld:latest
+    source_username: "{{ shared_client_id }}"
+    source_password: "{{ shared_secret }}"
+
 - name: From a registry of another tenant, with a service principal or a repository-scoped token
   registryops.acr.acr_import:
     registry: contosoprod
@@ -184,7 +204,7 @@ EXAMPLES = r"""
     source_username: "{{ fabrikam_client_id }}"
     source_password: "{{ fabrikam_secret }}"
 
-- name: From another tenant, with an access token alone
+- name: From another tenant, with an access token alone, as az account get-access-token gives it
   registryops.acr.acr_import:
     registry: contosoprod
     source: fabrikam.azurecr.io/vendor/tool:1.1
@@ -203,6 +223,11 @@ EXAMPLES = r"""
     source: "docker.io/library/busybox@sha256:{{ busybox_sha256 }}"
     target: base/busybox:pinned
 
+- name: Exactly this digest, under the tag that it was released with
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: docker.io/library/busybox:1.37@sha256:{{ busybox_sha256 }}
+
 - name: Without a tag
   registryops.acr.acr_import:
     registry: contosoprod
@@ -220,12 +245,24 @@ EXAMPLES = r"""
     registry: contosoprod
     source: contosodev.azurecr.io/charts/web:0.2.0
 
+- name: A signature by itself
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: contosodev.azurecr.io/signed/app:sha256-{{ app_sha256 }}.sig
+
 - name: Only the image for 64-bit ARM
   registryops.acr.acr_import:
     registry: contosoprod
     source: docker.io/library/nginx:1.27
     platform: linux/arm64
     target: edge/nginx:1.27
+
+- name: Only the image for a 32-bit ARM of version 7
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: docker.io/library/nginx:1.27
+    platform: linux/arm/v7
+    target: edge/nginx:1.27-armv7
 
 - name: With its signatures and SBOMs
   registryops.acr.acr_import:
