@@ -278,7 +278,7 @@ changed:
   type: bool
   sample: true
 digest:
-  description: The digest of the image, as that of the first of RV(targets).
+  description: The digest of the image, as that of the first of RV(targets); none where that has none.
   returned: always, unless nothing could be planned
   type: str
   sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3

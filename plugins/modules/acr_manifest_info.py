@@ -218,7 +218,7 @@ manifests:
           returned: always
           sample: application/vnd.oci.image.manifest.v1+json
         os_version:
-          description: The version of the operating system, as Windows images have it.
+          description: The version of the operating system, as Windows images have it; none for others.
           type: str
           returned: always
           sample: 10.0.20348.2700
@@ -244,7 +244,7 @@ manifests:
           returned: always
           sample: application/vnd.oci.image.manifest.v1+json
         artifact_type:
-          description: What it is.
+          description: What it is; none where its manifest does not say.
           type: str
           returned: always
           sample: application/spdx+json

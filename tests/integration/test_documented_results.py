@@ -1,0 +1,81 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What modules return is what their documentation says: each key, its type, and nothing else."""
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import yaml
+
+from tests.playbook import run_playbook
+from tests.sandbox.handle import Sandbox
+
+MODULES = ("acr_import", "acr_manifest_info", "acr_mirror", "acr_trusted_services")
+# What every module may return.
+COMMON = {"changed", "deprecations", "diff", "exception", "failed", "invocation", "msg", "warnings"}
+TYPES = {"bool": bool, "dict": dict, "float": (float, int), "int": int, "list": list, "str": str}
+HELLO = "docker.io/library/hello-world"
+SIGNED = {"source_registry": "contosodev", "source": "signed/app:1.0", "referrers": True}
+TASKS: list[tuple[str, dict[str, Any]]] = [
+    ("acr_import", SIGNED),
+    ("acr_import", {"source": f"{HELLO}:latest", "wait": False}),
+    ("acr_import", {"source": f"{HELLO}:missing"}),
+    ("acr_import", {"source": f"{HELLO}:1.0", "verify": False}),
+    ("acr_mirror", {"images": [SIGNED, {"source": f"{HELLO}:1.1"}, {"source": f"{HELLO}:missing"}], "details": True}),
+    ("acr_mirror", {"images": [{"source": f"{HELLO}:linux"}], "wait": False}),
+    ("acr_manifest_info", {"registry": "contosodev", "repository": "signed/app", "tag": "1.0", "raw": True, "referrers": True}),
+    ("acr_trusted_services", {"registry": "contosovault"}),
+]
+
+
+def compare(returned: dict[str, Any], documented: dict[str, Any], path: str, met: set[str]) -> None:
+    """Every key of ``returned`` is documented, with its type; ``met`` gets the names of all that were there."""
+    for name, value in returned.items():
+        place = f"{path}.{name}"
+        assert name in documented, f"{place} is returned, but not documented"
+        described = documented[name]
+        met.add(place)
+        if value is None:
+            text = str(described["description"]).lower()
+            assert "none" in text or "where" in text, f"{place} may be None, and its description does not say so"
+            continue
+        assert isinstance(value, TYPES[described["type"]]), f"{place} is {value!r}, and documented as {described['type']}"
+        assert isinstance(value, bool) is (described["type"] == "bool"), place
+        if "contains" in described:
+            for entry in value if isinstance(value, list) else [value]:
+                compare(entry, described["contains"], place, met)
+
+
+def names(documented: dict[str, Any], path: str) -> set[str]:
+    found = set()
+    for name, described in documented.items():
+        found |= {f"{path}.{name}"} | names(described.get("contains", {}), f"{path}.{name}")
+    return found
+
+
+def test_results_are_as_documented(sandbox: Sandbox) -> None:
+    sandbox.knobs(import_seconds=0.1)
+    tasks = [
+        {
+            "name": module,
+            f"registryops.acr.{module}": {"registry": "contosoprod", **arguments},
+            "check_mode": module == "acr_trusted_services",
+            "ignore_errors": ":missing" in str(arguments),
+        }
+        for module, arguments in TASKS
+    ]
+    run = run_playbook([{"name": "Test", "hosts": "localhost", "gather_facts": False, "tasks": tasks}], sandbox.env)
+    assert run.rc == 0 and len(run.tasks) == len(TASKS), run.output
+    documented = {
+        module: yaml.safe_load(import_module(f"ansible_collections.registryops.acr.plugins.modules.{module}").RETURN)
+        for module in MODULES
+    }
+    met: set[str] = set()
+    for (module, _arguments), task in zip(TASKS, run.tasks):
+        result = {name: value for name, value in task["result"].items() if not name.startswith("_ansible")}
+        common = COMMON - set(documented[module])
+        compare({name: value for name, value in result.items() if name not in common}, documented[module], module, met)
+    missing = set().union(*(names(documented[module], module) for module in MODULES)) - met
+    assert not missing, f"documented, but never returned: {', '.join(sorted(missing))}"
