@@ -332,6 +332,12 @@ def test_files_and_pages_that_are_named_exist(page: Path) -> None:
     assert not missing
 
 
+def test_the_readme_has_every_kind_of_source() -> None:
+    sources = (ROOT / "docs/scenarios.md").read_text().split("## ")[1]
+    proofs = set(re.findall(r"`(tests/integration/targets/\w+)`", sources))
+    assert proofs - set(re.findall(r"`(tests/[\w./]+)`", (ROOT / "README.md").read_text())) == set() and len(proofs) > 10
+
+
 # ---- documentation of plugins ---------------------------------------------------------------------------------------
 
 
