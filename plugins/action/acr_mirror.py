@@ -26,7 +26,6 @@ class ActionModule(ActionBase):
 
     _supports_check_mode = True
     _supports_async = True
-    _supports_diff = True
 
     def run(self, tmp=None, task_vars=None):
         task_vars = task_vars or {}

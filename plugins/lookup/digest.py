@@ -83,6 +83,8 @@ class LookupModule(LookupBase):
     def run(self, terms: List[Any], variables: Optional[Any] = None, **kwargs: Any) -> List[str]:
         self.set_options(var_options=variables, direct=kwargs)
         username, password = self.get_option("source_username"), self.get_option("source_password")
+        if username and not password:
+            raise AnsibleLookupError("source_username is given, but source_password is empty.")
         credentials = Credentials(username, password) if password else None
         platform = self.get_option("platform")
         try:

@@ -98,7 +98,13 @@ class Arm:
             return self._find(registry_id.subscription, registry_id.resource_group, registry_id.name)
         default = self._identity.subscription_id
         if registry_id.name and resource_group and default:
-            return self._find(default, resource_group, registry_id.name)
+            there = self._find(default, resource_group, registry_id.name)
+            if _is(there, registry_id):
+                return there
+            message = "Registry {0} in resource group {1} has the login server {2}, not {3}."
+            raise AcrError(
+                "not_found", message.format(there.name, resource_group, there.login_server, registry_id.login_server)
+            )
         seen = 0
         for subscription in self._candidates(default):
             try:

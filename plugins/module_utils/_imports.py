@@ -145,8 +145,8 @@ class Imports:
         self._progress = Progress()
         per_minute = READS.get(resource.sku.lower(), READS["basic"])
         self._looks = Bucket(per_minute / 10.0, per_minute / 120.0)
-        self._starters = ThreadPoolExecutor(max(1, min(STARTERS, concurrency)))
-        self._readers = ThreadPoolExecutor(max(1, concurrency))
+        self._starters = ThreadPoolExecutor(min(STARTERS, concurrency))
+        self._readers = ThreadPoolExecutor(concurrency)
         self._askers = ThreadPoolExecutor(ASKERS)
 
     def run(self, steps: Iterable[Step], progress: Optional[Progress] = None) -> List[Outcome]:

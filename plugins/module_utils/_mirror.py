@@ -87,6 +87,8 @@ class Mirror:
     """Brings images into one Azure registry, which *registry* names in any of the ways that users have."""
 
     def __init__(self, identity: Any, registry: str, resource_group: Optional[str], settings: Settings) -> None:
+        if settings.concurrency < 1:
+            raise AcrError("invalid", "concurrency must be at least 1, not {0}.".format(settings.concurrency))
         self._settings = settings
         self._identity = identity
         self._registry_id = parse_registry(registry, [identity.cloud.registry_suffix])
@@ -101,7 +103,7 @@ class Mirror:
         concerns single images stands in the report."""
         started = time.monotonic()
         report = Report()
-        pool = ThreadPoolExecutor(max(1, self._settings.concurrency))
+        pool = ThreadPoolExecutor(self._settings.concurrency)
         try:
             self._notify(Progress())
             report.login_server = self._login_server()

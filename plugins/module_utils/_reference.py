@@ -105,6 +105,7 @@ def _clean(text: Any, what: str, example: str) -> str:
     if not isinstance(text, str) or not text.strip():
         raise InvalidReference("{0} is empty; it looks like {1}.".format(what, example))
     text = text.strip()
+    _refuse_password(text, what)
     if "://" in text:
         raise InvalidReference(
             "{0} {1!r} must not start with {2!r}; write {3!r}.".format(
@@ -112,6 +113,13 @@ def _clean(text: Any, what: str, example: str) -> str:
             )
         )
     return text
+
+
+def _refuse_password(text: str, what: str) -> None:
+    """Refuses ``user:password@host/…`` without repeating it."""
+    first, slash, _rest = text.partition("://")[2].partition("/") if "://" in text else text.partition("/")
+    if "@" in first and (slash or "://" in text):
+        raise InvalidReference("{0} must not hold a user name or password; give those by options of their own.".format(what))
 
 
 def _split_host(text: str) -> Tuple[Optional[str], str]:
@@ -179,6 +187,7 @@ def parse_registry(text: str, suffixes: List[str]) -> RegistryId:
     if not isinstance(text, str) or not text.strip():
         raise InvalidReference("The registry is empty; give its name, login server or resource ID.")
     text = text.strip()
+    _refuse_password(text, "The registry")
     if text.startswith("/"):
         found = _RESOURCE_ID.fullmatch(text)
         if not found:

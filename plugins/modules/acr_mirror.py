@@ -378,8 +378,8 @@ results:
       sample: docker.io/library/nginx:1.27
     digest:
       description:
-        - The digest that it was checked to have. In check mode, with O(wait=false) and where it failed, the one that it
-          should have.
+        - The digest that it was checked to have. In check mode and with O(wait=false) the one that it should have. None
+          where it failed.
         - With O(images[].if_exists=keep) that of the target that was kept. None with O(images[].verify=false), unless the
           source was named by digest.
       type: str

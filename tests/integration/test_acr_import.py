@@ -291,6 +291,10 @@ def test_azures_other_ways_to_answer(sandbox: Sandbox, knobs: dict[str, Any]) ->
         ({"source": "basic.vendor.test/vendor/tool:1.0"}, "needs credentials"),
         ({"source": "nowhere.example.test/vendor/tool:1.0"}, "The proxy could not connect to nowhere.example.test: "),
         ({"source": HELLO, "source_username": "x"}, "source_password is empty"),
+        (
+            {"registry": "contosoprod-abc.azurecr.test", "resource_group": "rg-registries", "source": HELLO, "verify": False},
+            "has the login server contosoprod.azurecr.test, not contosoprod-abc.azurecr.test",
+        ),
     ],
 )
 def test_bad_input(sandbox: Sandbox, acr_import: Import, args: dict[str, Any], says: str) -> None:

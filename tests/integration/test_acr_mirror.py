@@ -375,6 +375,10 @@ def test_contradictions_are_refused_before_anything_starts(
     assert not sandbox.operations()
 
 
+def test_at_least_one_request_at_once(acr_mirror: Mirror) -> None:
+    assert acr_mirror([BUSYBOX], concurrency=0).result["msg"] == "concurrency must be at least 1, not 0."
+
+
 def test_two_selections_may_choose_the_same_image(sandbox: Sandbox, acr_mirror: Mirror) -> None:
     images = [
         {"source": APP, "tags": {"semver": "1.0.x"}},

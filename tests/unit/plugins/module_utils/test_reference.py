@@ -92,6 +92,8 @@ def test_source(text: str, expected: Reference) -> None:
         ("nginx:1.27", "source 'nginx:1.27' names no registry; write the host in front, such as "),
         ("library/nginx", "source 'library/nginx' names no registry; write the host in front, such as "),
         ("https://h.io/a", "source 'https://h.io/a' must not start with 'https://'; write 'h.io/a'."),
+        ("https://me:secret@h.io/a", "source must not hold a user name or password; give those by options of their own."),
+        ("me:secret@h.io/a", "source must not hold a user name or password; give those by options of their own."),
         ("docker://h.io/a", "source 'docker://h.io/a' must not start with 'docker://'; write 'h.io/a'."),
         ("h.io/App", "'h.io/App' has an invalid repository name 'App'; it must be in lower case."),
         ("h.io/a__-b", "'h.io/a__-b' has an invalid repository name 'a__-b'."),
