@@ -166,12 +166,12 @@ class AzureRegistry(Registry):
         """
         wanted = set(names)
         found: Dict[str, Tag] = {}
-        for number, tag in enumerate(self.tag_list(repository), 1):
+        for position, tag in enumerate(self.tag_list(repository), 1):
             if tag.name in wanted:
                 found[tag.name] = tag
                 if len(found) == len(wanted):
                     break
-            if number == PAGE and self.direct(self.counts(repository).tags, len(wanted) - len(found)):
+            if position == PAGE and self.direct(self.counts(repository).tags, len(wanted) - len(found)):
                 return found, False
         return found, True
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._wire import link, mapping, strings
