@@ -687,7 +687,8 @@ def test_wait_false_returns_at_once_and_the_same_task_finds_out(sandbox: Sandbox
     run = acr_mirror(images, wait=False)
     assert run.rc == 0 and run.result["changed"] is True, run.output
     running = operations(sandbox)
-    assert {o["status"] for o in running} == {"Accepted"} and len(running) == 3
+    assert {o["polls"] for o in running} == {0} and len(running) == 3
+    assert {entry["class"] for entry in sandbox.log()[-3:]} == {"import"}, "it waited"
     assert {result["operation"] for result in run.result["results"]} == {o["id"] for o in running}
     sandbox.wait_for_operations()
     again = acr_mirror(images, wait=False)
