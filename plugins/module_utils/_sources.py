@@ -118,12 +118,14 @@ class Sources:
 
     def _open_azure(self, registry_id: Any, credentials: Optional[Credentials]) -> Source:
         login_server = registry_id.login_server
-        if login_server and (credentials is not None or self.is_azure(login_server)):
-            find: Callable[[], Optional[str]] = lambda: self._resource_id(registry_id)
-        else:
+        resource: Optional[RegistryResource] = None
+        if not login_server or credentials is None and not self.is_azure(login_server):
             resource = self._resource(registry_id)
             login_server = resource.login_server
-            find = lambda: resource.id
+
+        def find() -> Optional[str]:
+            return self._resource_id(registry_id) if resource is None else resource.id
+
         registry = AzureRegistry(
             login_server,
             self._http,

@@ -67,7 +67,6 @@ def test_pitfall_02_referrers_and_tokens_are_paced_on_their_own(sandbox: Sandbox
     assert 0 < refused["referrers"] < 60 and not refused["token"] and not refused["manifest"], refused
 
 
-
 def test_pitfall_03_what_could_not_be_read_is_not_absent(sandbox: Sandbox) -> None:
     """Reads of every kind that are refused for ever end an image with that sentence, and nothing is imported for it."""
     old, new = (sandbox.push(host, "unread/app", ["new"], seed=n)["digest"] for n, host in enumerate((TARGET, DEV)))
