@@ -8,6 +8,7 @@ Each function runs real playbooks against a sandbox and returns one `Row`. Rando
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import threading
 import time
@@ -44,6 +45,7 @@ class Size:
 
     images: int = 200
     moving: int = 200
+    kills: int = 20
 
 
 # ---- throttling and failures ------------------------------------------------------------------------------------------
@@ -351,33 +353,64 @@ def permissions(sandbox: Sandbox, _seed: int, _size: Size) -> Row:
 
 
 def killed(sandbox: Sandbox, seed: int, size: Size) -> Row:
-    """Runs that are killed at any moment; the next one finishes, and repeats nothing that had landed."""
+    """Runs that end at any moment, by signal or since the network is gone; the next one finishes, and repeats nothing
+    that had landed by then."""
     chooser = random.Random(seed)
-    sandbox.reset(TARGET)
-    sandbox.knobs(import_seconds=0.5)
-    content = sandbox.bulk("contosodev", [f"killed/{n:03}" for n in range(size.images // 10)], tags=10)
-    args = {
+    images = min(100, size.images)
+    content = sandbox.bulk("contosodev", [f"killed/{n:02}" for n in range(images // 10)], tags=10)
+    args: dict[str, Any] = {
         "registry": TARGET,
         "images": [{"source_registry": "contosodev.azurecr.test", "repositories": {"include": ["killed/*"]}}],
     }
-    kills = 0
-    repeated = 0
-    for _n in range(4):
-        landed = {operation["digest"] for operation in sandbox.operations() if operation["status"] == "Succeeded"}
+    # Without faults, for the number of requests: a run is ended when it has sent some of them.
+    sandbox.reset(TARGET)
+    sandbox.knobs(import_seconds=0.5)
+    calm_run = run_module("acr_mirror", args, sandbox.env)
+    requests = len(sandbox.log())
+    ways: Counter[str] = Counter()
+    row = Row("killed runs", "")
+    row.expect(calm_run.rc == 0, "the run without faults failed")
+    landed_early, slowest = 0, 0.0
+    for number in range(size.kills):
+        way, wait = chooser.choice(["SIGKILL", "SIGTERM"]), chooser.random() < 0.5
+        way = "network gone" if number % 10 == 9 else way  # which takes as long as its patience
+        last = sandbox.log()[-1]["n"]
+        sandbox.reset(TARGET)
+        sandbox.knobs(import_seconds=0.5, retry_after=1)
+        moment = last + chooser.randint(1, requests)
+        which = f"run {number + 1} ({way} after {moment - last} requests)"
+
+        def reached(way: str = way, moment: int = moment) -> bool:
+            if not sandbox.log(since=moment - 1):
+                return False
+            if way == "network gone" and not sandbox.knobs()["faults"]:
+                sandbox.knobs(faults=[{"match": {}, "action": {"drop": True}}])
+            return way != "network gone"
+
+        short = {**args, "timeout": 5}  # in which the network does not come back
+        end = signal.SIGTERM if way == "SIGTERM" else signal.SIGKILL
+        run = run_module("acr_mirror", short, sandbox.env, until=reached, signal_=end, timeout=600)
+        slowest = max(slowest, run.seconds)
+        ways[way if run.rc else "over before"] += 1
+        row.expect(not run.left, f"{which}: left processes behind")
+        row.expect("Traceback" not in run.output, f"{which}: a stack trace")
+        if wait:
+            sandbox.wait_for_operations()
+        sandbox.knobs(faults=[])
+        landed = {tuple(operation["targets"]) for operation in sandbox.operations() if operation["status"] == "Succeeded"}
+        landed_early += len(landed)
         before = len(sandbox.operations())
-        try:
-            run_module("acr_mirror", args, sandbox.env, timeout=chooser.uniform(1.0, 2.5))
-        except subprocess.TimeoutExpired:  # the run was killed
-            kills += 1
-        sandbox.wait_for_operations()
-        repeated += sum(operation["digest"] in landed for operation in sandbox.operations()[before:])
-    last = run_module("acr_mirror", args, sandbox.env, timeout=300)
-    row = Row("killed runs", f"{kills} of 4 runs killed, {size.images} images")
-    row.expect(last.rc == 0, "the last run failed")
-    for name, tags in content.items():
-        row.expect(sandbox.tags(TARGET, name) == tags, f"{name} is not right")
-    row.expect(repeated == 0, f"{repeated} imports were repeated though they had landed")
-    row.note = "every digest right, no import repeated"
+        again = run_module("acr_mirror", args, sandbox.env, timeout=600)
+        row.expect(again.rc == 0, f"{which}: the next one failed: {again.result.get('msg', again.output)[:300]}")
+        repeated = [o for o in sandbox.operations()[before:] if tuple(o["targets"]) in landed]
+        row.expect(not repeated, f"{which}: {len(repeated)} imports were repeated though they had landed")
+        held = {name: sandbox.tags(TARGET, name) for name in content}
+        row.expect(held == content, f"{which}: the registry does not hold the list")
+    row.thrown = f"{size.kills} runs over {images} images: " + ", ".join(f"{n}x {way}" for way, n in sorted(ways.items()))
+    row.note = (
+        f"every digest right; of {size.kills * images} imports {landed_early} had landed, none was repeated; the longest of "
+        f"the runs that were ended took {slowest:.0f} s"
+    )
     return row
 
 
