@@ -172,6 +172,28 @@ def test_reports_are_written_also_when_something_failed(sandbox: Sandbox, role: 
     assert "http" not in page.replace("<html", ""), "the page needs nothing but itself"
     shown = next(task["result"]["msg"] for task in run.tasks if task["task"].endswith("Show what was done"))
     assert any(line.startswith("failed") for line in shown) and any(line.startswith("import") for line in shown)
+    # The run ends with what failed, and nothing shows all results as JSON.
+    assert run.result["msg"].splitlines()[1:] == [
+        "contosoprod.azurecr.test/library/hello-world:none: docker.io/library/hello-world:none does not exist."
+    ]
+    assert '"results"' not in run.output and run.recap["changed"] == 1 and run.recap["failed"] == 1
+
+
+def test_reports_of_what_was_not_looked_at(sandbox: Sandbox, role: Role, tmp_path: Path) -> None:
+    """Without verification there are neither digests nor sizes; in check mode nothing was done, and both reports say so."""
+    sandbox.knobs(retry_after=1)
+    reports = {f"acr_mirror_report_{kind}": str(tmp_path / f"report.{kind}") for kind in ("html", "json")}
+    images = [{"source": HELLO, "verify": False}, {"source": HELLO, "target": ["checked/hello:1"]}]
+    run = role(images, **reports)
+    assert run.rc == 0, run.output
+    page = (tmp_path / "report.html").read_text()
+    assert "not checked" in page and "check mode" not in page
+    checked = role([*images, {"source": HELLO, "target": ["checked/hello:2"]}], "--check", **reports)
+    assert checked.rc == 0, checked.output
+    assert "check mode: nothing was done" in (tmp_path / "report.html").read_text()
+    document = json.loads((tmp_path / "report.json").read_text())
+    assert document["check_mode"] is True and document["registry"] == "contosoprod"
+    assert {result["action"] for result in document["results"]} == {"import", "none"}
 
 
 def test_a_relative_report_lands_where_the_command_was_run(sandbox: Sandbox, role: Role, tmp_path: Path) -> None:
@@ -182,10 +204,13 @@ def test_a_relative_report_lands_where_the_command_was_run(sandbox: Sandbox, rol
 
 def test_the_page_escapes_what_registries_say(sandbox: Sandbox, role: Role, tmp_path: Path) -> None:
     sandbox.knobs(import_faults=[{"source": "hello-world", "text": "<script>alert(1)</script>"}])
-    run = role([{"source": HELLO}], acr_mirror_report_html=str(tmp_path / "report.html"))
+    sandbox.push("contosodev", "odd/platform", ["1"], platform="linux/<img>")
+    images = [{"source": HELLO}, {"source": "contosodev.azurecr.test/odd/platform:1"}]
+    run = role(images, acr_mirror_report_html=str(tmp_path / "report.html"))
     assert run.rc == 2
     page = (tmp_path / "report.html").read_text()
     assert "<script>" not in page and "&lt;script&gt;" in page
+    assert "<img>" not in page and "linux/&lt;img&gt;" in page
 
 
 # ---- hosts, tags, arguments -------------------------------------------------------------------------------------------
@@ -200,15 +225,74 @@ def test_hosts_are_registries(sandbox: Sandbox, role: Role) -> None:
         assert "latest" in sandbox.tags(name, "library/hello-world")
 
 
-def test_tags_run_a_part(sandbox: Sandbox, closed: str, role: Role) -> None:
-    run = role([{"source": HELLO}], "--tags", "network")
+def test_tags_run_a_part(sandbox: Sandbox, closed: str, role: Role, tmp_path: Path) -> None:
+    images = [{"source": HELLO}, {"source": "docker.io/library/hello-world:none"}]
+    page = tmp_path / "report.html"
+    run = role(images, "--tags", "network")
     assert run.rc == 0, run.output
     assert properties(sandbox, closed)["networkRuleBypassOptions"] == "AzureServices"
     assert sandbox.operations() == []
-    sandbox.patch_registry("contosoprod", properties={"networkRuleSet": {"defaultAction": "Allow", "ipRules": []}})
-    run = role([{"source": HELLO}], "--tags", "mirror")
-    assert run.rc == 0 and not any("report" in task["task"].lower() for task in run.tasks)
-    assert len(sandbox.operations()) == 1
+    sandbox.clear_log()
+    run = role(images, "--tags", "report", acr_mirror_report_html=str(page))
+    assert run.rc == 0 and not page.exists() and not sandbox.log(), run.output
+    run = role(images, "--tags", "mirror", acr_mirror_report_html=str(page))
+    assert run.rc == 2 and "hello-world:none does not exist" in run.result["msg"], run.output
+    assert not page.exists() and len(sandbox.operations()) == 1
+    run = role(images, "--tags", "mirror,report", acr_mirror_report_html=str(page))
+    assert run.rc == 2 and page.exists() and len(sandbox.operations()) == 1
+
+
+# As AWX's surveys and -e name=value give them.
+TEXTS = {
+    "acr_mirror_registry": "contosoprod",
+    "acr_mirror_resource_group": "rg-registries",
+    "acr_mirror_images": "- source: tool:1.0\n",
+    "acr_mirror_defaults": '{"source_registry": "contosodev", "if_exists": "keep"}',
+    "acr_mirror_credentials": '[{"registry": "basic.vendor.test", "username": "vendor", "password": "vendorpass"}]',
+    "acr_mirror_target_prefix": "texts/",
+    "acr_mirror_concurrency": "2",
+    "acr_mirror_on_error": "stop",
+    "acr_mirror_timeout": "60",
+    "acr_mirror_trusted_services": "ignore",
+    "acr_mirror_progress": "no",
+    "acr_mirror_report": "false",
+    "acr_mirror_report_html": "",
+    "acr_mirror_report_json": "report.json",
+}
+
+
+def test_every_variable_may_be_text(sandbox: Sandbox, closed: str, role: Role, tmp_path: Path) -> None:
+    specs = yaml.safe_load((ROOT / "roles/mirror/meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    assert set(TEXTS) == set(specs), "each variable that there is"
+    sandbox.push("contosodev", "tool", ["1.0"], seed=71)
+    sandbox.patch_registry("contosoprod", properties={"networkRuleBypassOptions": "AzureServices"})
+    run = role([], **{**TEXTS, "acr_mirror_report_json": str(tmp_path / "report.json")})
+    assert run.rc == 0 and list(sandbox.tags("contosoprod", "texts/tool")) == ["1.0"], run.output
+    assert json.loads((tmp_path / "report.json").read_text())["summary"]["imported"] == 1
+    assert not any("network" in task["task"] or "Show" in task["task"] for task in run.tasks if task["status"] == "ok")
+    # Text without content counts as not given: the registry is the host then.
+    empty = dict.fromkeys(["resource_group", "defaults", "credentials", "target_prefix", "report_html", "report_json"], "")
+    nothing = {"acr_mirror_registry": "", **{f"acr_mirror_{name}": text for name, text in empty.items()}}
+    run = role([], "-i", "contosoprod,", **{**nothing, "acr_mirror_images": f"[{{source: '{HELLO}'}}]"})
+    assert run.rc == 0 and list(sandbox.tags("contosoprod", "library/hello-world")) == ["latest"], run.output
+
+
+@pytest.mark.parametrize(
+    "images",
+    ["nonsense", "", 7, {"source": HELLO}, [HELLO], f"source: {HELLO}", "- 1"],
+    ids=repr,
+)
+def test_nonsense_for_images_is_one_clear_sentence(sandbox: Sandbox, role: Role, images: Any) -> None:
+    run = role(images)
+    assert run.rc == 2, run.output
+    assert "acr_mirror_images must be a list of entries" in run.result["msg"], run.result
+    assert len(run.result["msg"].splitlines()) == 1 and sandbox.log() == []
+
+
+def test_text_that_is_no_yaml_is_told_with_its_place(sandbox: Sandbox, role: Role) -> None:
+    run = role("- source: [")
+    assert run.rc == 2 and "while parsing a flow node" in run.result["msg"] and "line 2" in run.result["msg"], run.output
+    assert sandbox.log() == []
 
 
 def test_a_wrong_argument_is_refused_before_anything(sandbox: Sandbox, role: Role) -> None:
