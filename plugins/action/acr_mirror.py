@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 
+from ansible import constants
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -40,7 +41,7 @@ class ActionModule(ActionBase):
         if not watched:
             result.update(self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val))
             return result
-        handle, path = tempfile.mkstemp(prefix="acr-mirror-")
+        handle, path = tempfile.mkstemp(prefix="acr-mirror-", dir=constants.DEFAULT_LOCAL_TMP)
         os.close(handle)
         over = threading.Event()
         watcher = threading.Thread(target=_watch, args=(path, over, task_vars.get("inventory_hostname", "")), daemon=True)

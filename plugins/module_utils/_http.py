@@ -13,7 +13,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from http.client import HTTPException, RemoteDisconnected
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar
+from typing import Any, Callable, Dict, List, Mapping, Optional, Set, Tuple, TypeVar
 from urllib.parse import urlsplit
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
@@ -65,6 +65,7 @@ class Http:
     connections: int = 32
     deadline: Optional[float] = None
     sent: Dict[str, int] = field(default_factory=dict)
+    _gone: Set[str] = field(default_factory=set)  # hosts that some request has tried to the end without an answer
     _session: Any = None
     _proxies: Dict[str, Any] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.Lock)
@@ -150,10 +151,13 @@ class Http:
                 bucket.answered()
                 if not error.passing and (error.kind != "unreachable" or attempt >= 2):
                     raise
-                if error.detail == "slow" and attempt + 1 >= SLOW_TRIES:
+                attempts = 1 if host in self._gone else SLOW_TRIES if error.detail == "slow" else TRIES
+                if attempt + 1 >= attempts:
+                    self._gone.add(host)  # whoever asks next tries once: many in turn would wait for hours
                     raise
                 failure, pause = error, self._backoff(attempt, None)
             else:
+                self._gone.discard(host)
                 if answer.status not in PASSING_STATUS:
                     bucket.answered(_remaining(answer.headers, kind))
                     return answer

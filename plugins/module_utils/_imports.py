@@ -55,7 +55,7 @@ class Outcome:
 
 @dataclass
 class Progress:
-    """Numbers of targets; *total* 0 while the registries are still being read."""
+    """Numbers of the targets that change; *total* 0 while the registries are still being read."""
 
     total: int = 0
     done: int = 0
@@ -575,10 +575,12 @@ class Imports:
                 message = "Azure says that {0} was imported, but the registry did not show it within {1:g} s."
             elif job.operation is None:
                 message = "The time limit of {1:g} s passed before {0} could be imported."
+            elif job.unread is not None:
+                message = "The import of {0} was started, but what became of it within {1:g} s can't be read: {2}"
             else:
                 message = "Azure still calls the import of {0} pending after {1:g} s."
             message += " Running again is safe: what has landed meanwhile is not imported again. A longer time limit is set by timeout."
-            self._end(job, step, Outcome(step, AcrError("timeout", message.format(name, self._timeout))))
+            self._end(job, step, Outcome(step, AcrError("timeout", message.format(name, self._timeout, job.unread))))
 
 
 def _by_list(job: Job, step: Step) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 # The environment variable that names the file. Without it nothing is told.
 VARIABLE = "ACR_MIRROR_PROGRESS"
@@ -22,13 +22,17 @@ def writer() -> Optional[Callable[[Any], None]]:
     if not path or not os.path.isfile(path):
         return None
     last = [0.0]
+    began: List[float] = []  # when it was known what is to be done
 
     def write(progress: Any) -> None:
         now = time.monotonic()
+        if progress.total and not began:
+            began.append(now)
         if now - last[0] < INTERVAL:
             return
         last[0] = now
         numbers = {name: getattr(progress, name) for name in ("total", "done", "failed", "in_flight")}
+        numbers["seconds"] = round(now - began[0], 1) if began else 0.0
         try:
             # As long as any line of numbers gets, so that a reader never sees the end of an older one.
             with open(path, "r+b", buffering=0) as file:
@@ -39,7 +43,7 @@ def writer() -> Optional[Callable[[Any], None]]:
     return write
 
 
-def read(path: str) -> Dict[str, int]:
+def read(path: str) -> Dict[str, Any]:
     """The numbers written last; empty where there are none yet."""
     try:
         with open(path, encoding="ascii") as file:
@@ -49,18 +53,18 @@ def read(path: str) -> Dict[str, int]:
     return found if isinstance(found, dict) else {}
 
 
-def line(numbers: Dict[str, int], seconds: float) -> str:
+def line(numbers: Dict[str, Any], seconds: float) -> str:
     """One line for people: *numbers* as they are *seconds* after the run began."""
     total = numbers.get("total", 0)
     if not total:
         return "reading the registries ({0:.0f} s)".format(seconds)
     over = numbers["done"] + numbers["failed"]
-    rate = over / seconds if seconds else 0.0
     text = "{0} of {1} done".format(numbers["done"], total)
     if numbers["in_flight"]:
         text += ", {0} in flight".format(numbers["in_flight"])
     if numbers["failed"]:
         text += ", {0} failed".format(numbers["failed"])
-    if rate and over < total:
-        text += ", {0:.1f} a second, about {1:.0f} s left".format(rate, (total - over) / rate)
-    return text
+    if total / 10 <= over < total and numbers["seconds"]:  # the first ones tell nothing: all started at once
+        rate = over / numbers["seconds"]
+        return text + ", {0:.1f} a second, about {1:.0f} s left".format(rate, (total - over) / rate)
+    return text + " ({0:.0f} s)".format(seconds)
