@@ -36,6 +36,18 @@ def test_an_answer(http: Http, far_side: Any) -> None:
     assert http.sent == {"reads": 1}
 
 
+def test_a_host_that_nobody_reached_is_tried_once_until_it_answers(http: Http, far_side: Any) -> None:
+    far_side.answer = lambda request: request.hang_up()
+    assert error_of(http, far_side.url).kind == "unavailable"
+    assert len(far_side.seen) == _http.TRIES
+    assert error_of(http, far_side.url).kind == "unavailable"
+    assert len(far_side.seen) == _http.TRIES + 1
+    far_side.answer = lambda request: request.reply(200)
+    http.request("reads", "GET", far_side.url)
+    far_side.script(lambda request: request.hang_up(), lambda request: request.reply(200, '"right"'))
+    assert http.request("reads", "GET", far_side.url).json() == "right"
+
+
 def test_connections_are_used_again(http: Http, far_side: Any) -> None:
     ports = set()
 
