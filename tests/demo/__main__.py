@@ -104,7 +104,7 @@ def a_list(demo: Demo) -> None:
     page = ROOT / ".build/mirror.html"
     arguments = ["-e", demo.variables("mirror.yml", "mirror.yml", acr_mirror_report_html=str(page))]
 
-    say("The role, with a list: newest versions, a Windows image, signatures. The registry's firewall keeps Azure's import out at first")
+    say("The role, with a list of versions, Windows and signatures. The registry's firewall keeps Azure's import out at first")
     output = demo.play("mirror", *arguments, changed=2)
     print(f"The report as a page: {page.rename(page.with_name('first-mirror.html')).relative_to(ROOT)}")
     if "in flight" not in output:
