@@ -34,7 +34,11 @@ class FarSide:
     def script(self, *answers: Callable[[_Handler], None]) -> None:
         """The answers in this order; the last one for all that follow."""
         left = list(answers)
-        self.answer = lambda request: (left.pop(0) if len(left) > 1 else left[0])(request)
+
+        def answer(request: _Handler) -> None:
+            (left.pop(0) if len(left) > 1 else left[0])(request)
+
+        self.answer = answer
 
     @property
     def paths(self) -> list[str]:

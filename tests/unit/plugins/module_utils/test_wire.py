@@ -242,7 +242,7 @@ CHALLENGE = 'Bearer realm="https://auth.test/token",service="registry.test",scop
 @given(
     header_text | st.text(st.sampled_from(' ,="\\realm:/https[]scope'), max_size=60).map(lambda text: "Bearer " + text)
     | st.tuples(st.sampled_from(list(range(len(CHALLENGE)))), header_text).map(lambda f: CHALLENGE[: f[0]] + f[1] + CHALLENGE[f[0] :])
-    | st.text(max_size=30).map(lambda text: 'Bearer realm="https://{0}/token"'.format(text)),
+    | st.text(max_size=30).map('Bearer realm="https://{0}/token"'.format),
     mutated({"token": "t", "access_token": "t", "expires_in": 300, "issued_at": "2026-01-01T00:00:00Z"}),
     statuses,
 )  # fmt: skip
@@ -415,7 +415,7 @@ def test_a_listing_of_resource_manager_ends(monkeypatch: pytest.MonkeyPatch) -> 
     mutated(ERROR) | mutated({"team/app:1": "Pending", "status": "Accepted"}),
     st.sampled_from([200, 202, 202, 400, 403, 404]),
     header_text,
-    header_text | st.just("https://management.test/next") | st.text(max_size=20).map(lambda text: "https://{0}/".format(text)),
+    header_text | st.just("https://management.test/next") | st.text(max_size=20).map("https://{0}/".format),
 )  # fmt: skip
 def test_imports_under_way(body: bytes, status: int, retry_after: str, location: str) -> None:
     operation = Operation("https://management.test/operationResults/registries-1?t=1", 0.0, Context())
