@@ -7,6 +7,8 @@ COLLECTION := $(BUILD)/ansible_collections/registryops/acr
 SANITY := $(BUILD)/sanity/ansible_collections/registryops/acr
 PACKAGED := $(BUILD)/packaged
 WORKERS ?= 4
+SEED ?= 1
+IMAGES ?= 200
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(BUILD)
 export PYTHONPATH := $(CURDIR):$(BUILD)
@@ -14,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 PYTEST := $(BIN)/pytest -c tests/pytest.ini --rootdir=. -q
 
 .PHONY: help setup demo test test-unit test-integration test-sanity test-docs test-fidelity test-compatibility release-check lint docs \
-	bench sandbox clean
+	bench chaos sandbox clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -91,6 +93,9 @@ test-docs: docs $(SANITY)  ## the documentation: its references, its examples, i
 
 bench: setup .venv-az/.ready  ## measure, beside az acr import and an empty playbook
 	$(BIN)/python -m tests.benchmarks
+
+chaos: setup  ## what is thrown at it on purpose, and what was lost; SEED= and IMAGES= as you like
+	@$(BIN)/python -m tests.chaos --seed $(SEED) --images $(IMAGES)
 
 sandbox: setup  ## keep a sandbox running and print the environment to use it (KNOBS='{"import_seconds": 2}')
 	@$(BIN)/python -m tests.sandbox $(if $(KNOBS),--knobs '$(KNOBS)')

@@ -294,7 +294,8 @@ def _read(response: Any, method: str, host: str, limit: int, ends: float) -> byt
         if time.monotonic() > ends:
             raise slow_failure(host)
         chunks.append(chunk)
-    if method != "HEAD" and response.status_code not in (204, 304) and size < (number(response.headers.get("Content-Length")) or 0):
+    announced = number(response.headers.get("Content-Length")) or 0
+    if size < announced and method != "HEAD" and response.status_code not in (204, 304):
         raise AcrError("unavailable", "{0} closed the connection in the middle of an answer.".format(host))
     return b"".join(chunks)
 

@@ -76,6 +76,7 @@ class Job:
     left: Dict[int, Step] = field(default_factory=dict)  # what has neither landed nor ended
     succeeded: Optional[float] = None  # when Azure called it done
     shown: Dict[int, Seen] = field(default_factory=dict)
+    looked: Dict[int, float] = field(default_factory=dict)  # when the last look at a step that has an answer began
     unread: Optional[AcrError] = None  # why the target registry could not be read
     failure: Optional[AcrError] = None  # of the last try
     accepted: bool = False  # Azure took an import for it
@@ -218,7 +219,7 @@ class Imports:
                         self._ask(job)
                     else:
                         next_at = min(next_at, job.operation.ask_at)
-            elif self._gave_up(job, now):
+            elif self._gave_up(job):
                 continue
             busy_repositories.update(step.want.target.repository for step in job.left.values())
         if self._targets is not None:
@@ -256,6 +257,7 @@ class Imports:
             job.left = {step.want.number: step for step in job.work.steps}
         job.operation, job.succeeded, job.unread = None, None, None
         job.shown.clear()
+        job.looked.clear()
         self._jobs.add(job)
         if not job.not_before:
             self._start(job)
@@ -325,10 +327,11 @@ class Imports:
         for step in job.left.values():
             self._watch(step.want.target.repository).next_at = 0.0
 
-    def _gave_up(self, job: Job, now: float) -> bool:
+    def _gave_up(self, job: Job) -> bool:
         """Whether the registry has had its time to show what Azure calls done."""
-        waited = now - job.succeeded
         for number, step in list(job.left.items()):
+            # A look can take long where the registry refuses many: what counts is what was seen late enough.
+            waited = job.looked.get(number, 0.0) - job.succeeded
             shown = job.shown.get(number, Seen())
             foreign = shown.digest not in (None, step.want.digest, step.seen.digest)
             if waited < (FOREIGN if foreign else SETTLE):
@@ -394,6 +397,7 @@ class Imports:
                 if job not in self._jobs or number not in job.left:
                     continue
                 job.unread = error
+                job.looked[number] = now
                 if shown is None or number not in shown:
                     continue
                 job.shown[number] = shown[number]

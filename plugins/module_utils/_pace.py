@@ -11,6 +11,8 @@ import time
 from typing import Callable, Dict, Optional, Tuple
 
 INFINITE = float("inf")
+MANY = 0.18  # the share of refusals among the last ten or so requests that is no chance: then the rate is halved
+GROWTH = 1.05  # of the rate by each success
 SLOWEST = 1.0  # requests a second, however often the far side refuses
 # Azure Resource Manager's documented budgets per subscription, principal and region: (burst, per second). What is asked
 # of a registry has none here (it depends on the tier): the first refusal sets one.
@@ -21,8 +23,8 @@ class Bucket:
     """A token bucket shared by threads: *burst* requests at once, then *rate* a second.
 
     Without a rate it is open until the far side refuses for the first time; from then on its rate follows what gets
-    through: halved by a refusal, raised a little by each success. A rate that was given is never exceeded, but halved too:
-    somebody else may be using up the same budget.
+    through: halved by refusals that come together, lowered a little by one that stands alone, raised a little by each
+    success. A rate that was given is never exceeded, but lowered too: somebody else may be using up the same budget.
     """
 
     def __init__(self, burst: float, rate: float, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -33,7 +35,9 @@ class Bucket:
         self._clock = clock
         self._stamp = self._since = clock()
         self._not_before = 0.0
-        self._taken = 0  # since the last refusal
+        self._taken = 0  # so far
+        self._share = 0.0  # of refusals, of late
+        self._halved = False  # by the present wave of refusals
         self._under_way = 0
         self._lock = threading.Lock()
 
@@ -57,13 +61,14 @@ class Bucket:
         """A request that had its turn got through; *remaining*: how many more the far side says it would take now."""
         with self._lock:
             self._under_way = max(0, self._under_way - 1)
+            self._share *= 0.9
             if self._fixed and remaining is not None:
                 # What is under way has its turn already, but the far side may not have counted it yet.
                 self._tokens = float(remaining - self._under_way)
                 self._stamp = self._clock()
                 self._burst = max(self._burst, self._tokens)
-            if self._rate != INFINITE:
-                self._rate = min(self._fastest, self._rate * 1.02)
+            if self._rate != INFINITE and self._tokens < self._burst / 2:  # or it is not the rate that holds us up
+                self._rate = min(self._fastest, self._rate * GROWTH)
                 if not self._fixed:
                     self._burst = max(1.0, self._rate)
 
@@ -72,13 +77,20 @@ class Bucket:
         with self._lock:
             self._under_way = max(0, self._under_way - 1)
             now = self._clock()
-            if now >= self._not_before:  # the first refusal of a wave
-                seen = self._rate if self._fixed else self._taken / max(1.0, now - self._since)
-                self._rate = max(SLOWEST, min(self._rate, seen) / 2)
+            self._share = self._share * 0.9 + 0.1
+            first = now >= self._not_before  # of a wave
+            self._halved = self._halved and not first
+            if self._share > MANY and not self._halved:
+                self._halved = True
+                if self._rate == INFINITE:
+                    self._rate = self._taken / max(1.0, now - self._since)
+                self._rate = max(SLOWEST, self._rate / 2)
+            elif first:
+                self._rate = max(SLOWEST, self._rate * 0.8)
+            if self._rate != INFINITE:
+                self._tokens, self._stamp = min(self._tokens, 0.0), now
                 if not self._fixed:
                     self._burst = max(1.0, self._rate)
-                self._tokens, self._stamp = 0.0, now
-                self._taken, self._since = 0, now
             self._not_before = max(self._not_before, now + seconds)
 
 

@@ -45,6 +45,8 @@ ACCEPT = ", ".join(MANIFEST_TYPES + ("*/*;q=0.1",))
 TOKEN_SECONDS = 86400.0  # for which a token is believed to live at most
 PAGES = 1000  # a listing of more pages than this is a registry that never ends
 SPLITS = 12  # times that a token is split before a front that still refuses it is believed to mean something else
+LISTING_LIMIT = 128 * 1024 * 1024  # bytes of all pages; 300,000 of Azure's tags
+LISTING_SECONDS = 900.0
 TOKEN_CHARACTERS = 6144  # Azure's front refuses header lines over 8 KiB
 TOKEN_BASE = 1200  # what a token needs besides the repositories it names
 
@@ -94,8 +96,9 @@ class Manifest:
         found = objects(self.json().get("manifests"), who) if self.descriptor.is_index else []
         for entry in found:
             mapping(entry.get("platform"), who)
-            if not valid_digest(entry.get("digest")):
-                raise AcrError("invalid", "{0} lists a manifest by {1!r:.100}, which is no digest.".format(who, entry.get("digest")))
+            digest = entry.get("digest")
+            if not valid_digest(digest):
+                raise AcrError("invalid", "{0} lists a manifest by {1!r:.100}, which is no digest.".format(who, digest))
         return found
 
 
@@ -221,7 +224,8 @@ class Registry:
     def pages(self, kind: str, path: str, scope: str, repository: str = "") -> Iterator[Dict[str, Any]]:
         """The pages of a listing, following ``Link`` on this host only."""
         seen = set()
-        for count in range(PAGES):
+        size, ends = 0, time.monotonic() + LISTING_SECONDS
+        for _count in range(PAGES):
             answer = self.get(kind, path, scope, limit=LIST_LIMIT)
             page = answer.json()
             if answer.status != 200:
@@ -229,10 +233,11 @@ class Registry:
             if not isinstance(page, dict):
                 raise AcrError("invalid", "{0} sent something else than JSON for a listing.".format(self.name))
             yield page
+            size += len(answer.body)
             following = self._next(path, answer.headers.get("Link") or "")
             if following is None:
                 return
-            if following in seen:
+            if following in seen or size > LISTING_LIMIT or time.monotonic() > ends:
                 break
             seen.add(following)
             path = following

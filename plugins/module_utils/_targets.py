@@ -15,6 +15,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._registry import I
 
 FEW = 3  # up to so many things of a repository are asked for one by one
 NESTED = 3  # an index may list indexes; nobody nests deeper
+MOST_NESTED = 50  # such indexes are looked into on each level: an index without end is an attack
 
 
 class Targets:
@@ -113,7 +114,7 @@ class Targets:
                 asked.append(digest)
             elif (repository, digest) not in self._there:
                 parts[digest] = {digest}
-        for digest, found in zip(asked, self._each(lambda one: self._parts(repository, one, NESTED), asked)):
+        for digest, found in zip(asked, self._each(lambda one: self._parts(repository, one), asked)):
             if found is None:
                 lost[digest] = [digest]
             else:
@@ -124,16 +125,29 @@ class Targets:
                 lost[digest] = sorted(children & gone)
         return lost
 
-    def _parts(self, repository: str, digest: str, depth: int) -> Optional[Set[str]]:
-        try:
-            children = self.registry.manifest(repository, digest).children()
-        except AcrError as error:
-            if error.kind != "not_found":
-                raise
-            return None
-        found = {str(child["digest"]) for child in children}
-        for child in children:
-            if "index" in str(child.get("mediaType")) or "manifest.list" in str(child.get("mediaType")):
-                if depth > 1:
-                    found |= self._parts(repository, str(child["digest"]), depth - 1) or set()
+    def _parts(self, repository: str, index: str) -> Optional[Set[str]]:
+        """What an index lists, directly or by the indexes that it lists; None where it is gone itself."""
+        found: Set[str] = set()
+        level = [index]
+        for _depth in range(NESTED):
+            nested: List[str] = []
+            for digest in level:
+                try:
+                    children = self.registry.manifest(repository, digest).children()
+                except AcrError as error:
+                    if error.kind != "not_found":
+                        raise
+                    if digest == index:
+                        return None
+                    continue
+                for child in children:
+                    if child["digest"] not in found and _is_index(child):
+                        nested.append(child["digest"])
+                    found.add(child["digest"])
+            level = nested[:MOST_NESTED]
         return found
+
+
+def _is_index(child: Dict[str, Any]) -> bool:
+    media_type = str(child.get("mediaType"))
+    return "index" in media_type or "manifest.list" in media_type

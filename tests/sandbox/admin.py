@@ -27,7 +27,7 @@ from .state import TENANT_1, Principal, ScopedToken, State, merge, object_id
 from .store import Store, dotnet_time
 
 STATE: web.AppKey[State] = web.AppKey("state", State)
-MOVING: web.AppKey[dict[Any, Any]] = web.AppKey("moving", dict)  # (host, repository, tag) -> the task that moves it
+MOVING: web.AppKey[dict[Any, Any]] = web.AppKey("moving", dict)  # (host, repository, tag) -> the task, its moves
 _REGISTRY_FIELDS = ("sku", "tags", "abac", "one_scope_per_token", "cache_rules", "referrers_api")
 
 
@@ -354,16 +354,19 @@ async def _lock(request: web.Request) -> web.Response:
 
 async def _moving(request: web.Request) -> web.Response:
     """``{"host", "repository", "tag", "interval_seconds", "digests": [..]}``: a tag that keeps moving through these
-    digests (none given: a fresh image each time); ``"stop": true`` ends it."""
+    digests (none given: a fresh image each time); ``"stop": true`` ends it, with ``{"moves": [[seconds, digest], ..]}``."""
     body = await request.json()
     store, repository, tag = _store(request.app[STATE], body), body["repository"], body["tag"]
     running = request.app[MOVING]
     key = (body["host"], repository, tag)
-    if key in running:
-        running.pop(key).cancel()
+    task, moves = running.pop(key, (None, []))
+    if task is not None:
+        task.cancel()
     if body.get("stop"):
-        return web.json_response({})
+        return web.json_response({"moves": moves})
     digests, interval = list(body.get("digests", [])), float(body["interval_seconds"])
+
+    moves = []
 
     async def move() -> None:
         turn = 0
@@ -372,11 +375,12 @@ async def _moving(request: web.Request) -> web.Response:
             await asyncio.sleep(interval)
             if digests:
                 store.set_tag(repository, tag, digests[turn % len(digests)])
+                moves.append((time.time(), digests[turn % len(digests)]))
             else:
                 await store.add(repository, [(images.single(fresh.getrandbits(40)), [tag])])
             turn += 1
 
-    running[key] = request.app[STATE].run(move())
+    running[key] = request.app[STATE].run(move()), moves
     return web.json_response({})
 
 

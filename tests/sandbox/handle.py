@@ -182,7 +182,8 @@ class Sandbox:
     ) -> dict[str, Any]:
         """Put a generated image into a registry (host or Azure name): ``{"digest", "children", "extras"}``.
 
-        Kinds: single, index, manifest_list, helm, signed, big_index (``count``), schema1.
+        Kinds: single, index, manifest_list, helm, signed, big_index (``count``), nested
+        (``depth``), schema1.
         """
         body = {"host": host, "repository": repository, "tags": list(tags), "kind": kind, "seed": seed}
         return self._call("POST", "/images", {**body, "options": options})
@@ -234,8 +235,9 @@ class Sandbox:
         body = {"host": host, "repository": repository, "tag": tag, "interval_seconds": interval_seconds}
         self._call("POST", "/moving", {**body, "digests": list(digests)})
 
-    def stop_moving(self, host: str, repository: str, tag: str) -> None:
-        self._call("POST", "/moving", {"host": host, "repository": repository, "tag": tag, "stop": True})
+    def stop_moving(self, host: str, repository: str, tag: str) -> list[tuple[float, str]]:
+        """Returns the moves through given digests: (seconds since the epoch, digest)."""
+        return self._call("POST", "/moving", {"host": host, "repository": repository, "tag": tag, "stop": True})["moves"]
 
     # ---- registries and principals ----------------------------------------------------------------------------
 

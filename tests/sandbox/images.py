@@ -381,6 +381,14 @@ def big_index(count: int, seed: int = 0) -> Image:
     return assemble(children)
 
 
+def nested(depth: int, seed: int = 0) -> Image:
+    """An index of an index of an index …"""
+    image = single(seed, name="nested", size=16, layers=1)
+    for _n in range(depth):
+        image = assemble([image])
+    return image
+
+
 def schema1(seed: int = 0, *, name: str = "library/old", tag: str = "latest") -> bytes:
     """A signed manifest of the long retired schema 1, which clients must refuse clearly."""
     layer = digest_of(f"schema1 {seed}".encode())
@@ -396,7 +404,7 @@ def schema1(seed: int = 0, *, name: str = "library/old", tag: str = "latest") ->
 
 
 def build(kind: str, seed: int = 0, **options: Any) -> Built:
-    """Builds by the kind's name: single, index, manifest_list, helm, signed or big_index (option `count`)."""
+    """Builds by the kind's name: single, index, manifest_list, helm, signed, big_index (option `count`) or nested (`depth`)."""
     if kind == "single":
         return Built(single(seed, **options))
     if kind == "index":
@@ -408,6 +416,8 @@ def build(kind: str, seed: int = 0, **options: Any) -> Built:
         return Built(helm(seed, **options))
     if kind == "signed":
         return signed(seed, **options)
+    if kind == "nested":
+        return Built(nested(options.get("depth", 3), seed))
     if kind == "big_index":
         return Built(big_index(options.get("count", 51), seed))
     raise ValueError(f"unknown kind of image: {kind}")

@@ -56,7 +56,8 @@ class Throttle:
 class Fault:
     """A misbehaviour of the server: which requests (regular expressions), how often, and what happens.
 
-    ``action``: {"status", "headers", "body"} answers so · {"drop": true} closes before an answer ·
+    ``action``: {"status", "headers", "body"} answers so; ``{n}`` in a header is the number of the time, "repeat" sends the
+    body so often, until the client has had enough, "gzip" compresses it · {"drop": true} closes before an answer ·
     {"drop_mid": true} closes in the middle of the true answer · {"delay": seconds} waits, then answers truly ·
     {"slow": bytes a second} trickles the true answer.
     """
@@ -133,6 +134,7 @@ class Knobs:
     # 2026: empty 202, signed Location. 2021: body "null", Location with api-version only. at_once: 200 at the POST.
     import_poll_style: str = "2026"
     tag_exists_at: str = "poll"  # where a NoForce conflict shows: poll, or post
+    certificate_seconds: dict[str, float] = field(default_factory=dict)  # host -> life of its certificate from its first use
     patch_style: str = "at_once"  # async: 201 + Azure-AsyncOperation, done after import_seconds
 
     _CHOICES = {

@@ -10,6 +10,8 @@ request log, adds round trips, limits the registries' rates and injects faults.
 from __future__ import annotations
 
 import asyncio
+import datetime
+import gzip
 import json
 import re
 import socket
@@ -94,7 +96,7 @@ class Server:
         self.ca_path = root / "ca.pem"
         self.proxy_port = 0
         self.admin_port = 0
-        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._contexts: dict[str, tuple[float | None, ssl.SSLContext]] = {}
         self._tunnels: set[_Tunnel] = set()
         self._listener: asyncio.AbstractServer | None = None
         self._admin: web.AppRunner | None = None
@@ -133,13 +135,17 @@ class Server:
         await asyncio.gather(*(store.stop() for store in stores.values()))
 
     def context(self, host: str) -> ssl.SSLContext:
-        """TLS for ``host``, with a certificate minted at its first use."""
-        context = self._contexts.get(host)
-        if context is None:
+        """TLS for ``host``, with a certificate minted at its first use under the present ``certificate_seconds``."""
+        seconds = self.state.knobs.certificate_seconds.get(host)
+        known, context = self._contexts.get(host, (None, None))
+        if context is None or known != seconds:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.set_alpn_protocols(["http/1.1"])
-            self.ca.issue_cert(host, key_type=trustme.KeyType.ECDSA).configure_cert(context)
-            self._contexts[host] = context
+            ends = {} if seconds is None else {
+                "not_after": datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+            }
+            self.ca.issue_cert(host, key_type=trustme.KeyType.ECDSA, **ends).configure_cert(context)
+            self._contexts[host] = (seconds, context)
         return context
 
     def route(self, host: str) -> tuple[str, Handler] | None:
@@ -173,7 +179,8 @@ class Server:
             action = None
             if knobs.faults:
                 facts = {"class": group, "host": host, "method": request.method, "path": path}
-                action = next((f.action for f in knobs.faults if f.fires(facts)), None)
+                fault = next((f for f in knobs.faults if f.fires(facts)), None)
+                action = fault and {**fault.action, "n": fault.fired}
             response = await self._answer(request, app, host, action)
             if response is None:  # dropped
                 return web.Response()
@@ -229,7 +236,13 @@ class Server:
             body = action.get("body", "")
             text = body if isinstance(body, str) else json.dumps(body)
             headers = {"Content-Type": "application/json; charset=utf-8", **action.get("headers", {})}
-            return web.Response(status=action["status"], body=text.encode(), headers=headers)
+            headers = {name: value.replace("{n}", str(action["n"])) for name, value in headers.items()}
+            if action.get("repeat") and not action.get("gzip"):
+                return await _repeat(request, action["status"], headers, text.encode(), action["repeat"])
+            content = text.encode() * action.get("repeat", 1)
+            if action.get("gzip"):
+                content, headers["Content-Encoding"] = gzip.compress(content, 1), "gzip"
+            return web.Response(status=action["status"], body=content, headers=headers)
         if action.get("delay"):
             await asyncio.sleep(action["delay"])
             return await app(self.state, request)
@@ -273,6 +286,19 @@ def _acknowledge(request: web.BaseRequest) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
+async def _repeat(
+    request: web.BaseRequest, status: int, headers: dict[str, str], content: bytes, times: int
+) -> web.StreamResponse:
+    response = web.StreamResponse(status=status, headers=headers)
+    response.content_length = len(content) * times
+    await response.prepare(request)
+    for _n in range(times if request.method != "HEAD" else 0):
+        if request.transport is None or request.transport.is_closing():
+            break
+        await response.write(content)
+    return response
+
+
 def _abort(request: web.BaseRequest) -> None:
     if request.transport is not None:
         request.transport.abort()
@@ -300,7 +326,7 @@ async def _cut(
     step = max(1, int(action["slow"]) // 10)
     for start in range(0, len(body), step):
         await partial.write(body[start : start + step])
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(step / action["slow"])
     await partial.write_eof()
     return partial
 

@@ -495,7 +495,8 @@ def test_a_source_tag_that_keeps_moving(sandbox: Sandbox, digests: int) -> None:
         assert time.monotonic() < end
         seen.add(sandbox.tags("contosodev", "moving")["live"])
     assert seen <= set(sandbox.manifests("contosodev", "moving"))
-    sandbox.stop_moving("contosodev", "moving", "live")
+    moves = sandbox.stop_moving("contosodev", "moving", "live")
+    assert [digest for _moment, digest in moves] == [given[n % digests] for n in range(len(moves))] if given else not moves
     still = sandbox.tags("contosodev", "moving")["live"]
     time.sleep(0.1)
     assert sandbox.tags("contosodev", "moving")["live"] == still

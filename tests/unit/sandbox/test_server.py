@@ -174,6 +174,29 @@ def test_answers_can_be_late_or_slow(sandbox: Sandbox, http: requests.Session) -
         assert time.monotonic() - began >= 0.29
 
 
+def test_answers_can_be_long_compressed_and_numbered(sandbox: Sandbox, http: requests.Session) -> None:
+    action: dict[str, Any] = {"status": 200, "headers": {"Link": "</{n}>"}, "body": "ab", "repeat": 3}
+    sandbox.knobs(faults=[{"match": {}, "action": action}])
+    answers = [http.get(KEYS) for _n in range(2)]
+    assert [(a.text, a.headers["Link"], a.headers["Content-Length"]) for a in answers] == [("ababab", f"</{n}>", "6") for n in (1, 2)]
+    sandbox.knobs(faults=[{"match": {}, "action": {**action, "repeat": 100_000, "gzip": True}}])
+    packed = http.get(KEYS)
+    assert packed.text == "ab" * 100_000 and int(packed.headers["Content-Length"]) < 2000
+
+
+def test_certificates_can_end(sandbox: Sandbox) -> None:
+    def ask() -> int:
+        return requests.get(KEYS, timeout=10).status_code  # by a connection of its own
+
+    sandbox.knobs(certificate_seconds={"login.azure.test": 2})
+    assert ask() == 200
+    time.sleep(2.1)
+    with pytest.raises(requests.exceptions.SSLError, match="expired"):
+        ask()
+    sandbox.knobs(certificate_seconds={})
+    assert ask() == 200
+
+
 def test_knobs_at_the_start_of_a_run() -> None:
     command = [sys.executable, "-m", "tests.sandbox", "--knobs"]
     options: dict[str, Any] = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 60}

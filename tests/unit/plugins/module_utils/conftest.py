@@ -36,7 +36,8 @@ class FarSide:
         left = list(answers)
 
         def answer(request: _Handler) -> None:
-            (left.pop(0) if len(left) > 1 else left[0])(request)
+            following = left.pop(0) if len(left) > 1 else left[0]
+            following(request)
 
         self.answer = answer
 

@@ -4,6 +4,8 @@
 """Buckets against a far side with a budget of its own, on a clock that only the test moves."""
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils._pace import INFINITE, Bucket
@@ -78,3 +80,19 @@ def test_a_refusal_holds_everybody_up_no_longer_than_it_says() -> None:
     assert bucket.take() == pytest.approx(3.0)
     clock.now += 3.0
     assert bucket.take() == 0.0
+
+
+def test_refusals_by_chance_do_not_slow_everything_down() -> None:
+    """One request in twenty is refused, however slowly they come: going slower and slower would help nobody."""
+    clock, chance = Clock(), random.Random(1)
+    bucket = Bucket(INFINITE, INFINITE, clock=clock)
+    for _n in range(2000):
+        while wait := bucket.take():
+            clock.now += max(wait, 0.001)
+        clock.now += 0.02  # so long takes each
+        if chance.random() < 0.05:
+            bucket.refused(0.5)
+        else:
+            bucket.answered()
+    # 40 s for the requests, 50 s for what a hundred refusals ask to wait.
+    assert clock.now - 1000.0 < 40 + 50 + 110

@@ -6,6 +6,8 @@
 Each reader gets the answer that a well-behaved host would send, with parts of it replaced by something else.
 """
 
+# ruff: noqa: B023  (each lambda is called where it stands)
+
 from __future__ import annotations
 
 import base64
@@ -220,6 +222,22 @@ def test_listings(tags: bytes, index: bytes, status: int, link_header: str) -> N
 )
 def test_link(header: str, following: str | None) -> None:
     assert Registry("registry.test", Http())._next("/v2/a/tags/list?n=1000", header) == following
+
+
+@pytest.mark.parametrize(("name", "value"), [("PAGES", 20), ("LISTING_LIMIT", 300), ("LISTING_SECONDS", -1)])
+def test_a_listing_ends_by_pages_bytes_and_time(monkeypatch: pytest.MonkeyPatch, name: str, value: int) -> None:
+    monkeypatch.setattr(_registry, name, value)
+    numbers = iter(range(10**6))
+
+    class Endless(Wire):
+        def request(self, kind: str, method: str, url: str, **more: Any) -> Answer:
+            super().request(kind, method, url)
+            return answer(dump({"tags": ["a" * 20]}), Link="</v2/team/app/tags/list?last={0}>; rel=next".format(next(numbers)))
+
+    wire = Endless(answer(b""))
+    with pytest.raises(AcrError, match="never ends"):
+        Registry("registry.test", wire).tags("team/app")
+    assert len(wire.asked) <= 20
 
 
 @pytest.mark.parametrize(
