@@ -293,9 +293,12 @@ async def _repeat(
     response.content_length = len(content) * times
     await response.prepare(request)
     for _n in range(times if request.method != "HEAD" else 0):
-        if request.transport is None or request.transport.is_closing():
-            break
-        await response.write(content)
+        # In small pieces: what is written at once after the far side has hung up, asyncio complains about.
+        for start in range(0, len(content), 16384):
+            if request.transport is None or request.transport.is_closing():
+                return response
+            await response.write(content[start : start + 16384])
+            await asyncio.sleep(0)
     return response
 
 
