@@ -93,6 +93,7 @@ test-docs: docs $(SANITY)  ## the documentation: its references, its examples, i
 	$(PYTEST) tests/docs
 
 bench: setup .venv-az/.ready  ## measure, beside az acr import and an empty playbook
+	@$(BIN)/pip install -q -r tests/benchmarks/requirements.txt
 	$(BIN)/python -m tests.benchmarks
 
 chaos: setup  ## what is thrown at it on purpose, and what was lost; SEED= and IMAGES= as you like
