@@ -41,7 +41,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Origin:
-    """An image in a source registry. *registry* stands for a connection to it; *digest* is None until it is known."""
+    """An image in a source registry. *registry* stands for a connection to it; *digest* is None until it is known.
+
+    A plan only compares *registry*. Whoever reads knows it to be a `Source`: hence each ``type: ignore`` there.
+    """
 
     registry: Hashable
     repository: str
