@@ -146,35 +146,38 @@ def test_a_byte_at_a_time_is_given_up(http: Http, far_side: Any, monkeypatch: py
     assert len(far_side.seen) == _http.SLOW_TRIES
 
 
-def test_a_body_without_end_is_refused(http: Http, far_side: Any) -> None:
-    sent = []
+MANY = 500  # pieces of a body without end: 30 MB, far more than any buffer between the two ends holds
 
-    def endless(request: Any) -> None:
-        request.send_response(200)
+
+def without_end(sent: list[int], status: int, headers: dict[str, str]) -> Callable[[Any], None]:
+    """A body that is longer than anybody should read; *sent* gets an entry for each piece that was taken."""
+
+    def answer(request: Any) -> None:
+        request.send_response(status)
+        for name, value in headers.items():
+            request.send_header(name, value)
         request.end_headers()
-        for _n in range(1000):
+        for _n in range(MANY):
             sent.append(request.wfile.write(b"x" * 65536))
+        request.hang_up()  # or whoever reads it all would wait for more
 
-    far_side.answer = endless
+    return answer
+
+
+def test_a_body_without_end_is_refused(http: Http, far_side: Any) -> None:
+    sent: list[int] = []
+    far_side.answer = without_end(sent, 200, {})
     error = error_of(http, far_side.url, limit=100_000)
     assert error.kind == "invalid" and "more than 100000 bytes" in str(error)
-    assert len(sent) < 1000, "the rest was not even received"
+    assert len(sent) < MANY, "the rest was not even received"
 
 
 @pytest.mark.parametrize("follow", [True, False])
 def test_a_redirect_without_end_is_refused(http: Http, far_side: Any, follow: bool) -> None:
-    sent = []
-
-    def endless(request: Any) -> None:
-        request.send_response(307)
-        request.send_header("Location", "/elsewhere")
-        request.end_headers()
-        for _n in range(1000):
-            sent.append(request.wfile.write(b"x" * 65536))
-
-    far_side.answer = endless
+    sent: list[int] = []
+    far_side.answer = without_end(sent, 307, {"Location": "/elsewhere"})
     assert "more than" in str(error_of(http, far_side.url, limit=100_000, follow=follow))
-    assert len(sent) < 1000 and len(far_side.seen) == 1
+    assert len(sent) < MANY and len(far_side.seen) == 1
 
 
 def test_a_compressed_bomb_stays_compressed(http: Http, far_side: Any) -> None:

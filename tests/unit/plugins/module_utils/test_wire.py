@@ -240,6 +240,14 @@ def test_a_listing_ends_by_pages_bytes_and_time(monkeypatch: pytest.MonkeyPatch,
     assert len(wire.asked) <= 20
 
 
+def test_a_listing_in_circles_ends_at_the_first_page_that_comes_again() -> None:
+    pages = [answer(dump({"tags": []}), Link="</v2/team/app/tags/list?last={0}>; rel=next".format(last)) for last in "abab"]
+    wire = Wire(*pages)
+    with pytest.raises(AcrError, match="never ends"):
+        Registry("registry.test", wire).tags("team/app")
+    assert [url[-1] for url in wire.asked] == ["0", "a", "b"]
+
+
 @pytest.mark.parametrize(
     "target",
     ["https://elsewhere.test/", "//elsewhere.test/", "http://registry.test/", "https://registry.test:444/", "file:///etc",
@@ -426,6 +434,30 @@ def test_a_listing_of_resource_manager_ends(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(AcrError, match="without end"):
         list(Arm(IDENTITY, wire).registries("s"))
     assert len(wire.asked) == 10
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://elsewhere.test/a", "http://management.test/a", "https://management.test.elsewhere.test/a", "https://xmanagement.test/a",
+     "https://management.test:444/a", "//elsewhere.test/a"],
+)  # fmt: skip
+def test_resource_manager_leads_nowhere_else(url: str) -> None:
+    """The next request carries the account's token."""
+    wire = Wire(answer(dump({"value": [], "nextLink": url})))
+    with pytest.raises(AcrError, match="another host"):
+        list(Arm(IDENTITY, wire).registries("s"))
+    assert len(wire.asked) == 1
+    operation = Operation("https://management.test/operationResults/registries-1", 0.0, Context())
+    with pytest.raises(AcrError, match="another host"):
+        Arm(IDENTITY, Wire(answer(dump({"status": "Accepted"}), 202, Location=url))).ask(operation)
+    assert operation.location.startswith("https://management.test/")
+
+
+def test_resource_manager_may_lead_to_a_region_of_itself() -> None:
+    url = "https://westeurope.management.test/operationResults/registries-1?t=2"
+    operation = Operation("https://management.test/operationResults/registries-1", 0.0, Context())
+    Arm(IDENTITY, Wire(answer(dump({"status": "Accepted"}), 202, Location=url))).ask(operation)
+    assert operation.location == url
 
 
 @fuzz
