@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import threading
 import time
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 import trustme
@@ -20,6 +22,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._pace import Pace
 
 JSON = {"Content-Type": "application/json"}
+NOT_FOUND = '{"errors": [{"code": "NAME_UNKNOWN", "message": "repository name not known to registry"}]}'
 
 
 class FarSide:
@@ -40,6 +43,24 @@ class FarSide:
             following(request)
 
         self.answer = answer
+
+    def routes(self, answers: dict[str, Any]) -> None:
+        """Answers by path, whatever its query: what answers the request, or what is sent as JSON. 404 for all others."""
+
+        def answer(request: _Handler) -> None:
+            found = answers.get(request.path.partition("?")[0])
+            if callable(found):
+                found(request)
+            elif found is not None:
+                request.reply(200, json.dumps(found))
+            else:
+                request.reply(404, NOT_FOUND)
+
+        self.answer = answer
+
+    def forms(self, path: str) -> list[list[tuple[str, str]]]:
+        """What was sent to *path* as a form, once for each request."""
+        return [parse_qsl(body, keep_blank_values=True) for _method, there, _headers, body in self.seen if there == path]
 
     @property
     def paths(self) -> list[str]:
