@@ -137,9 +137,10 @@ class Registry:
             digest = answer.headers.get("Docker-Content-Digest") or ""
             media_type = (answer.headers.get("Content-Type") or "").split(";")[0].strip()
             if valid_digest(digest) and media_type in MANIFEST_TYPES:
-                if reference.startswith("sha256:") and digest != reference:
+                if digest == reference or not valid_digest(reference):
+                    return Descriptor(digest, media_type, number(answer.headers.get("Content-Length")))
+                if digest.split(":")[0] == reference.split(":")[0]:
                     raise self._wrong_digest(repository, reference, digest)
-                return Descriptor(digest, media_type, number(answer.headers.get("Content-Length")))
         elif answer.status not in (404, 405, 403, 400, 501):
             raise self.failure(answer, repository, reference)
         elif answer.status == 404 and self._speaks_registry(answer):

@@ -69,6 +69,7 @@ class FarSide:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each body waits 40 ms for the client to acknowledge its head
     far_side: FarSide
 
     def _serve(self) -> None:
