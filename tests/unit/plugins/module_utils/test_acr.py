@@ -1,0 +1,294 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An Azure registry over real HTTPS: what it is sent to sign in, how its lists are read, and which way is the cheaper."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from ansible_collections.registryops.acr.plugins.module_utils import _acr
+from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry, Counts, Tag
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._http import Http
+from ansible_collections.registryops.acr.plugins.module_utils._registry import Credentials
+
+A, B = ("sha256:" + letter * 64 for letter in "ab")
+EXCHANGE, TOKEN = "/oauth2/exchange", "/oauth2/token"
+SCOPE = ("scope", "repository:team/app:metadata_read,pull")
+COUNTS = {"imageName": "team/app", "tagCount": 7, "manifestCount": 5}
+
+
+def jwt(**payload: Any) -> str:
+    return "e30.{0}.x".format(base64.urlsafe_b64encode(json.dumps(payload).encode()).decode().rstrip("="))
+
+
+class Azure:
+    """The registry: tokens for whoever asks, and *content* by path for those that have one."""
+
+    def __init__(self, far_side: Any) -> None:
+        self.far_side = far_side
+        self.content: dict[str, Any] = {"/acr/v1/team/app": COUNTS}
+        self.exchange = 200
+        self.tokens = [200]  # what the token service answers, the last for ever
+        self.lock = threading.Lock()
+        self.tell = ""  # the registry's own reason for a 401
+        far_side.answer = self.answer
+
+    def answer(self, request: Any) -> None:
+        path = request.path.partition("?")[0]
+        if path == EXCHANGE:
+            number = len(self.far_side.forms(EXCHANGE))
+            request.reply(self.exchange, json.dumps({"refresh_token": "refresh{0}".format(number)}))
+        elif path == TOKEN:
+            with self.lock:
+                status = self.tokens.pop(0) if len(self.tokens) > 1 else self.tokens[0]
+            request.reply(status, json.dumps({"access_token": "token"} if status == 200 else {"errors": []}))
+        elif request.headers.get("Authorization") != "Bearer token":
+            request.reply(401, headers={"WWW-Authenticate": 'Bearer realm="https://elsewhere.test/token"'})
+        else:
+            self.pages(request, path)
+
+    def pages(self, request: Any, path: str) -> None:
+        found = self.content.get(path)
+        if callable(found):
+            found(request)
+        elif found is None:
+            request.reply(404, '{"errors": [{"code": "NAME_UNKNOWN", "message": "repository name not known to registry"}]}')
+        else:
+            request.reply(200, json.dumps(found))
+
+    @property
+    def reads(self) -> list[str]:
+        return [path for path in self.far_side.paths if not path.startswith("/oauth2")]
+
+
+@pytest.fixture
+def azure(far_side: Any) -> Azure:
+    return Azure(far_side)
+
+
+@pytest.fixture
+def registry(http: Http, far_side: Any) -> AzureRegistry:
+    """Signed in."""
+    return AzureRegistry(far_side.host, http, entra=lambda: "entra", tenant="tenant")
+
+
+def error_of(read: Callable[[], Any]) -> AcrError:
+    with pytest.raises(AcrError) as caught:
+        read()
+    return caught.value
+
+
+# -- signing in --------------------------------------------------------------------------------------------------------
+
+
+def test_entra_is_exchanged_once_for_all_repositories(registry: AzureRegistry, azure: Azure, far_side: Any) -> None:
+    azure.content["/acr/v1/other"] = COUNTS
+    assert registry.counts("team/app") == registry.counts("team/app") == registry.counts("other") == Counts(7, 5)
+    service = ("service", far_side.host)
+    assert far_side.forms(EXCHANGE) == [
+        [("grant_type", "access_token"), service, ("access_token", "entra"), ("tenant", "tenant")]
+    ]
+    grant = [("grant_type", "refresh_token"), ("refresh_token", "refresh1")]
+    other = ("scope", "repository:other:metadata_read,pull")
+    assert far_side.forms(TOKEN) == [[service, SCOPE, *grant], [service, other, *grant]]
+
+
+def test_no_challenge_leads_to_another_token_service(registry: AzureRegistry, azure: Azure, far_side: Any) -> None:
+    azure.content["/acr/v1/team/app"] = lambda request: request.reply(
+        401, headers={"WWW-Authenticate": 'Bearer realm="https://elsewhere.test/token"'}
+    )
+    assert error_of(lambda: registry.counts("team/app")).kind == "unauthorized"
+    assert len(far_side.forms(TOKEN)) == 1
+
+
+REFRESH = jwt(grant_type="refresh_token")
+
+
+@pytest.mark.parametrize(
+    ("credentials", "grant", "exchanged"),
+    [
+        (None, [("grant_type", "password"), ("refresh_token", "")], False),
+        (Credentials("u", "p"), [("grant_type", "password"), ("username", "u"), ("password", "p")], False),
+        (Credentials(None, REFRESH), [("grant_type", "refresh_token"), ("refresh_token", REFRESH)], False),
+        (Credentials(None, "access"), [("grant_type", "refresh_token"), ("refresh_token", "refresh1")], True),
+    ],
+    ids=["anonymous", "password", "refresh token", "access token"],
+)
+def test_other_ways_in(
+    http: Http, azure: Azure, far_side: Any, credentials: Any, grant: list[tuple[str, str]], exchanged: bool
+) -> None:
+    registry = AzureRegistry(far_side.host, http, tenant="tenant", credentials=credentials)
+    registry.counts("team/app")
+    assert far_side.forms(TOKEN) == [[("service", far_side.host), SCOPE, *grant]]
+    # The tenant is that of whoever signs in, and need not be the token's.
+    expected = [("grant_type", "access_token"), ("service", far_side.host), ("access_token", "access")]
+    assert far_side.forms(EXCHANGE) == ([expected] if exchanged else [])
+    assert not registry.signs_in
+
+
+def test_credentials_count_before_the_account(http: Http, azure: Azure, far_side: Any) -> None:
+    registry = AzureRegistry(far_side.host, http, entra=lambda: "entra", credentials=Credentials("u", "p"))
+    registry.counts("team/app")
+    assert far_side.forms(EXCHANGE) == [] and not registry.signs_in
+
+
+def test_threads_share_the_exchange(registry: AzureRegistry, azure: Azure, far_side: Any) -> None:
+    names = ["r{0}".format(number) for number in range(8)]
+    azure.content.update({"/acr/v1/" + name: COUNTS for name in names})
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(registry.counts, names)) == [Counts(7, 5)] * 8
+    assert len(far_side.forms(EXCHANGE)) == 1
+
+
+def test_a_refresh_token_that_ended_is_replaced_once(registry: AzureRegistry, azure: Azure, far_side: Any) -> None:
+    azure.tokens = [401, 200]
+    assert registry.counts("team/app") == Counts(7, 5)
+    assert [dict(form)["refresh_token"] for form in far_side.forms(TOKEN)] == ["refresh1", "refresh2"]
+    azure.tokens = [401]
+    error = error_of(lambda: registry.counts("other"))
+    assert error.kind == "unauthorized" and "AcrPull" in str(error)
+    assert len(far_side.forms(EXCHANGE)) == 3, "the first one was taken before, and one more is enough"
+
+
+@pytest.mark.parametrize(
+    ("life", "exchanges"), [(3 * 3600, 1), (60, 2)]
+)
+def test_a_refresh_token_is_used_as_long_as_it_lives(
+    http: Http, far_side: Any, monkeypatch: pytest.MonkeyPatch, life: int, exchanges: int
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(_acr.time, "monotonic", lambda: now[0])
+    token = jwt(iat=100, exp=100 + life)
+    answers = {EXCHANGE: {"refresh_token": token}, TOKEN: {"access_token": "token", "expires_in": 60}}
+    far_side.routes({**answers, "/acr/v1/team/app": COUNTS})
+    registry = AzureRegistry(far_side.host, http, entra=lambda: "entra")
+    for _n in range(2):
+        registry.counts("team/app")
+        now[0] += 59.0
+    assert (len(far_side.forms(EXCHANGE)), len(far_side.forms(TOKEN))) == (exchanges, 2)
+
+
+def test_a_sign_in_that_the_registry_does_not_accept(http: Http, registry: AzureRegistry, azure: Azure, far_side: Any) -> None:
+    azure.exchange = 401
+    error = error_of(lambda: registry.counts("team/app"))
+    assert error.kind == "unauthorized" and "belongs to another tenant" in str(error) and "registry_audience" in str(error)
+    given = AzureRegistry(far_side.host, http, credentials=Credentials(None, "access"))
+    assert "refuses the given credentials" in str(error_of(lambda: given.counts("team/app")))
+
+
+# -- lists -------------------------------------------------------------------------------------------------------------
+
+
+def test_what_does_not_exist(registry: AzureRegistry, azure: Azure) -> None:
+    azure.content.clear()
+    assert registry.counts("team/app") == Counts(0, 0)
+    assert registry.tag("team/app", "1.0") is None
+    assert registry.manifest_metadata("team/app", A) is None
+    assert list(registry.tag_list("team/app")) == list(registry.manifest_list("team/app")) == []
+    assert registry.find_tags("team/app", ["1.0"]) == ({}, True)
+
+
+def test_what_is_denied_is_not_absent(registry: AzureRegistry, azure: Azure) -> None:
+    def deny(request: Any) -> None:
+        request.reply(403, '{"errors": [{"code": "DENIED", "message": "no."}]}')
+
+    azure.content = {"/acr/v1/team/app" + end: deny for end in ("", "/_tags", "/_tags/1.0", "/_manifests")}
+    azure.content["/acr/v1/team/app/_manifests/" + A] = deny
+    for look in (
+        lambda: registry.counts("team/app"),
+        lambda: registry.tag("team/app", "1.0"),
+        lambda: registry.manifest_metadata("team/app", A),
+        lambda: list(registry.tag_list("team/app")),
+        lambda: list(registry.manifest_list("team/app")),
+        lambda: registry.find_tags("team/app", ["1.0"]),
+    ):
+        assert error_of(look).kind == "denied"
+
+
+@pytest.mark.parametrize(("attributes", "locked"), [({"writeEnabled": False}, True), ({"writeEnabled": True}, False), (None, False)])
+def test_a_tag(registry: AzureRegistry, azure: Azure, attributes: Any, locked: bool) -> None:
+    azure.content["/acr/v1/team/app/_tags/1.0"] = {
+        "tag": {"name": "1.0", "digest": A, "lastUpdateTime": "2026-01-01T00:00:00.1Z", "changeableAttributes": attributes}
+    }
+    assert registry.tag("team/app", "1.0") == Tag("1.0", A, "2026-01-01T00:00:00.1Z", locked)
+
+
+def test_a_tag_with_a_digest_that_is_none(registry: AzureRegistry, azure: Azure) -> None:
+    azure.content["/acr/v1/team/app/_tags"] = {"tags": [{"name": "1.0", "digest": "sha256:5"}]}
+    azure.content["/acr/v1/team/app/_manifests"] = {"manifests": [{"digest": None}]}
+    assert "lists tag '1.0' with the digest 'sha256:5'" in str(error_of(lambda: list(registry.tag_list("team/app"))))
+    assert "lists a manifest with the digest None" in str(error_of(lambda: list(registry.manifest_list("team/app"))))
+
+
+def listing(request: Any, count: int, key: str = "tags", first: int = 0) -> None:
+    """A page of 1,000 entries of so many, as Azure continues it."""
+    last = int(request.path.partition("last=t")[2].partition("&")[0] or first - 1)
+    numbers = range(last + 1, min(count, last + 1001))
+    entries = [{"name": "t{0}".format(number), "digest": "sha256:{0:064x}".format(number)} for number in numbers]
+    following = '<{0}?last=t{1}&n=1000>; rel="next"'.format(request.path.partition("?")[0], numbers[-1]) if numbers else ""
+    more = {"Link": following} if numbers and numbers[-1] < count - 1 else {}
+    request.reply(200, json.dumps({key: entries}), more)
+
+
+def test_the_newest_tags_are_one_page(registry: AzureRegistry, azure: Azure) -> None:
+    azure.content["/acr/v1/team/app/_tags"] = lambda request: listing(request, 3000)
+    assert len(list(registry.tag_list("team/app", newest=50))) == 1000  # what the registry sends is not cut
+    assert len(list(registry.tag_list("team/app", newest=5000))) == 1000
+    assert azure.reads == ["/acr/v1/team/app/_tags?n={0}&orderby=timedesc".format(count) for count in (50, 1000)]
+
+
+def test_manifests_as_they_are_asked_for(registry: AzureRegistry, azure: Azure) -> None:
+    azure.content["/acr/v1/team/app/_manifests"] = lambda request: listing(request, 1500, "manifests")
+    assert len(list(registry.manifest_list("team/app"))) == 1500
+    next(registry.manifest_list("team/app", orderby="timeasc", limit=5))
+    next(registry.manifest_list("team/app", limit=5000))
+    assert [path.partition("?")[2] for path in azure.reads] == ["n=1000", "n=1000&last=t999", "n=5&orderby=timeasc", "n=1000"]
+
+
+def test_all_repositories(registry: AzureRegistry, azure: Azure, far_side: Any) -> None:
+    azure.content["/acr/v1/_catalog"] = {"repositories": ["a", "b/c"]}
+    assert registry.repositories() == ["a", "b/c"]
+    assert ("scope", "registry:catalog:*") in far_side.forms(TOKEN)[0]
+    azure.content["/acr/v1/_catalog"] = lambda request: request.reply(401, '{"errors": []}')
+    assert "Catalog Lister" in str(error_of(registry.repositories))
+
+
+# -- the cheaper way ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("count", "wanted", "found", "complete", "pages"),
+    [
+        pytest.param(3000, ["t5", "t7"], 2, True, 1, id="all on the first page"),
+        pytest.param(3000, ["t5", "t1500", "t2500"], 1, False, 1, id="two of two more pages: asked one by one"),
+        pytest.param(3000, ["t{0}".format(n) for n in range(0, 3000, 100)], 30, True, 3, id="many: read on"),
+        pytest.param(1000, ["t5", "x"], 1, True, 1, id="one page is all there is"),
+        pytest.param(999, ["x"], 0, True, 1, id="less than a page"),
+        pytest.param(1300, ["t1200", "x"], 1, True, 2, id="little is left to read"),
+    ],
+)
+def test_finding_tags(
+    registry: AzureRegistry, azure: Azure, count: int, wanted: list[str], found: int, complete: bool, pages: int
+) -> None:
+    azure.content["/acr/v1/team/app"] = {"tagCount": count}
+    azure.content["/acr/v1/team/app/_tags"] = lambda request: listing(request, count)
+    tags, all_read = registry.find_tags("team/app", wanted)
+    assert (len(tags), all_read) == (found, complete)
+    assert all(tag.digest == "sha256:{0:064x}".format(int(name[1:])) for name, tag in tags.items())
+    assert sum("_tags" in path for path in azure.reads) == pages
+
+
+@pytest.mark.parametrize(
+    ("total", "missing", "direct"), [(1000, 1, False), (1001, 1, False), (1300, 1, True), (2000, 3, True), (2000, 4, False)]
+)
+def test_four_requests_cost_as_much_as_a_page(total: int, missing: int, direct: bool) -> None:
+    assert AzureRegistry.direct(total, missing) is direct
