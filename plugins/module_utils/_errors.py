@@ -16,6 +16,7 @@ class AcrError(Exception):
 
     * ``not_found``: the far side said that the thing does not exist. The only kind that means "absent".
     * ``denied``: signed in, but without the right. ``unauthorized``: not signed in, or wrong credentials.
+    * ``sign_in``: signing in to Azure failed while imports were under way (before, it is an `IdentityError`).
     * ``firewall``: refused because of the address that asks.
     * ``throttled``, ``unavailable``: passing; asking later may help.
     * ``unreachable``: no connection. ``certificate``: the TLS certificate isn't trusted.

@@ -22,6 +22,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._arm import RETRY_
 from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import Context
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import PASSING_STATUS
+from ansible_collections.registryops.acr.plugins.module_utils._identity import IdentityError
 from ansible_collections.registryops.acr.plugins.module_utils._pace import Bucket
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Import, Origin, Seen, Step
 from ansible_collections.registryops.acr.plugins.module_utils._targets import FEW, Targets
@@ -241,11 +242,24 @@ class Imports:
                 event = functools.partial(then, work(), None)
             except AcrError as error:
                 event = functools.partial(then, None, error)
-            except BaseException as error:  # a fault of ours, or a failed sign-in: ends the run
+            except IdentityError as error:
+                event = functools.partial(self._signed_out, then, AcrError("sign_in", str(error)))
+            except BaseException as error:  # a fault of ours: ends the run
                 event = functools.partial(_raise, error)
             self._events.put(event)
 
         pool.submit(run)
+
+    def _signed_out(self, then: Callable[[Any, Optional[AcrError]], None], error: AcrError) -> None:
+        """Signing in failed: nothing new is started. What is under way gets a while to show itself in the registry, which
+        may be open to us for longer than Azure Resource Manager."""
+        if self._refusal is None or self._refusal.kind != "sign_in":
+            self._refusal = error
+            wait = SETTLE if self._targets is not None else 0.0
+            for job in self._jobs:
+                if job.operation is not None:
+                    job.operation.ask_at = time.monotonic() + wait
+        then(None, self._refusal)
 
     # -- starting --------------------------------------------------------------------------------------------------
 
@@ -300,6 +314,9 @@ class Imports:
     # -- asking Azure Resource Manager -----------------------------------------------------------------------------
 
     def _ask(self, job: Job) -> None:
+        if self._refusal is not None and self._refusal.kind == "sign_in":
+            self._failed(job, self._refusal)
+            return
         operation = job.operation
         job.asking = True
 
@@ -308,6 +325,8 @@ class Imports:
             if job not in self._jobs or job.operation is not operation:
                 return  # landed meanwhile
             if error is not None:
+                if error.kind == "sign_in":
+                    return  # `_signed_out` has seen to it
                 if error.status in PASSING_STATUS or error.status is None and (error.passing or error.kind in UNASKED):
                     operation.ask_at = time.monotonic() + RETRY_AFTER  # the question failed, not the import
                 else:
@@ -395,6 +414,9 @@ class Imports:
             for job, step in waiting:
                 number = step.want.number
                 if job not in self._jobs or number not in job.left:
+                    continue
+                if error is not None and error.kind == "sign_in":
+                    self._end(job, step, Outcome(step, error))
                     continue
                 job.unread = error
                 job.looked[number] = now

@@ -21,6 +21,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._draft import Draf
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._expand import expand
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
+from ansible_collections.registryops.acr.plugins.module_utils._identity import IdentityError
 from ansible_collections.registryops.acr.plugins.module_utils._imports import STOPPED, Imports, Outcome, Progress
 from ansible_collections.registryops.acr.plugins.module_utils._manifests import details
 from ansible_collections.registryops.acr.plugins.module_utils._options import Entry
@@ -170,7 +171,7 @@ class Mirror:
         ]
         try:
             found = details(draft.targets.registry, [(r.step.want.target.repository, r.digest) for r in there], pool)
-        except AcrError as error:
+        except (AcrError, IdentityError) as error:
             report.notes.append("Sizes and platforms could not be read: {0}".format(error))
             return
         for result in there:

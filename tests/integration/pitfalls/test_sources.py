@@ -135,6 +135,30 @@ def test_pitfall_07_a_token_that_azure_calls_expired_before_its_time(
     assert [entry["status"] for entry in sandbox.log(class_=class_)][0] == 401
 
 
+def test_pitfall_07_a_sign_in_that_is_revoked_in_the_middle_of_a_run(sandbox: Sandbox) -> None:
+    """What has landed is told with its digest, what is left has the failed sign-in's sentence, and nothing new is started."""
+    # Azure Resource Manager takes three imports, and no more for two seconds; each of its requests signs in anew.
+    sandbox.knobs(limits={"arm_writes": {"capacity": 3, "refill": 0.5}}, tokens={"arm_seconds": 60})
+    revoked: list[bool] = []
+
+    def revoke() -> bool:
+        if not revoked and len(sandbox.operations()) == 3:
+            sandbox.patch_principal("contributor", secrets=[])
+            revoked.append(True)
+        return False
+
+    args = {"registry": "contosoprod", "images": [{"source": f"{DEV_HOST}/team/app", "tags": {"semver": ">=3.5"}}]}
+    run = run_module("acr_mirror", args, sandbox.env, until=revoke)
+    assert run.rc == 2 and run.result["changed"] is True, run.output
+    held = sandbox.tags("contosoprod", "team/app")
+    found = {result["image"].partition(":")[2]: result for result in run.result["results"]}
+    assert len(found) == 50 and len(held) == 15  # five tags share an import
+    assert {tag: result["digest"] for tag, result in found.items() if result["action"] == "import"} == held
+    failed = {result["error"] for result in found.values() if result["action"] == "failed"}
+    assert len(failed) == 1 and failed.pop().startswith("Signing in to https://login.azure.test with "), run.output
+    assert run.result["summary"]["failed"] == 35 and len(sandbox.operations()) == 3
+
+
 def test_pitfall_07_a_password_that_ends_before_azure_uses_it(sandbox: Sandbox, acr_mirror: Call) -> None:
     """Amazon's registries give passwords for twelve hours: read with it here, refused to Azure later."""
     sandbox.knobs(retry_after=1, import_faults=[{"source": "vendor/agent", "text": "unauthorized"}])

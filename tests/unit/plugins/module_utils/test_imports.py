@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.registryops.acr.plugins.module_utils import _imports, _plan
 from ansible_collections.registryops.acr.plugins.module_utils._arm import Operation, RegistryResource
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._identity import IdentityError
 from ansible_collections.registryops.acr.plugins.module_utils._imports import Imports, Outcome, Progress
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, Seen, Step, Target, Want
 
@@ -23,6 +24,7 @@ RESOURCE = RegistryResource("/id", "contosoprod", "contosoprod.azurecr.test", "w
 LOCKED = AcrError("locked", "It is locked.", status=400, detail="locked")
 PASSING = AcrError("unavailable", "Error copying blobs.", status=400, detail="temporary")
 LOST = AcrError("unavailable", "management.azure.test closed the connection: reset.")
+SIGNED_OUT = "Signing in failed: the secret has expired."
 EXISTS = AcrError("exists", "It exists already.", status=400, detail="tag exists")
 
 
@@ -271,3 +273,57 @@ def test_a_look_that_is_under_way_may_find_what_azure_refuses_as_existing(azure:
     azure.tag = azure.manifest = tag  # type: ignore[method-assign]
     found = run(azure, [step(0, "a:1")])
     assert found[0].error is None and not found[0].started and found[0].step.action == "none"
+
+
+# -- a sign-in that fails in the middle of a run -----------------------------------------------------------------------
+
+
+def test_a_failed_sign_in_is_the_failure_of_what_is_left_and_nothing_new_is_started(azure: Azure) -> None:
+    def refuses(number: int) -> Exception | None:
+        if number == 2:
+            time.sleep(0.2)  # its turn may have come before the failure was taken in; the others wait behind it
+        return IdentityError(SIGNED_OUT) if number == 1 else None
+
+    azure.refuses = refuses
+    found = run(azure, [step(n, "a:{0}".format(n), registry="r{0}.test".format(n)) for n in range(20)], concurrency=1)
+    done = [outcome for outcome in found.values() if outcome.error is None]
+    assert found[0] in done and all(outcome.started for outcome in done)
+    left = [outcome for outcome in found.values() if outcome not in done]
+    assert {(str(outcome.error), outcome.started) for outcome in left} == {(SIGNED_OUT, False)}
+    assert len(azure.bodies) <= 3 and len(left) >= 18
+
+
+def test_what_is_under_way_when_the_sign_in_fails_may_still_land(azure: Azure, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Azure Resource Manager can't be asked any more, but the registry's own tokens live on."""
+    monkeypatch.setattr(_imports, "SETTLE", 0.5)
+    asked: list[int] = []
+
+    def ends(number: int) -> Exception:
+        asked.append(number)
+        azure.wait_for_imports(2)
+        azure.held["a", "1"] = A
+        return IdentityError(SIGNED_OUT)
+
+    azure.lands = lambda number, target: False
+    azure.ends = ends
+    found = run(azure, [step(0, "a:1"), step(1, "b:1", registry="quay.io")])
+    assert found[0].error is None and found[0].started
+    assert str(found[1].error) == SIGNED_OUT and found[1].started
+    assert len(asked) == len(set(asked)), "who is signed out asks no more"
+
+
+def test_a_registry_that_can_not_be_signed_in_to_any_more_is_not_waited_for(azure: Azure) -> None:
+    def tag(_repository: str, _tag: str) -> Seen:
+        raise IdentityError(SIGNED_OUT)
+
+    azure.tag = azure.manifest = tag  # type: ignore[method-assign]
+    azure.ends = lambda number: time.sleep(5.0)
+    began = time.monotonic()
+    found = run(azure, [step(0, "a:1")])
+    assert str(found[0].error) == SIGNED_OUT and found[0].started and time.monotonic() - began < 4.0
+
+
+def test_without_a_look_into_the_registry_a_failed_sign_in_ends_the_wait(azure: Azure) -> None:
+    azure.ends = lambda number: IdentityError(SIGNED_OUT)
+    found = run(azure, [step(0, "a:1"), step(1, "b:1", registry="quay.io")], blind=True)
+    assert {(str(outcome.error), outcome.started) for outcome in found.values()} == {(SIGNED_OUT, True)}
