@@ -270,6 +270,7 @@ def test_a_look_that_is_under_way_may_find_what_azure_refuses_as_existing(azure:
 
     azure.lands = lambda number, target: False
     azure.ends = lambda number: refused.set() or EXISTS
+    azure.damaged = lambda repository: bool(time.sleep(0.5))  # so that the run is not over before the second look
     azure.tag = azure.manifest = tag  # type: ignore[method-assign]
     found = run(azure, [step(0, "a:1")])
     assert found[0].error is None and not found[0].started and found[0].step.action == "none"
