@@ -118,11 +118,20 @@ login_server:
   returned: success
   type: str
   sample: contosoprod.azurecr.io
+reason:
+  description:
+    - Why the network rules could not be read, as a word for conditions.
+    - V(not_found), V(denied) or V(unauthorized) where this account does not see them; other words, such as V(throttled) or
+      V(unreachable), where asking again may help.
+  returned: when they could not be read
+  type: str
+  sample: denied
 """
 
 from typing import Any, Dict
 
 from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, posture
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._module import run
 from ansible_collections.registryops.acr.plugins.module_utils._reference import parse_registry
@@ -134,7 +143,10 @@ def work(module: Any, identity: Any) -> Dict[str, Any]:
     params = module.params
     arm = Arm(identity, Http())
     registry_id = parse_registry(params["registry"], [identity.cloud.registry_suffix])
-    resource = arm.registry(registry_id, params["resource_group"])
+    try:
+        resource = arm.registry(registry_id, params["resource_group"])
+    except AcrError as error:
+        module.fail_json(msg=str(error), reason=error.kind)
     before = posture(resource.properties)
     wanted = params["state"] == "enabled"
     changed = before["trusted_services"] != wanted

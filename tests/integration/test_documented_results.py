@@ -27,6 +27,7 @@ TASKS: list[tuple[str, dict[str, Any]]] = [
     ("acr_mirror", {"images": [{"source": f"{HELLO}:linux"}], "wait": False}),
     ("acr_manifest_info", {"registry": "contosodev", "repository": "signed/app", "tag": "1.0", "raw": True, "referrers": True}),
     ("acr_trusted_services", {"registry": "contosovault"}),
+    ("acr_trusted_services", {"registry": "missing"}),
 ]
 
 
@@ -62,7 +63,7 @@ def test_results_are_as_documented(sandbox: Sandbox) -> None:
             "name": module,
             f"registryops.acr.{module}": {"registry": "contosoprod", **arguments},
             "check_mode": module == "acr_trusted_services",
-            "ignore_errors": ":missing" in str(arguments),
+            "ignore_errors": "missing" in str(arguments),
         }
         for module, arguments in TASKS
     ]

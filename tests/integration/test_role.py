@@ -15,6 +15,10 @@ from tests.playbook import ROOT, Run, run_module, run_playbook
 from tests.sandbox.handle import Sandbox
 
 HELLO = "docker.io/library/hello-world:latest"
+DEV_ID = (
+    "/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/rg-registries"
+    "/providers/Microsoft.ContainerRegistry/registries/contosodev"
+)
 OUR_ADDRESS = "203.0.113.10"  # as the sandbox's registries see us
 # Only our address gets in; Azure's import service stays out.
 CLOSED = {
@@ -145,11 +149,38 @@ def test_a_restricted_source_is_opened_too(sandbox: Sandbox, role: Role) -> None
     assert "closedsource" in failed and "trusted services" in failed.lower(), failed
     checked = role(images, acr_mirror_trusted_services="check")
     assert checked.rc == 2 and "closedsource" in checked.result["msg"]
+    # Rules that could not be read are told, unless this account does not see them at all, as another tenant's.
+    gateway = {"status": 400, "headers": {"Content-Type": "text/html"}, "body": "<html>Bad Request</html>"}
+    sandbox.knobs(faults=[{"match": {"class": "arm_read", "path": "registries/contosodev$"}, "action": gateway, "times": 1}])
+    images.append({"source": "signed/app:1.0", "source_registry": DEV_ID})
+    fabrikam = {"source_username": "pulltoken", "source_password": "pulltokenpass"}
+    images.append({"source": "fabrikam.azurecr.test/sourcerepo:tag", **fabrikam})
     run = role(images)
     assert run.rc == 0 and run.recap["changed"] == 2, run.output
     assert properties(sandbox, "closedsource")["networkRuleBypassOptions"] == "AzureServices"
     assert properties(sandbox, "contosoprod")["networkRuleBypassOptions"] == "AzureServices"
     assert list(sandbox.tags("contosoprod", "team/app")) == ["1.0"]
+    told = next(task["result"]["results"] for task in run.tasks if task["task"].endswith("network rules could not be read"))
+    assert [line["msg"] for line in told] == [
+        f"The network rules of {DEV_ID} could not be read, so whether they keep Azure's import service out is not known: Azure "
+        "Resource Manager answered for registry contosodev in resource group rg-registries with status 400 and nothing that "
+        "explains it."
+    ]
+
+
+def test_a_target_without_public_access(sandbox: Sandbox, closed: str, role: Role) -> None:
+    """Azure's import service is let in, which this machine never is: it can import, and not look."""
+    sandbox.knobs(retry_after=1)
+    sandbox.patch_registry(closed, properties={"publicNetworkAccess": "Disabled"})
+    run = role([{"source": HELLO}])
+    assert run.rc == 2 and not sandbox.operations(), run.output
+    failed = next(task["result"]["msg"] for task in run.tasks if task["status"] == "failed")
+    assert failed.startswith("The firewall of contosoprod.azurecr.test refuses this machine") and "verify: false" in failed
+    assert properties(sandbox, closed)["networkRuleBypassOptions"] == "AzureServices"
+    run = role([{"source": HELLO}], acr_mirror_defaults={"verify": False})
+    assert run.rc == 0 and run.recap["changed"] == 1, run.output
+    assert list(sandbox.tags(closed, "library/hello-world")) == ["latest"]
+    assert properties(sandbox, closed)["publicNetworkAccess"] == "Disabled"
 
 
 # ---- reports ----------------------------------------------------------------------------------------------------------
@@ -216,13 +247,26 @@ def test_the_page_escapes_what_registries_say(sandbox: Sandbox, role: Role, tmp_
 # ---- hosts, tags, arguments -------------------------------------------------------------------------------------------
 
 
-def test_hosts_are_registries(sandbox: Sandbox, role: Role) -> None:
-    sandbox.create_registry("contosoeast")
-    sandbox.create_registry("contosowest")
-    run = role([{"source": HELLO}], "-i", "contosoeast,contosowest,", hosts_are_registries=True)
-    assert run.rc == 0, run.output
+def test_hosts_are_registries(sandbox: Sandbox, role: Role, tmp_path: Path) -> None:
+    """Several at once, each with its own list and report; one that fails leaves the others alone."""
+    tags = {"contosoeast": "1.0", "contosogone": "1.0", "contosowest": "1.1"}
     for name in ("contosoeast", "contosowest"):
-        assert "latest" in sandbox.tags(name, "library/hello-world")
+        sandbox.create_registry(name)
+    run = role(
+        [{"source": "docker.io/library/hello-world:{{ tags[inventory_hostname] }}"}],
+        *("-i", ",".join(tags), "--forks", "3"),
+        hosts_are_registries=True,
+        tags=tags,
+        acr_mirror_report_json=str(tmp_path / "{{ inventory_hostname }}.json"),
+    )
+    assert run.rc == 2, run.output
+    failed = {task["host"]: task["result"]["msg"] for task in run.tasks if task["status"] == "failed"}
+    assert list(failed) == ["contosogone"] and "There is no registry contosogone" in failed["contosogone"]
+    for name in ("contosoeast", "contosowest"):
+        assert list(sandbox.tags(name, "library/hello-world")) == [tags[name]]
+        report = json.loads((tmp_path / f"{name}.json").read_text())
+        images = [result["image"] for result in report["results"]]
+        assert report["registry"] == name and images == [f"{name}.azurecr.test/library/hello-world:{tags[name]}"]
 
 
 def test_tags_run_a_part(sandbox: Sandbox, closed: str, role: Role, tmp_path: Path) -> None:
