@@ -232,7 +232,7 @@ def _profile(where: Dict[str, Any], name: str, required: bool) -> Any:
     try:
         parser.read(path, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError) as error:
-        raise IdentityError("{0} can't be read: {1}".format(path, str(error).splitlines()[0])) from None
+        raise IdentityError("{0} can't be read: {1}.".format(path, str(error).splitlines()[0].rstrip("."))) from None
     if not parser.has_section(name):
         if not required:
             return None
