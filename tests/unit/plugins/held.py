@@ -1,0 +1,130 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Registries that are held in memory and note what they are asked, for tests of who asks what of them, and how often."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry, Counts, Tag
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._http import Http
+from ansible_collections.registryops.acr.plugins.module_utils._registry import (
+    INDEX_TYPES,
+    MANIFEST_TYPES,
+    Descriptor,
+    Manifest,
+    Registry,
+)
+
+INDEX, IMAGE = INDEX_TYPES[0], MANIFEST_TYPES[2]
+
+
+def digest(number: int) -> str:
+    return "sha256:{0:064x}".format(number)
+
+
+class _Held:
+    """*tagged*: repository → tag → digest; all that is tagged is there, and *manifests* besides. *fails*: what is asked →
+    the error that it gets."""
+
+    host: str
+
+    def hold(self, **repositories: dict[str, str]) -> None:
+        self.asked: list[tuple[str, ...]] = []
+        self.fails: dict[tuple[str, ...], AcrError] = {}
+        self.tagged: dict[str, dict[str, str]] = {name.replace("_", "/"): tags for name, tags in repositories.items()}
+        self.manifests: dict[str, tuple[str, dict[str, Any]]] = {}
+        self.referring: dict[str, list[str]] = {}
+        self.complete = True  # does a listing show all that was asked for?
+        self._asking = threading.Lock()
+
+    def _ask(self, *what: str) -> None:
+        with self._asking:
+            self.asked.append(what)
+        error = self.fails.get(what) or self.fails.get(what[:1])
+        if error is not None:
+            raise error
+
+    def prepare(self, repositories: Iterable[str]) -> None:
+        self._ask("prepare", *sorted(repositories))
+
+    def describe(self, repository: str, reference: str) -> Descriptor:
+        self._ask("describe", repository, reference)
+        return self._find(repository, reference).descriptor
+
+    def manifest(self, repository: str, reference: str) -> Manifest:
+        self._ask("manifest", repository, reference)
+        return self._find(repository, reference)
+
+    def _find(self, repository: str, reference: str) -> Manifest:
+        tags = self.tagged.get(repository, {})
+        found = tags.get(reference, reference)
+        if found not in self.manifests and found not in tags.values():
+            separator = "@" if ":" in reference else ":"
+            raise AcrError("not_found", "{0}/{1}{2}{3} does not exist.".format(self.host, repository, separator, reference))
+        media_type, content = self.manifests.get(found, (IMAGE, {}))
+        body = json.dumps(content).encode()
+        return Manifest(Descriptor(found, media_type, len(body)), body)
+
+    def tags(self, repository: str) -> list[str]:
+        self._ask("tags", repository)
+        return list(self.tagged.get(repository, {}))
+
+    def lacks(self, repository: str) -> bool:
+        self._ask("lacks", repository)
+        return repository not in self.tagged
+
+    def referrers(self, repository: str, subject: str) -> list[dict[str, Any]]:
+        self._ask("referrers", repository, subject)
+        return [{"digest": one} for one in self.referring.get(subject, [])]
+
+    # -- Azure's own
+
+    def repositories(self) -> list[str]:
+        self._ask("repositories")
+        return list(self.tagged)
+
+    def tag(self, repository: str, tag: str) -> Tag | None:
+        self._ask("tag", repository, tag)
+        found = self.tagged.get(repository, {}).get(tag)
+        return Tag(tag, found, "now") if found else None
+
+    def tag_list(self, repository: str, newest: int | None = None) -> Iterator[Tag]:
+        self._ask("tag_list", repository)
+        return iter([Tag(name, found, "now") for name, found in self.tagged.get(repository, {}).items()])
+
+    def find_tags(self, repository: str, names: Iterable[str]) -> tuple[dict[str, Tag], bool]:
+        self._ask("find_tags", repository)
+        tags = self.tagged.get(repository, {})
+        found = {name: Tag(name, tags[name], "now") for name in names if name in tags} if self.complete else {}
+        return found, self.complete
+
+    def manifest_list(self, repository: str, *, orderby: str = "", limit: int | None = None) -> Iterator[dict[str, Any]]:
+        self._ask("manifest_list", repository)
+        for one in dict.fromkeys([*self.tagged.get(repository, {}).values(), *self.manifests]):
+            yield {"digest": one, "mediaType": self.manifests.get(one, (IMAGE, {}))[0]}
+
+    def counts(self, repository: str) -> Counts:
+        tags = self.tagged.get(repository, {})
+        return Counts(len(tags), len(set(tags.values())))
+
+
+class HeldRegistry(_Held, Registry):
+    """Any registry. ``HeldRegistry("quay.io", team_app={"1.0": digest(1)})``: "_" stands for "/"."""
+
+    def __init__(self, host: str, **repositories: dict[str, str]) -> None:
+        Registry.__init__(self, host, Http())
+        self.hold(**repositories)
+
+
+class HeldAzure(_Held, AzureRegistry):
+    """An Azure registry."""
+
+    def __init__(self, host: str, **repositories: dict[str, str]) -> None:
+        AzureRegistry.__init__(self, host, Http())
+        self.hold(**repositories)
