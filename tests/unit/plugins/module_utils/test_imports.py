@@ -185,6 +185,25 @@ def test_a_question_that_gets_lost_is_no_failure_of_the_import(azure: Azure) -> 
     assert found[0].error is None and targets(azure) == [["a:1"]]
 
 
+def test_only_a_look_that_began_late_enough_says_that_an_import_is_not_there(
+    azure: Azure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy registry takes longer to answer than it is given to show what Azure calls done."""
+    monkeypatch.setattr(_imports, "SETTLE", 0.3)
+    looks: list[str] = []
+
+    def tag(_repository: str, tag: str) -> Seen:
+        looks.append(tag)
+        time.sleep(0.8)
+        return Seen(A if len(looks) > 1 else None)
+
+    azure.tag = azure.manifest = tag  # type: ignore[method-assign]
+    assert run(azure, [step(0, "a:1")])[0].error is None
+    looks.clear()
+    azure.tag = azure.manifest = lambda _repository, tag: looks.append(tag) or Seen()  # type: ignore[method-assign]
+    assert "it isn't there" in str(run(azure, [step(0, "a:1")])[0].error) and looks
+
+
 @pytest.mark.parametrize("blind", [True, False])
 def test_two_images_for_one_untagged_repository_end_each_on_its_own(azure: Azure, blind: bool) -> None:
     azure.refuses = lambda number: LOCKED if number == 0 else None

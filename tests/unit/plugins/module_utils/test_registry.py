@@ -241,8 +241,9 @@ def test_referrers_by_tag_where_the_registry_lacks_the_api(registry: Registry, f
     assert registry.referrers("team/app", DIGEST) == [{"digest": digests[0]}]
 
 
-def test_no_referrers_where_there_is_neither_api_nor_tag(registry: Registry, far_side: Any) -> None:
-    far_side.routes({})
+@pytest.mark.parametrize("routes", [{}, {REFERRERS: sends(404, b"<html>", "text/html")}])
+def test_no_referrers_where_there_is_neither_api_nor_tag(registry: Registry, far_side: Any, routes: dict[str, Any]) -> None:
+    far_side.routes(routes)
     assert registry.referrers("team/app", DIGEST) == []
     assert far_side.paths == [REFERRERS, BY_TAG]
 
