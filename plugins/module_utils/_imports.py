@@ -33,6 +33,7 @@ FASTEST, SLOWEST = 0.2, 2.0  # seconds between two looks at a repository
 SETTLE = 60.0  # seconds that the registry may take to show what Azure calls done
 FOREIGN = 5.0  # seconds after which somebody else's digest under our tag is believed
 TRIES = 5  # of an import that fails for passing reasons
+TRIES_OF_REFUSED = 2  # of an import that its source refuses, though it let us read the image just before
 FIRST_PAUSE = 2.0  # seconds before the second try; each further pause is three times as long
 DAMAGE_PAUSES = (0.5, 1.0, 2.0)  # seconds between looks for what an import should have brought
 # Requests a minute that a registry takes, by tier; watching uses at most half of them.
@@ -516,13 +517,16 @@ class Imports:
             return
         job.failure = error
         job.uncertain = job.uncertain or job.accepted
+        most = TRIES if error.passing else 0
+        if error.detail == "source unauthorized" and self._targets is not None:
+            most = TRIES_OF_REFUSED  # its token may have ended while Azure copied: Azure doesn't tell that from a wrong password
+        pause = FIRST_PAUSE * 3 ** (job.tries - 1)
+        in_time = self._deadline is None or now + pause < self._deadline
+        if job.tries < most and in_time and self._refusal is None:
+            job.not_before = now + pause
+            self._add(job)
+            return
         if error.passing:
-            pause = FIRST_PAUSE * 3 ** (job.tries - 1)
-            in_time = self._deadline is None or now + pause < self._deadline
-            if job.tries < TRIES and in_time and self._refusal is None:
-                job.not_before = now + pause
-                self._add(job)
-                return
             if not job.last_pass and in_time and self._refusal is None:
                 self._jobs.discard(job)
                 self._last.append(job)

@@ -209,6 +209,14 @@ KNOWN = [
         "InvalidParameters",
         OPERATION + "Invalid message Unauthorized Unauthorized " + UNAUTHORIZED,
     ),
+    (  # Docker Hub's words, for a token that has ended as for an image that is not there: it can't be told to be passing
+        "source unauthorized",
+        400,
+        "InvalidParameters",
+        OPERATION
+        + 'Invalid message Unauthorized Unauthorized {"errors":[{"code":"UNAUTHORIZED","message":"authentication required",'
+        '"detail":[{"Type":"repository","Class":"","Name":"library/nats","Action":"pull"}]}]}',
+    ),
     ("source denies", 400, "InvalidParameters", OPERATION + "Access to contosoprod.azurecr.io denied."),
     (
         "source missing",

@@ -23,6 +23,7 @@ A, B = ("sha256:" + letter * 64 for letter in "ab")
 RESOURCE = RegistryResource("/id", "contosoprod", "contosoprod.azurecr.test", "westeurope", "Premium")
 LOCKED = AcrError("locked", "It is locked.", status=400, detail="locked")
 PASSING = AcrError("unavailable", "Error copying blobs.", status=400, detail="temporary")
+UNAUTHORIZED = AcrError("unauthorized", "The source refuses it.", status=400, detail="source unauthorized")
 LOST = AcrError("unavailable", "management.azure.test closed the connection: reset.")
 SIGNED_OUT = "Signing in failed: the secret has expired."
 EXISTS = AcrError("exists", "It exists already.", status=400, detail="tag exists")
@@ -171,6 +172,23 @@ def test_after_a_passing_failure_only_what_did_not_land_is_imported_again(azure:
     assert all(outcome.error is None for outcome in found.values())
     assert targets(azure) == [["a:1", "b:1", "b:2"], ["b:1", "b:2"]]
     assert max(progress) == 3
+
+
+def test_a_source_that_refuses_what_it_let_us_read_is_asked_once_more(azure: Azure) -> None:
+    """Its token may have ended while Azure copied."""
+    azure.lands = lambda number, target: number > 0
+    azure.ends = lambda number: None if number else UNAUTHORIZED
+    assert run(azure, [step(0, "a:1"), step(1, "b:1")])[1].error is None
+    assert targets(azure) == [["a:1", "b:1"], ["a:1", "b:1"]]
+
+
+@pytest.mark.parametrize(("blind", "tries"), [(False, 2), (True, 1)])
+def test_a_source_that_goes_on_refusing_is_believed(azure: Azure, blind: bool, tries: int) -> None:
+    """At once where nobody has looked at it before: the password may be wrong."""
+    azure.lands = lambda number, target: False
+    azure.ends = lambda number: UNAUTHORIZED
+    assert run(azure, [step(0, "a:1")], blind=blind)[0].error is UNAUTHORIZED
+    assert len(azure.bodies) == tries
 
 
 def test_a_question_that_gets_lost_is_no_failure_of_the_import(azure: Azure) -> None:
