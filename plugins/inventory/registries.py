@@ -82,7 +82,6 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 
 from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, posture
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._identity import AUTH_ARGUMENTS, Identity, IdentityError
 
 
@@ -112,7 +111,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         groups = {group.lower() for group in self.get_option("resource_groups")}
         try:
             identity = Identity(params, os.environ)
-            arm = Arm(identity, Http())
+            arm = Arm(identity, identity.http)
             return [
                 {
                     "name": registry.name,

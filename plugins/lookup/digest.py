@@ -69,7 +69,6 @@ from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._identity import AUTH_ARGUMENTS, Identity, IdentityError
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin
 from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference, parse_platform, parse_source
@@ -89,8 +88,7 @@ class LookupModule(LookupBase):
         platform = self.get_option("platform")
         try:
             identity = Identity({name: self.get_option(name) for name in AUTH_ARGUMENTS}, os.environ)
-            http = Http()
-            sources = Sources(identity, http, Arm(identity, http))
+            sources = Sources(identity, identity.http, Arm(identity, identity.http))
             found = []
             if platform:
                 parse_platform(platform)
@@ -98,7 +96,7 @@ class LookupModule(LookupBase):
                 reference = parse_source(term)
                 source = sources.open(reference.host, None, credentials)
                 origin = Origin(source, reference.repository, reference.tag, reference.digest, platform)
-                found.append(str(sources.resolve(origin)[0].digest))
+                found.append(str(sources.resolve(origin).digest))
             return found
         except (AcrError, IdentityError, InvalidReference) as error:
             raise AnsibleLookupError(str(error)) from error

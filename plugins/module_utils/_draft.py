@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 from ansible_collections.registryops.acr.plugins.module_utils import _plan
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
@@ -23,10 +23,13 @@ GENERAL = frozenset(["unreachable", "certificate", "firewall", "timeout"])
 
 
 class Draft:
-    """Reads both sides and makes the steps. Both are read at once, each repository by one task."""
+    """Reads both sides and makes the steps. Both are read at once, each repository by one task. *targets* is called when
+    the target is first needed, and may block: the sources are being read by then."""
 
-    def __init__(self, sources: Sources, targets: Targets, pool: ThreadPoolExecutor, entries: List[Entry]) -> None:
-        self.targets = targets
+    def __init__(
+        self, sources: Sources, targets: Callable[[], Targets], pool: ThreadPoolExecutor, entries: List[Entry]
+    ) -> None:
+        self._find_targets = targets
         self.wants: List[Want] = []  # in the order in which they were asked for, then what refers to them
         self.steps: Dict[int, Step] = {}  # by the number of the want
         self.failures: Dict[int, AcrError] = {}  # of those that have no step
@@ -34,6 +37,10 @@ class Draft:
         self._sources = sources
         self._pool = pool
         self._entries = entries
+
+    @property
+    def targets(self) -> Targets:
+        return self._find_targets()
 
     def plan(self, wants: List[Want]) -> None:
         """Fills in *wants*, *steps*, *failures* and *seen*. Conflict where two entries want different things of one
@@ -197,9 +204,7 @@ class Draft:
     def _resolve(self, prepared: Optional[Future], origin: Origin) -> Dict[Any, Origin]:
         if prepared is not None:
             prepared.result()
-        found, descriptor = self._sources.resolve(origin)
-        self.targets.know(descriptor.digest, descriptor.media_type)
-        return {origin.key: found}
+        return {origin.key: self._sources.resolve(origin)}
 
     def _list(
         self, prepared: Optional[Future], source: Source, repository: str, origins: List[Origin]
@@ -224,6 +229,9 @@ class Draft:
             except AcrError as error:
                 self.failures.setdefault(want.number, error)
                 continue
+            descriptor = self._sources.known(origin.digest or "")
+            if descriptor is not None:
+                self.targets.know(descriptor.digest, descriptor.media_type)
             target = want.target if want.target.tag else Target(want.target.repository, None, origin.digest)
             found[want.number] = replace(want, origin=origin, target=target)
         return found

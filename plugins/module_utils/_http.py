@@ -28,6 +28,7 @@ REQUEST_SECONDS = 30.0
 SLOW_TRIES = 2  # of a request that gets no whole answer in REQUEST_SECONDS
 CONNECT_SECONDS = 10.0
 REDIRECTS = 3
+HOSTS, CONNECTIONS = 64, 256  # whose connections are kept for reuse, and how many for each
 PASSING_STATUS = frozenset([429, 500, 502, 503, 504])
 
 
@@ -62,7 +63,6 @@ class Http:
     """
 
     pace: Any = None  # a Pace; its waiting ends with `close`
-    connections: int = 32
     deadline: Optional[float] = None
     sent: Dict[str, int] = field(default_factory=dict)
     _gone: Set[str] = field(default_factory=set)  # hosts that some request has tried to the end without an answer
@@ -89,7 +89,7 @@ class Http:
                 from requests.adapters import HTTPAdapter
 
                 session = requests.Session()
-                adapter = HTTPAdapter(pool_connections=64, pool_maxsize=self.connections, max_retries=0)
+                adapter = HTTPAdapter(pool_connections=HOSTS, pool_maxsize=CONNECTIONS, max_retries=0)
                 session.mount("https://", adapter)
                 # The environment's proxy and CA bundle count (looked up once, not for each request); ~/.netrc does
                 # not: it would put a password of its own into our Authorization header.

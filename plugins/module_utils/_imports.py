@@ -15,7 +15,7 @@ import queue
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Dict, Iterable, List, Optional, Set
+from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple
 
 from ansible_collections.registryops.acr.plugins.module_utils import _plan
 from ansible_collections.registryops.acr.plugins.module_utils._arm import RETRY_AFTER, Arm, Operation, RegistryResource
@@ -30,6 +30,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._targets import FE
 STARTERS = 16  # threads that start imports
 ASKERS = 4  # threads that ask Azure Resource Manager
 FASTEST, SLOWEST = 0.2, 2.0  # seconds between two looks at a repository
+EAGER = 16  # repositories that are looked at soon; from them the others learn how long an import takes
 SETTLE = 60.0  # seconds that the registry may take to show what Azure calls done
 FOREIGN = 5.0  # seconds after which somebody else's digest under our tag is believed
 TRIES = 5  # of an import that fails for passing reasons
@@ -101,6 +102,7 @@ class _Arrival:
 class _Watch:
     """When a repository is looked at next."""
 
+    eager: bool
     next_at: float = 0.0
     busy: bool = False
     landed: int = 0
@@ -141,6 +143,7 @@ class Imports:
         self._events: queue.Queue[Callable[[], None]] = queue.Queue()
         self._jobs: Set[Job] = set()
         self._watches: Dict[str, _Watch] = {}
+        self._quickest = SLOWEST  # seconds that an import has taken at least, so far
         self._outcomes: Dict[int, Outcome] = {}  # by the number of the want
         self._last: List[Job] = []
         self._refusal: Optional[AcrError] = None  # set: nothing new is started
@@ -199,7 +202,7 @@ class Imports:
     def _due(self, now: float) -> float:
         """Does all that is due at *now*; returns when the next thing is."""
         next_at = now + SLOWEST
-        busy_repositories = set()
+        waiting: Dict[str, List[Tuple[Job, Step]]] = {}  # what is to land, by repository
         for job in list(self._jobs):
             if job.operation is None:
                 if job.not_before:
@@ -223,12 +226,13 @@ class Imports:
                         next_at = min(next_at, job.operation.ask_at)
             elif self._gave_up(job):
                 continue
-            busy_repositories.update(step.want.target.repository for step in job.left.values())
+            for step in job.left.values():
+                waiting.setdefault(step.want.target.repository, []).append((job, step))
         if self._targets is not None:
-            for repository in busy_repositories:
-                next_at = min(next_at, self._look_when_due(repository, now))
+            for repository, landing in waiting.items():
+                next_at = min(next_at, self._look_when_due(repository, landing, now))
             for repository, watch in self._watches.items():
-                if watch.unchecked and not watch.busy and repository not in busy_repositories:
+                if watch.unchecked and not watch.busy and repository not in waiting:
                     if now >= watch.check_at:
                         self._check(repository, watch)
                     else:
@@ -372,25 +376,19 @@ class Imports:
     # -- watching the target registry ------------------------------------------------------------------------------
 
     def _watch(self, repository: str) -> _Watch:
-        return self._watches.setdefault(repository, _Watch())
+        if repository not in self._watches:
+            self._watches[repository] = _Watch(eager=len(self._watches) < EAGER)
+        return self._watches[repository]
 
-    def _look_when_due(self, repository: str, now: float) -> float:
+    def _look_when_due(self, repository: str, waiting: List[Tuple[Job, Step]], now: float) -> float:
+        """Looks at a repository for what is *waiting* to land there, or returns when to."""
         watch = self._watch(repository)
         if watch.busy:
             return now + SLOWEST
-        waiting = [
-            (job, step)
-            for job in self._jobs
-            if job.operation is not None
-            for step in job.left.values()
-            if step.want.target.repository == repository
-        ]
-        if not waiting:
-            return now + SLOWEST
-        if not watch.next_at:
-            watch.next_at = now + (0.0 if any(job.succeeded for job, _step in waiting) else FASTEST)
-        if now < watch.next_at:
-            return watch.next_at
+        soonest = FASTEST if watch.eager else self._quickest
+        due = max(watch.next_at, min(job.succeeded or job.started + soonest for job, _step in waiting))
+        if now < due:
+            return due
         pause = self._looks.take()
         if pause > 0:
             watch.next_at = now + pause
@@ -447,7 +445,9 @@ class Imports:
         if not job.left:
             self._jobs.discard(job)
         watch = self._watch(step.want.target.repository)
-        watch.unchecked.append(_Arrival(job, step, time.monotonic() - job.started))
+        seconds = time.monotonic() - job.started
+        self._quickest = min(self._quickest, max(FASTEST, seconds - FASTEST))
+        watch.unchecked.append(_Arrival(job, step, seconds))
         watch.check_at = 0.0
         self._progress.done += 1  # until the check says otherwise
 

@@ -14,7 +14,6 @@ from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry
 from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._reference import Platform, parse_registry
 from ansible_collections.registryops.acr.plugins.module_utils._registry import INDEX_TYPES, valid_digest
 
@@ -43,7 +42,7 @@ def read(
         raise AcrError("invalid", "digest: {0!r} is no digest; it looks like sha256: and 64 hex digits.".format(wanted.digest))
     if wanted.limit is not None and wanted.limit < 1:
         raise AcrError("invalid", "limit must be at least 1, not {0}.".format(wanted.limit))
-    http = Http(connections=CONCURRENCY)
+    http = identity.http
     registry_id = parse_registry(registry, [identity.cloud.registry_suffix])
     login_server = registry_id.login_server
     if not (login_server and identity.cloud.holds(login_server)):

@@ -20,7 +20,6 @@ from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, R
 from ansible_collections.registryops.acr.plugins.module_utils._draft import Draft
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._expand import expand
-from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._identity import IdentityError
 from ansible_collections.registryops.acr.plugins.module_utils._imports import STOPPED, Imports, Outcome, Progress
 from ansible_collections.registryops.acr.plugins.module_utils._manifests import details
@@ -94,7 +93,8 @@ class Mirror:
         self._identity = identity
         self._registry_id = parse_registry(registry, [identity.cloud.registry_suffix])
         self._resource_group = resource_group
-        self._http = Http(connections=settings.concurrency + 24, deadline=settings.deadline)
+        self._http = identity.http
+        self._http.deadline = settings.deadline
         self._arm = Arm(identity, self._http)
         self._sources = Sources(identity, self._http, self._arm)
         self._resource: Optional[RegistryResource] = None
@@ -107,10 +107,11 @@ class Mirror:
         pool = ThreadPoolExecutor(self._settings.concurrency)
         try:
             self._notify(Progress())
-            report.login_server = self._login_server()
+            targets = pool.submit(self._targets, pool)  # signs in meanwhile
             wants, failures = expand(entries, self._sources, pool)
-            draft = Draft(self._sources, self._targets(pool), pool, entries)
+            draft = Draft(self._sources, targets.result, pool, entries)
             draft.plan(wants)
+            report.login_server = draft.targets.registry.host
             report.diff = _plan.Diff.of(draft.steps.values())
             report.notes = self._quota_notes(draft)
             stopped = self._settings.stop_on_error and bool(failures or draft.failures)
@@ -189,6 +190,7 @@ class Mirror:
         return host if host and self._identity.cloud.holds(host) else self._target_resource().login_server
 
     def _targets(self, pool: ThreadPoolExecutor) -> Targets:
+        pool.submit(self._identity.token, self._identity.registry_scope)  # needed next, whatever becomes of this one
         registry = AzureRegistry(
             self._login_server(),
             self._http,

@@ -156,8 +156,8 @@ class Sources:
 
     # -- resolving -------------------------------------------------------------------------------------------------
 
-    def resolve(self, origin: Origin) -> Tuple[Origin, Descriptor]:
-        """The origin with its digest, and the manifest's descriptor. AcrError ``not_found`` where there is none."""
+    def resolve(self, origin: Origin) -> Origin:
+        """The origin with its digest; what that is, `known` tells then. AcrError ``not_found`` where there is none."""
         source: Source = origin.registry  # type: ignore[assignment]
         try:
             if origin.platform:
@@ -169,7 +169,7 @@ class Sources:
         except AcrError as error:
             raise self.explain(origin, error) from None
         self._descriptors[descriptor.digest] = descriptor
-        return replace(origin, digest=descriptor.digest), descriptor
+        return replace(origin, digest=descriptor.digest)
 
     def explain(self, origin: Origin, error: AcrError) -> AcrError:
         """Why an origin could not be read: where it is not there, says whether its whole repository isn't."""

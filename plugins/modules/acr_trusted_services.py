@@ -132,7 +132,6 @@ from typing import Any, Dict
 
 from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, posture
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._module import run
 from ansible_collections.registryops.acr.plugins.module_utils._reference import parse_registry
 
@@ -141,7 +140,7 @@ VALUES = {"enabled": "AzureServices", "disabled": "None"}
 
 def work(module: Any, identity: Any) -> Dict[str, Any]:
     params = module.params
-    arm = Arm(identity, Http())
+    arm = Arm(identity, identity.http)
     registry_id = parse_registry(params["registry"], [identity.cloud.registry_suffix])
     try:
         resource = arm.registry(registry_id, params["resource_group"])

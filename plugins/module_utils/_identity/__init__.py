@@ -16,6 +16,7 @@ import re
 import threading
 from typing import Any, Dict, List, Mapping, Optional, Set
 
+from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._identity import (
     _azure_cli,
     _certificate,
@@ -90,7 +91,8 @@ class IdentityError(Exception):
 class Identity:
     """Who is signed in. Tokens live in memory only; azure-identity renews them.
 
-    *params*: a module's options (AUTH_ARGUMENTS); *environ*: the environment.
+    *params*: a module's options (AUTH_ARGUMENTS); *environ*: the environment. *http* is what asked which cloud this is, for
+    whoever asks that cloud on: the connection is open.
     """
 
     def __init__(self, params: Mapping[str, Any], environ: Mapping[str, str]) -> None:
@@ -105,10 +107,11 @@ class Identity:
         self._method = method
         self.tenant: Optional[str] = values.get("tenant")
         self.subscription_id: Optional[str] = values.get("subscription_id")
-        self.cloud: Cloud = find_cloud(values.get("cloud_environment") or "AzureCloud")
+        self._check()
+        self.http = Http()
+        self.cloud: Cloud = find_cloud(values.get("cloud_environment") or "AzureCloud", self.http)
         audience = str(params.get("registry_audience") or REGISTRY_AUDIENCE).rstrip("/")
         self.registry_scope = audience + "/.default"
-        self._check()
 
     @property
     def secrets(self) -> Set[str]:

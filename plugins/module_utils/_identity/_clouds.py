@@ -47,13 +47,13 @@ CLOUDS = {
 ALIASES = {"azurepubliccloud": "AzureCloud", "azureusgovernmentcloud": "AzureUSGovernment", "azurechina": "AzureChinaCloud"}
 
 
-def find_cloud(text: str) -> Cloud:
+def find_cloud(text: str, http: Http) -> Cloud:
     """The cloud of this name, or the one that a Resource Manager at this URL describes.
 
     AcrError where there is none, or its description makes no sense.
     """
     if text.lower().startswith("https://"):
-        return _described(text.rstrip("/"))
+        return _described(text.rstrip("/"), http)
     for name, cloud in CLOUDS.items():
         if text.lower() in (name.lower(), name.lower().replace("azure", "")) or ALIASES.get(text.lower()) == name:
             return cloud
@@ -65,9 +65,9 @@ def find_cloud(text: str) -> Cloud:
     )
 
 
-def _described(url: str) -> Cloud:
+def _described(url: str, http: Http) -> Cloud:
     host = link("", url, "cloud_environment").netloc
-    answer = Http().request("metadata", "GET", "{0}/metadata/endpoints?api-version={1}".format(url, METADATA_VERSION))
+    answer = http.request("metadata", "GET", "{0}/metadata/endpoints?api-version={1}".format(url, METADATA_VERSION))
     content = answer.json()
     if isinstance(content, list):  # other versions of the description hold one for each cloud
         managers = [entry for entry in content if isinstance(entry, dict)]

@@ -109,6 +109,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> FakeRegistry:
 
 ID = "/subscriptions/1/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/contosolabel"
 IDENTITY = SimpleNamespace(
+    http=None,
     cloud=Cloud("Test", "https://management.azure.test", "https://login.azure.test", "scope", "azurecr.test"),
     registry_scope="scope",
     tenant="tenant",

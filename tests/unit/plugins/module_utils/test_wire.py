@@ -479,7 +479,7 @@ def test_imports_under_way(body: bytes, status: int, retry_after: str, location:
 def test_descriptions_of_clouds(body: bytes, status: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_clouds, "Http", lambda: Wire(answer(body, status)))
-        found = survives(lambda: _clouds.find_cloud("https://management.test"))
+        found = survives(lambda: _clouds.find_cloud("https://management.test", Http()))
     assert isinstance(found, AcrError) or found.authority.startswith("https://") and found.resource_manager.startswith("https://")
 
 
