@@ -153,13 +153,12 @@ def of(registry: Any) -> Source:
 
 def test_tags_and_digests(quay: HeldRegistry) -> None:
     read, source = sources(), of(quay)
-    origin, descriptor = read.resolve(Origin(source, "team/app", "1.0"))
-    assert origin == Origin(source, "team/app", "1.0", A) and descriptor == Descriptor(A, IMAGE, 2)
-    assert read.resolve(Origin(source, "team/app"))[0].digest == B, "without a tag, latest"
-    assert read.resolve(Origin(source, "team/app", "1.0", B))[0].digest == B, "a digest decides"
+    assert read.resolve(Origin(source, "team/app", "1.0")) == Origin(source, "team/app", "1.0", A)
+    assert read.resolve(Origin(source, "team/app")).digest == B, "without a tag, latest"
+    assert read.resolve(Origin(source, "team/app", "1.0", B)).digest == B, "a digest decides"
     read.resolve(Origin(source, "team/app", "1.0"))
     assert quay.asked.count(("describe", "team/app", "1.0")) == 1
-    assert read.known(A) == descriptor and read.known(digest(9)) is None
+    assert read.known(A) == Descriptor(A, IMAGE, 2) and read.known(digest(9)) is None
 
 
 def test_a_source_that_is_not_there(quay: HeldRegistry) -> None:
@@ -204,8 +203,9 @@ CHILDREN = [
 )
 def test_a_platform_of_an_index(quay: HeldRegistry, wanted: str, number: int) -> None:
     quay.manifests[A] = (INDEX, {"manifests": CHILDREN})
-    origin, descriptor = sources().resolve(Origin(of(quay), "team/app", "1.0", None, wanted))
-    assert origin.digest == digest(number) and descriptor == Descriptor(digest(number), IMAGE, 7)
+    read = sources()
+    origin = read.resolve(Origin(of(quay), "team/app", "1.0", None, wanted))
+    assert origin.digest == digest(number) and read.known(digest(number)) == Descriptor(digest(number), IMAGE, 7)
 
 
 def test_a_platform_that_an_index_lacks(quay: HeldRegistry) -> None:
@@ -221,7 +221,7 @@ def test_a_platform_that_an_index_lacks(quay: HeldRegistry) -> None:
 def test_a_single_image_may_be_of_the_platform(quay: HeldRegistry) -> None:
     quay.manifests[A] = (IMAGE, {"config": {"digest": digest(5)}})
     quay.blob = lambda repository, found: json.dumps({"os": "linux", "architecture": "amd64", "at": found}).encode()
-    assert sources().resolve(Origin(of(quay), "team/app", "1.0", None, "linux/amd64"))[0].digest == A
+    assert sources().resolve(Origin(of(quay), "team/app", "1.0", None, "linux/amd64")).digest == A
     error = error_of(lambda: sources().resolve(Origin(of(quay), "team/app", "1.0", None, "linux/arm64")))
     assert str(error) == "quay.io/team/app:1.0 is a single image for linux/amd64, not for linux/arm64."
 
