@@ -79,6 +79,16 @@ def test_what_passes_is_tried_again(http: Http, far_side: Any, failing: Callable
     assert len(far_side.seen) == http.sent["reads"] == 3
 
 
+def test_half_an_answer_is_none_with_an_older_urllib3_too(http: Http, far_side: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before 2.1 it has no read1, and Python's own takes a connection's end for the end of what it was to bring."""
+    for name in ("HTTPResponse", "BaseHTTPResponse"):
+        monkeypatch.delattr("urllib3.response.{0}.read1".format(name))
+    far_side.script(lambda request: (request.reply(200, "1", length=9), request.hang_up()), lambda request: request.reply(200, "2"))
+    assert http.request("reads", "GET", far_side.url).json() == 2
+    far_side.answer = lambda request: request.reply(200, "", length=9)
+    assert http.request("reads", "HEAD", far_side.url).body == b""
+
+
 @pytest.mark.parametrize(
     ("failing", "kind"),
     [
