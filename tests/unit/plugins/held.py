@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry, Counts, Tag
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
+from ansible_collections.registryops.acr.plugins.module_utils._identity._clouds import Cloud
 from ansible_collections.registryops.acr.plugins.module_utils._registry import (
     INDEX_TYPES,
     MANIFEST_TYPES,
@@ -20,6 +22,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._registry import (
     Manifest,
     Registry,
 )
+from ansible_collections.registryops.acr.plugins.module_utils._sources import Source, Sources
 
 INDEX, IMAGE = INDEX_TYPES[0], MANIFEST_TYPES[2]
 
@@ -128,3 +131,18 @@ class HeldAzure(_Held, AzureRegistry):
     def __init__(self, host: str, **repositories: dict[str, str]) -> None:
         AzureRegistry.__init__(self, host, Http())
         self.hold(**repositories)
+
+
+class Opened(Sources):
+    """Real sources of these registries; no other can be reached."""
+
+    def __init__(self, *registries: Any) -> None:
+        cloud = Cloud("Test", "https://arm.test", "https://login.test", "scope", "azurecr.test")
+        super().__init__(SimpleNamespace(cloud=cloud), Http(), None)  # type: ignore[arg-type]
+        self.by_host = {registry.host: Source(registry.host, registry, None, None) for registry in registries}
+
+    def open(self, host: Any, registry_id: Any, credentials: Any) -> Source:
+        name = registry_id.login_server if registry_id else host
+        if name not in self.by_host:
+            raise AcrError("unreachable", "{0} can't be reached.".format(name))
+        return self.by_host[name]

@@ -1,0 +1,269 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From wants to steps: what each side is asked for that, and what a failure on either side does to the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from ansible_collections.registryops.acr.plugins.module_utils._draft import GENERAL, Draft
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._expand import expand
+from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Conflict, Seen
+from ansible_collections.registryops.acr.plugins.module_utils._targets import Targets
+from tests.unit.plugins.held import IMAGE, INDEX, HeldAzure, HeldRegistry, Opened, digest
+
+SERVER = "contosodev.azurecr.test"
+A, B, C = (digest(number) for number in (1, 2, 3))
+TAGS = {"1.{0}".format(number): digest(10 + number) for number in range(6)}
+
+
+@pytest.fixture
+def quay() -> HeldRegistry:
+    return HeldRegistry("quay.io", team_app={"1.0": A, "2.0": B}, team_web={"1.0": C})
+
+
+@pytest.fixture
+def azure() -> HeldAzure:
+    return HeldAzure(SERVER, team_app=dict(TAGS))
+
+
+@pytest.fixture
+def target() -> HeldAzure:
+    return HeldAzure("contosoprod.azurecr.test")
+
+
+Plan = Callable[..., Draft]
+
+
+@pytest.fixture
+def plan(quay: HeldRegistry, azure: HeldAzure, target: HeldAzure) -> Iterator[Plan]:
+    """``plan({"source": …}, …)``: the draft of these entries."""
+    with ThreadPoolExecutor(4) as pool:
+
+        def draft(*images: dict[str, Any]) -> Draft:
+            entries = parse_entries(list(images), None, None, None, "azurecr.test")
+            sources = Opened(quay, azure)
+            found = Draft(sources, Targets(target), pool, entries)
+            wants, failures = expand(entries, sources, pool)
+            assert failures == []
+            found.plan(wants)
+            return found
+
+        yield draft
+
+
+def actions(draft: Draft) -> dict[str, str]:
+    """By target; what failed is there too."""
+    by_number = {number: step.action for number, step in draft.steps.items()}
+    by_number.update({number: error.kind for number, error in draft.failures.items()})
+    assert len(by_number) == len(draft.steps) + len(draft.failures) == len(draft.wants)
+    found = {str(want.target): by_number[want.number] for want in draft.wants}
+    assert len(found) == len(draft.wants), "each target once"
+    return found
+
+
+def app(tag: str = "1.0", **options: Any) -> dict[str, Any]:
+    return {"source": "quay.io/team/app:" + tag, **options}
+
+
+# -- both sides --------------------------------------------------------------------------------------------------------
+
+
+def test_absent_equal_and_different(plan: Plan, target: HeldAzure, quay: HeldRegistry) -> None:
+    target.tagged = {"same": {"1.0": A}, "other": {"1.0": B}}
+    draft = plan(app(target=["new", "same", "other"]))
+    assert actions(draft) == {"new:1.0": "import", "same:1.0": "none", "other:1.0": "update"}
+    assert [want.digest for want in draft.wants] == [A] * 3
+    assert [draft.seen[want.number].digest for want in draft.wants] == [None, A, B]
+    assert [what for what in quay.asked if what[0] != "prepare"] == [("describe", "team/app", "1.0")], "one origin, one look"
+    assert target.asked[0] == ("prepare", "new", "other", "same"), "one token for all"
+
+
+def test_what_is_to_be_kept_asks_the_source_nothing(plan: Plan, target: HeldAzure, quay: HeldRegistry) -> None:
+    target.tagged = {"team/app": {"1.0": B}}
+    assert actions(plan(app(if_exists="keep"))) == {"team/app:1.0": "keep"}
+    assert quay.asked == []
+    assert actions(plan(app(if_exists="keep", target=["team/app", "team/app:new"]))) == {
+        "team/app:1.0": "keep", "team/app:new": "import",
+    }  # fmt: skip
+    assert quay.asked == [("describe", "team/app", "1.0")]
+
+
+def test_a_release_that_differs_is_the_failure_of_its_target_alone(plan: Plan, target: HeldAzure) -> None:
+    target.tagged = {"team/app": {"1.0": B, "2.0": B}}
+    draft = plan(app(if_exists="fail"), app("2.0", if_exists="fail"))
+    assert actions(draft) == {"team/app:1.0": "exists", "team/app:2.0": "none"}
+    assert "exists with digest " + B in str(draft.failures[0])
+
+
+def test_without_verification_nothing_is_asked(plan: Plan, target: HeldAzure, quay: HeldRegistry) -> None:
+    draft = plan(app(verify=False), app(verify=False, target=["b"], if_exists="reimport"))
+    assert actions(draft) == {"team/app:1.0": "import", "b:1.0": "reimport"}
+    assert [step.mode for step in draft.steps.values()] == ["NoForce", "Force"]
+    assert quay.asked == target.asked == []
+
+
+def test_two_entries_that_contradict_each_other(plan: Plan, quay: HeldRegistry, target: HeldAzure) -> None:
+    with pytest.raises(Conflict, match="entry 1.*entry 2"):
+        plan(app(target=["a:1"]), app("2.0", target=["a:1"]))
+    assert quay.asked == target.asked == []
+
+
+def test_one_manifest_without_a_tag_is_wanted_once(plan: Plan, quay: HeldRegistry, target: HeldAzure) -> None:
+    quay.tagged["team/app"]["2.0"] = A
+    bare = {"target": [], "untagged_repositories": ["bare"]}
+    draft = plan(app(**bare), app("2.0", **bare))
+    assert actions(draft) == {"bare@" + A: "import"}
+    target.tagged = {"bare": {"x": A}}
+    assert actions(plan(app(**bare))) == {"bare@" + A: "none"}
+
+
+def test_the_time_of_the_last_update_tells_a_reimport(plan: Plan, target: HeldAzure) -> None:
+    target.tagged = {"team/app": {"1.0": A}}
+    draft = plan(app(if_exists="reimport"))
+    assert actions(draft) == {"team/app:1.0": "reimport"}
+    assert draft.seen[0] == Seen(A, True, "now") and ("tag", "team/app", "1.0") in target.asked
+
+
+# -- the cheaper way ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("host", "count", "asked"),
+    [
+        (SERVER, 3, {"prepare": 1, "describe": 3}),
+        (SERVER, 4, {"prepare": 1, "find_tags": 1, "manifest_list": 1}),
+        ("quay.io", 4, {"describe": 4}),
+    ],
+)
+def test_many_tags_of_an_azure_repository_take_a_listing(
+    plan: Plan, azure: HeldAzure, quay: HeldRegistry, host: str, count: int, asked: dict[str, int]
+) -> None:
+    quay.tagged["team/app"] = dict(TAGS)
+    draft = plan(*[{"source": "{0}/team/app:{1}".format(host, tag)} for tag in list(TAGS)[:count]])
+    assert set(actions(draft).values()) == {"import"}
+    assert [want.digest for want in draft.wants] == list(TAGS.values())[:count]
+    kinds = [what[0] for what in (azure if host == SERVER else quay).asked]
+    assert {kind: kinds.count(kind) for kind in kinds} == asked
+
+
+def test_a_listing_that_is_at_hand_is_used(plan: Plan, azure: HeldAzure) -> None:
+    draft = plan({"source": SERVER + "/team/app", "tags": {"newest": 1}}, {"source": SERVER + "/team/app:1.0"})
+    assert [want.digest for want in draft.wants] == [TAGS["1.5"], TAGS["1.0"]]
+    assert [what[0] for what in azure.asked].count("tag_list") == 1 and ("find_tags", "team/app") not in azure.asked
+    assert ("describe", "team/app", "1.0") not in azure.asked
+
+
+def test_only_what_will_be_imported_is_looked_at(plan: Plan, azure: HeldAzure, target: HeldAzure) -> None:
+    target.tagged = {"team/app": dict(TAGS)}
+    draft = plan(*[{"source": "{0}/team/app:{1}".format(SERVER, tag)} for tag in TAGS])
+    assert set(actions(draft).values()) == {"none"}
+    assert [what[0] for what in azure.asked] == ["prepare", "find_tags"]
+
+
+# -- failures ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_source_tag_that_is_not_there(plan: Plan, azure: HeldAzure, count: int) -> None:
+    tags = [*list(TAGS)[: count - 1], "9.9"]
+    draft = plan(*[{"source": "{0}/team/app:{1}".format(SERVER, tag)} for tag in tags], app(target=["z"]))
+    assert list(actions(draft).values()) == ["import"] * (count - 1) + ["not_found", "import"]
+    assert str(draft.failures[count - 1]) == SERVER + "/team/app:9.9 does not exist."
+
+
+def test_a_source_repository_that_is_not_there(plan: Plan) -> None:
+    draft = plan(*[{"source": "{0}/none:{1}".format(SERVER, tag)} for tag in "12345"])
+    assert {str(error).partition(": ")[2] for error in draft.failures.values()} == {"there is no repository none."}
+
+
+@pytest.mark.parametrize("kind", sorted(GENERAL))
+def test_a_target_registry_that_can_not_be_read_ends_it_all(plan: Plan, target: HeldAzure, kind: str) -> None:
+    target.fails = {("describe",): AcrError(kind, "no.")}
+    with pytest.raises(AcrError, match="no."):
+        plan(app(), app("2.0"))
+
+
+def test_a_target_repository_that_can_not_be_read_is_the_failure_of_its_images(plan: Plan, target: HeldAzure) -> None:
+    target.fails = {("describe", "locked", "1.0"): AcrError("denied", "no.")}
+    assert actions(plan(app(target=["locked", "open"]), app("2.0", target=["locked"]))) == {
+        "locked:1.0": "denied", "open:1.0": "import", "locked:2.0": "denied",
+    }  # fmt: skip
+
+
+def test_an_image_that_azure_can_not_import_is_no_step(plan: Plan, quay: HeldRegistry) -> None:
+    children = [{"digest": digest(number), "mediaType": IMAGE} for number in range(51)]
+    quay.manifests[A] = (INDEX, {"manifests": children})
+    draft = plan(app(), app("2.0"))
+    assert actions(draft) == {"team/app:1.0": "invalid", "team/app:2.0": "import"}
+    assert "lists 51 manifests" in str(draft.failures[0])
+
+
+# -- repair ------------------------------------------------------------------------------------------------------------
+
+
+def lose_a_child(target: HeldAzure, quay: HeldRegistry) -> None:
+    quay.manifests[A] = target.manifests[A] = (INDEX, {"manifests": [{"digest": C, "mediaType": IMAGE}]})
+    target.tagged = {"team/app": {"1.0": A}, "whole": {"1.0": A, "child": C}}
+
+
+@pytest.mark.parametrize(("repair", "action"), [(True, "repair"), (False, "none")])
+def test_damage_is_looked_for_where_that_is_asked_for(
+    plan: Plan, target: HeldAzure, quay: HeldRegistry, repair: bool, action: str
+) -> None:
+    lose_a_child(target, quay)
+    draft = plan(app(repair=repair))
+    assert actions(draft) == {"team/app:1.0": action}
+    assert draft.steps[0].seen == (Seen(A, False, "now") if repair else Seen(A))
+    assert (("manifest", "team/app", A) in target.asked) is repair
+
+
+@pytest.mark.parametrize("kind", ["denied", "firewall"])
+def test_damage_that_can_not_be_looked_for(plan: Plan, target: HeldAzure, quay: HeldRegistry, kind: str) -> None:
+    lose_a_child(target, quay)
+    target.fails = {("manifest", "team/app", A): AcrError(kind, "no.")}
+    images = [app(repair=True), app("2.0", target=["new"])]
+    if kind in GENERAL:
+        with pytest.raises(AcrError, match="no."):
+            plan(*images)
+    else:
+        assert actions(plan(*images)) == {"team/app:1.0": "denied", "new:2.0": "import"}
+
+
+# -- referrers ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_refers_to_an_image_comes_after_it(plan: Plan, target: HeldAzure, quay: HeldRegistry) -> None:
+    signature = A.replace(":", "-") + ".sig"
+    quay.referring = {A: [digest(50)]}
+    quay.manifests[digest(50)] = (IMAGE, {})
+    quay.tagged["team/app"][signature] = digest(51)
+    target.tagged = {"b": {"1.0": A, signature: digest(52)}}
+    draft = plan(app(referrers=True, if_exists="fail", target=["a", "b"]), app("2.0"))
+    assert actions(draft) == {
+        "a:1.0": "import", "b:1.0": "none", "team/app:2.0": "import",
+        "a@" + digest(50): "import", "a:" + signature: "import",
+        # A release may not change, but a signature may be added to it later.
+        "b@" + digest(50): "import", "b:" + signature: "update",
+    }  # fmt: skip
+
+
+def test_referrers_that_are_wanted_anyway_are_not_wanted_twice(plan: Plan, quay: HeldRegistry) -> None:
+    signature = A.replace(":", "-") + ".sig"
+    quay.tagged["team/app"][signature] = digest(51)
+    draft = plan(app(referrers=True), app(signature, if_exists="keep"))
+    assert actions(draft) == {"team/app:1.0": "import", "team/app:" + signature: "import"}
+
+
+def test_referrers_that_can_not_be_found_are_the_failure_of_their_image(plan: Plan, quay: HeldRegistry) -> None:
+    quay.fails = {("referrers", "team/app", A): AcrError("denied", "no.")}
+    draft = plan(app(referrers=True), app("2.0", referrers=True))
+    assert actions(draft) == {"team/app:1.0": "denied", "team/app:2.0": "import"}
+    assert str(draft.failures[0]) == "What refers to quay.io/team/app:1.0 can't be found: no."
