@@ -1,0 +1,141 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A module's frame in Ansible's own AnsibleModule: its result, its failures as one sentence each, its secrets, its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible.module_utils import basic
+
+from ansible_collections.registryops.acr.plugins.module_utils import _module
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._identity import ENVIRONMENT, IdentityError
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Conflict
+from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference
+
+Work = Callable[[Any, Any], dict[str, Any]]
+TIMEOUT: dict[str, Any] = {"timeout": {"type": "int", "default": 60}}
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+    """``run(work, option=…)``: what a module that does *work* prints for Ansible."""
+    for name in [variable for variables in ENVIRONMENT.values() for variable in variables]:
+        monkeypatch.delenv(name, raising=False)
+
+    def call(work: Work, arguments: dict[str, Any] | None = None, limited: bool = False, **options: Any) -> dict[str, Any]:
+        given = {"registry": "contosoprod", "auth_source": "cli", **options}
+        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": given}).encode())
+        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)  # newer ansible-core's way to send results
+        with pytest.raises(SystemExit) as end:
+            _module.run(arguments or {}, work, limited=limited)
+        result: dict[str, Any] = json.loads(capsys.readouterr().out)
+        assert end.value.code == (1 if result.get("failed") else 0)
+        return result
+
+    return call
+
+
+def raising(error: BaseException) -> Work:
+    def work(module: Any, identity: Any) -> dict[str, Any]:
+        raise error
+
+    return work
+
+
+def test_a_module_returns_what_its_work_does(run: Any) -> None:
+    def work(module: Any, identity: Any) -> dict[str, Any]:
+        return {"changed": True, "registry": module.params["registry"], "own": module.params["own"], "who": identity.describe()}
+
+    result = run(work, {"own": {"type": "int"}}, own="5")
+    assert (result["changed"], result["registry"], result["own"]) == (True, "contosoprod", 5)
+    assert result["who"] == "the Azure CLI, auth_source: cli"
+
+
+@pytest.mark.parametrize("error", [AcrError("denied", "No."), IdentityError("No."), InvalidReference("No."), Conflict("No.")])
+def test_a_failure_is_one_sentence(run: Any, error: Exception) -> None:
+    result = run(raising(error))
+    assert result["failed"] and result["msg"] == "No." and "exception" not in result
+
+
+def test_who_signs_in_is_checked_first(run: Any) -> None:
+    result = run(raising(KeyError("not reached")), auth_source="auto", secret="hidden")
+    assert result["msg"].endswith("also needs client_id (AZURE_CLIENT_ID) and tenant (AZURE_TENANT).")
+
+
+@pytest.mark.parametrize(
+    ("missing", "package"),
+    [
+        ("azure", "azure-identity"),
+        ("azure.identity", "azure-identity"),
+        ("azure.core.exceptions", "azure-identity"),
+        ("azure.mgmt", "azure-mgmt-containerregistry"),
+        ("azure.mgmt.containerregistry", "azure-mgmt-containerregistry"),
+        ("msal", "azure-identity"),
+        ("requests", "requests"),
+        ("elsewhere", "elsewhere"),
+    ],
+)
+def test_a_library_that_is_missing_is_named_by_its_package(run: Any, missing: str, package: str) -> None:
+    result = run(raising(ImportError("No module named {0!r}".format(missing), name=missing)))
+    assert "Python library ({0})".format(package) in result["msg"]
+
+
+@pytest.mark.parametrize("error", [ImportError("cannot import"), KeyError("x")])
+def test_a_fault_of_ours_is_not_dressed_up(run: Any, error: Exception) -> None:
+    with pytest.raises(type(error)):
+        run(raising(error))
+
+
+def test_secrets_of_the_environment_are_masked(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("CLIENT_ID", "app"), ("TENANT", "t"), ("SECRET", "of-the-environment")):
+        monkeypatch.setenv("AZURE_" + name, value)
+    result = run(lambda module, identity: {"said": "a of-the-environment b"}, auth_source="auto")
+    assert result["said"] == "a ******** b"
+    result = run(raising(AcrError("denied", "Not of-the-environment.")), auth_source="env")
+    assert result["msg"] == "Not ********."
+
+
+# -- the time limit ----------------------------------------------------------------------------------------------------
+
+
+def test_a_module_that_hangs_is_ended(
+    run: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(_module, "GRACE", 0.05)
+    ends: list[int] = []
+    printed: list[dict[str, Any]] = []
+
+    def end(code: int) -> None:
+        printed.append(json.loads(capsys.readouterr().out))
+        ends.append(code)
+
+    monkeypatch.setattr(os, "_exit", end)
+    monkeypatch.setattr(threading, "excepthook", lambda _args: None)  # the thread ends by SystemExit, since the process lives on
+
+    def work(module: Any, identity: Any) -> dict[str, Any]:
+        began = time.monotonic()
+        while not ends and time.monotonic() - began < 10.0:
+            time.sleep(0.01)
+        return {}
+
+    run(work, TIMEOUT, limited=True, timeout=0)
+    assert ends == [1] and printed[0]["failed"]
+    assert printed[0]["msg"].startswith("The time limit of 0 s passed while") and "limit is set by timeout" in printed[0]["msg"]
+
+
+@pytest.mark.parametrize("work", [lambda module, identity: {}, raising(AcrError("denied", "No."))])
+def test_a_module_that_ends_in_time_is_left_alone(run: Any, work: Work) -> None:
+    run(work, TIMEOUT, limited=True)
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.join(5.0)
+            assert not thread.is_alive(), "it would end the process a minute later"
