@@ -71,7 +71,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._identity import AUTH_ARGUMENTS, Identity, IdentityError
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin
-from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference, parse_platform, parse_source
+from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference, parse_source
 from ansible_collections.registryops.acr.plugins.module_utils._registry import Credentials
 from ansible_collections.registryops.acr.plugins.module_utils._sources import Sources
 
@@ -90,8 +90,6 @@ class LookupModule(LookupBase):
             identity = Identity({name: self.get_option(name) for name in AUTH_ARGUMENTS}, os.environ)
             sources = Sources(identity, identity.http, Arm(identity, identity.http))
             found = []
-            if platform:
-                parse_platform(platform)
             for term in terms:
                 reference = parse_source(term)
                 source = sources.open(reference.host, None, credentials)

@@ -1,0 +1,170 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which registries become hosts, in which groups, with which variables, and when Azure is asked."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleParserError
+from ansible.inventory.data import InventoryData
+from ansible.parsing.dataloader import DataLoader
+
+from ansible_collections.registryops.acr.plugins.inventory import registries
+from ansible_collections.registryops.acr.plugins.inventory.registries import InventoryModule
+from ansible_collections.registryops.acr.plugins.module_utils._arm import RegistryResource
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._identity import AUTH_ARGUMENTS
+
+try:
+    from ansible.template import trust_as_template as template
+except ImportError:  # before ansible-core 2.19 every text may be one
+    template = str  # type: ignore[assignment]
+
+GROUP = "/subscriptions/{0}/resourceGroups/{1}/providers/Microsoft.ContainerRegistry/registries/{2}"
+
+
+def resource(name: str, subscription: str = "s1", group: str = "RG-Registries", **properties: Any) -> RegistryResource:
+    place = GROUP.format(subscription, group, name)
+    return RegistryResource(place, name, name + ".azurecr.test", "westeurope", "Premium", {"Stage": "pre-prod"}, properties)
+
+
+class FakeArm:
+    """Azure Resource Manager with these registries; counts how often it is asked."""
+
+    def __init__(self, *found: RegistryResource) -> None:
+        self.found = found
+        self.asked: list[str] = []
+
+    def __call__(self, identity: Any, http: Any) -> FakeArm:
+        return self
+
+    def subscriptions(self) -> list[str]:
+        self.asked.append("subscriptions")
+        return sorted({one.subscription for one in self.found})
+
+    def registries(self, subscription: str) -> list[RegistryResource]:
+        self.asked.append(subscription)
+        return [one for one in self.found if one.subscription == subscription]
+
+
+class Inventory(InventoryModule):
+    """The plugin with these options, on a configuration file that Ansible has read."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        usual = {"subscriptions": [], "resource_groups": [], "cache": False, "strict": True, "compose": {}, "groups": {},
+                 "keyed_groups": [], "leading_separator": True, "use_extra_vars": False}  # fmt: skip
+        self.options = {**dict.fromkeys(AUTH_ARGUMENTS), **usual, "auth_source": "cli", **options}
+        self._cache: dict[str, Any] = {}
+
+    def get_option(self, option: str, hostvars: Any = None) -> Any:
+        return self.options[option]
+
+    def _read_config_data(self, path: str) -> dict[str, Any]:
+        return {}
+
+    def get_cache_key(self, path: str) -> str:
+        return path
+
+    def read(self, cache: bool = True) -> InventoryData:
+        inventory = InventoryData()
+        self.parse(inventory, DataLoader(), "/x.acr.yml", cache)
+        return inventory
+
+
+@pytest.fixture
+def arm(monkeypatch: pytest.MonkeyPatch) -> FakeArm:
+    closed = {"publicNetworkAccess": "Disabled"}
+    found = FakeArm(resource("contosoprod"), resource("contosodev", "s2", "rg-dev", **closed))
+    monkeypatch.setattr(registries, "Arm", found)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"), [("acr.yml", True), ("prod.acr.yaml", True), ("prod.yml", False), ("acr.json", False), ("missing.acr.yml", None)]
+)
+def test_which_files_are_ours(tmp_path: Path, name: str, ours: bool | None) -> None:
+    if ours is not None:
+        (tmp_path / name).write_text("plugin: registryops.acr.registries")
+    assert InventoryModule().verify_file(str(tmp_path / name)) is bool(ours)
+
+
+def test_hosts(arm: FakeArm) -> None:
+    inventory = Inventory().read()
+    assert sorted(inventory.hosts) == ["contosodev", "contosoprod"]
+    variables = inventory.hosts["contosoprod"].vars
+    assert variables["acr_mirror_registry"] == variables["login_server"] == "contosoprod.azurecr.test"
+    assert (variables["ansible_connection"], variables["ansible_python_interpreter"]) == ("local", sys.executable)
+    assert (variables["subscription_id"], variables["resource_group"], variables["registry_tags"]) == (
+        "s1", "RG-Registries", {"Stage": "pre-prod"},
+    )  # fmt: skip
+    assert variables["network"]["restricted"] is False
+    assert arm.asked == ["subscriptions", "s1", "s2"]
+
+
+def test_groups(arm: FakeArm) -> None:
+    groups = {name: sorted(host.name for host in group.hosts) for name, group in Inventory().read().groups.items()}
+    both = ["contosodev", "contosoprod"]
+    assert {name: hosts for name, hosts in groups.items() if hosts} == {
+        "location_westeurope": both,
+        "sku_premium": both,
+        "resource_group_rg_registries": ["contosoprod"],
+        "resource_group_rg_dev": ["contosodev"],
+        "tag_stage_pre_prod": both,
+        "restricted": ["contosodev"],
+        "unrestricted": ["contosoprod"],
+    }
+
+
+def test_what_users_compose(arm: FakeArm) -> None:
+    inventory = Inventory(
+        compose={"acr_mirror_target_prefix": template("name + '/'")},
+        groups={"closed": template("not network.public_network_access")},
+        keyed_groups=[{"key": template("registry_tags.Stage"), "prefix": "stage"}],
+    ).read()
+    assert inventory.hosts["contosodev"].vars["acr_mirror_target_prefix"] == "contosodev/"
+    assert [host.name for host in inventory.groups["closed"].hosts] == ["contosodev"]
+    assert len(inventory.groups["stage_pre_prod"].hosts) == 2
+
+
+def test_where_is_looked(arm: FakeArm) -> None:
+    assert list(Inventory(subscriptions=["s2"]).read().hosts) == ["contosodev"]
+    assert arm.asked == ["s2"]
+    assert list(Inventory(resource_groups=["rg-REGISTRIES", "other"]).read().hosts) == ["contosoprod"]
+
+
+def test_the_cache_is_used_where_that_is_wanted(arm: FakeArm) -> None:
+    plugin = Inventory(cache=True)
+    for cache, asked in ((True, 3), (True, 3), (False, 6)):  # without: as for meta: refresh_inventory
+        assert len(plugin.read(cache).hosts) == 2 and len(arm.asked) == asked
+    plugin = Inventory()
+    plugin.read()
+    plugin.read()
+    assert len(arm.asked) == 12 and plugin._cache == {}
+
+
+@pytest.mark.parametrize("options", [{}, {"auth_source": "auto", "client_id": "app"}])
+def test_failures_are_told_in_a_sentence(arm: FakeArm, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> list[str]:
+        raise AcrError("denied", "No right.")
+
+    monkeypatch.setattr(arm, "subscriptions", fail)
+    with pytest.raises(AnsibleParserError, match="not enough" if options else "No right."):
+        Inventory(**options).read()
+
+
+def test_options_may_be_templates(arm: FakeArm, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+
+    def identity(params: dict[str, Any], environ: Any) -> None:
+        given.append(params)
+
+    monkeypatch.setattr(registries, "Identity", identity)
+    plugin = Inventory(secret=template("{{ 'a' ~ 'b' }}"), tenant="plain")
+    plugin.read()
+    assert (given[0]["secret"], given[0]["tenant"]) == ("ab", "plain")
