@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -161,8 +162,9 @@ def test_failures_are_told_in_a_sentence(arm: FakeArm, options: dict[str, Any], 
 def test_options_may_be_templates(arm: FakeArm, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Any] = []
 
-    def identity(params: dict[str, Any], environ: Any) -> None:
+    def identity(params: dict[str, Any], environ: Any) -> Any:
         given.append(params)
+        return SimpleNamespace(http=None)
 
     monkeypatch.setattr(registries, "Identity", identity)
     plugin = Inventory(secret=template("{{ 'a' ~ 'b' }}"), tenant="plain")

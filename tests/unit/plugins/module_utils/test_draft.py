@@ -50,7 +50,8 @@ def plan(quay: HeldRegistry, azure: HeldAzure, target: HeldAzure) -> Iterator[Pl
         def draft(*images: dict[str, Any]) -> Draft:
             entries = parse_entries(list(images), None, None, None, "azurecr.test")
             sources = Opened(quay, azure)
-            found = Draft(sources, Targets(target), pool, entries)
+            targets = Targets(target)
+            found = Draft(sources, lambda: targets, pool, entries)
             wants, failures = expand(entries, sources, pool)
             assert failures == []
             found.plan(wants)

@@ -44,7 +44,7 @@ def failed() -> type[Failed]:
 
 @pytest.fixture
 def identity() -> Any:
-    return SimpleNamespace(cloud=SimpleNamespace(registry_suffix="azurecr.test"))
+    return SimpleNamespace(cloud=SimpleNamespace(registry_suffix="azurecr.test"), http=None)
 
 
 class FakeMirror:
