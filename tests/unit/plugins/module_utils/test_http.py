@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable
+from http.client import RemoteDisconnected
 from typing import Any
 
 import pytest
+import requests
+import urllib3
 
 from ansible_collections.registryops.acr.plugins.module_utils import _http
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
@@ -81,8 +85,9 @@ def test_what_passes_is_tried_again(http: Http, far_side: Any, failing: Callable
 
 def test_half_an_answer_is_none_with_an_older_urllib3_too(http: Http, far_side: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before 2.1 it has no read1, and Python's own takes a connection's end for the end of what it was to bring."""
-    for name in ("HTTPResponse", "BaseHTTPResponse"):
-        monkeypatch.delattr("urllib3.response.{0}.read1".format(name))
+    for kind in urllib3.response.HTTPResponse.__mro__:
+        if "read1" in vars(kind):
+            monkeypatch.delattr(kind, "read1")
     far_side.script(lambda request: (request.reply(200, "1", length=9), request.hang_up()), lambda request: request.reply(200, "2"))
     assert http.request("reads", "GET", far_side.url).json() == 2
     far_side.answer = lambda request: request.reply(200, "", length=9)
@@ -335,6 +340,41 @@ def test_garbage_instead_of_http(http: Http, far_side: Any, head: bytes) -> None
         assert error.kind in ("unavailable", "unreachable", "invalid") and len(str(error)) < 1000
     else:
         assert found.json() is None
+
+
+def test_a_proxy_that_hangs_up_is_asked_as_often_as_a_host_that_does(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:{0}".format(proxy.getsockname()[1]))
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+
+        def serve() -> None:
+            while len(seen) < _http.TRIES:
+                connection, _address = proxy.accept()
+                seen.append(connection.recv(65536))
+                connection.close()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        error = error_of(http, "https://registry.test/")
+    assert error.kind == "unavailable" and str(error).startswith("registry.test closed the connection: ")
+    assert len(seen) == _http.TRIES and seen[0].startswith(b"CONNECT registry.test:443")
+
+
+def test_a_connection_lost_behind_a_proxy_is_no_proxy_that_can_not_be_reached(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    """urllib3 before 2 blames the proxy for all that it reaches through it."""
+    tries: list[str] = []
+
+    def request(method: str, url: str, **_more: Any) -> None:
+        tries.append(url)
+        lost = urllib3.exceptions.ProxyError("Cannot connect to proxy.", RemoteDisconnected("Remote end closed connection"))
+        raise requests.exceptions.ProxyError(urllib3.exceptions.MaxRetryError(None, "/", lost))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(http.session, "request", request)
+    error = error_of(http, "https://registry.test/")
+    assert error.kind == "unavailable" and str(error) == "registry.test closed the connection: Remote end closed connection."
+    assert len(tries) == _http.TRIES
 
 
 @pytest.mark.parametrize("proxy", ["http://user:se/cret@127.0.0.1:9", "http://user:s#ecret@127.0.0.1:9", "u:s?ecret@proxy:9"])
