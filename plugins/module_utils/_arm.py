@@ -303,7 +303,6 @@ class Arm:
                         session=session,
                         session_owner=False,
                         use_env_settings=False,
-                        connection_verify=session.verify,
                         connection_timeout=CONNECT_SECONDS,
                         read_timeout=REQUEST_SECONDS,
                     ),

@@ -185,12 +185,19 @@ class Mirror:
             self._resource = self._arm.registry(self._registry_id, self._resource_group)
         return self._resource
 
-    def _login_server(self) -> str:
+    def _named(self) -> bool:
+        """Whether the login server was given, so that nothing has to be looked up to read the registry."""
         host = self._registry_id.login_server
-        return host if host and self._identity.cloud.holds(host) else self._target_resource().login_server
+        return bool(host) and self._identity.cloud.holds(host)
+
+    def _login_server(self) -> str:
+        return self._registry_id.login_server if self._named() else self._target_resource().login_server
 
     def _targets(self, pool: ThreadPoolExecutor) -> Targets:
-        pool.submit(self._identity.token, self._identity.registry_scope)  # needed next, whatever becomes of this one
+        if not self._named():
+            # The registry's own sign-in goes on while Azure Resource Manager looks it up.
+            self._identity.token(self._identity.cloud.arm_scope)
+            pool.submit(self._identity.token, self._identity.registry_scope)
         registry = AzureRegistry(
             self._login_server(),
             self._http,

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
 from http.client import RemoteDisconnected
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -298,6 +301,35 @@ def test_a_certificate_from_elsewhere(http: Http, serve: Callable[..., Any]) -> 
     error = error_of(http, there.url, headers=SECRET)
     assert error.kind == "certificate" and "REQUESTS_CA_BUNDLE" in str(error)
     assert there.seen == []
+
+
+def test_the_ca_bundle_is_read_once(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes 25 ms, and there are dozens of connections."""
+    read: list[dict[str, str]] = []
+
+    class Context(ssl.SSLContext):
+        def load_verify_locations(self, *args: Any, **more: Any) -> None:
+            read.append(more)
+            super().load_verify_locations(*args, **more)
+
+    monkeypatch.setattr("urllib3.util.ssl_.SSLContext", Context)
+    http = Http()
+    for there in (serve(), serve(), serve()):
+        assert http.request("reads", "GET", there.url).status == 200
+    assert read == [{"cafile": os.environ["REQUESTS_CA_BUNDLE"]}]
+
+
+@pytest.mark.parametrize("content", [None, "", "no certificate"])
+def test_a_ca_bundle_that_is_none(
+    http: Http, far_side: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+) -> None:
+    bundle = tmp_path / "bundle.pem"
+    if content is not None:
+        bundle.write_text(content)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    error = error_of(http, far_side.url)
+    assert error.kind == "certificate" and str(error).startswith(f"The CA bundle {bundle} can't be read: ")
+    assert far_side.seen == []
 
 
 def test_a_certificate_that_has_expired(http: Http, serve: Callable[..., Any]) -> None:
