@@ -30,7 +30,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, O
 from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import SHOWN, Context, explain
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Answer, Http, refuse_redirect
-from ansible_collections.registryops.acr.plugins.module_utils._identity import _clouds
+from ansible_collections.registryops.acr.plugins.module_utils._identity._clouds import find_cloud
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin
 from ansible_collections.registryops.acr.plugins.module_utils._reference import Platform, RegistryId
 from ansible_collections.registryops.acr.plugins.module_utils._referrers import Referrers
@@ -477,9 +477,7 @@ def test_imports_under_way(body: bytes, status: int, retry_after: str, location:
 @fuzz
 @given(mutated(CLOUD), statuses)
 def test_descriptions_of_clouds(body: bytes, status: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_clouds, "Http", lambda: Wire(answer(body, status)))
-        found = survives(lambda: _clouds.find_cloud("https://management.test", Http()))
+    found = survives(lambda: find_cloud("https://management.test", Wire(answer(body, status))))
     assert isinstance(found, AcrError) or found.authority.startswith("https://") and found.resource_manager.startswith("https://")
 
 
