@@ -1,0 +1,285 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole runs over real HTTPS against a small Azure: what is reported of them, and what is asked and started for that."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ansible_collections.registryops.acr.plugins.module_utils import _imports
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._http import Http
+from ansible_collections.registryops.acr.plugins.module_utils._identity._clouds import Cloud
+from ansible_collections.registryops.acr.plugins.module_utils._mirror import (
+    Mirror,
+    Report,
+    Result,
+    Settings,
+    diff,
+    source_name,
+    target_result,
+)
+from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, Seen, Step, Target, Want
+from ansible_collections.registryops.acr.plugins.module_utils._registry import MANIFEST_TYPES
+
+ID = "/subscriptions/s1/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/contosoprod"
+IMAGE = MANIFEST_TYPES[2]
+CONTENTS = {tag: json.dumps({"schemaVersion": 2, "layers": [], "annotations": {"tag": tag}}) for tag in ("1.0", "2.0", "3.0")}
+DIGESTS = {tag: "sha256:" + hashlib.sha256(content.encode()).hexdigest() for tag, content in CONTENTS.items()}
+BY_DIGEST = {digest: CONTENTS[tag] for tag, digest in DIGESTS.items()}
+
+
+class World:
+    """Azure Resource Manager and the target registry on one host, the source on another, which holds `CONTENTS`.
+
+    *held*: what the target holds. *refuses*: the target of an import → status and body. *deny*: parts of paths that the
+    target's registry denies. *pulls*: what the source announces.
+    """
+
+    def __init__(self, azure: Any, source: Any) -> None:
+        self.azure, self.source = azure, source
+        self.held: dict[tuple[str, str], str] = {}
+        self.bodies: list[dict[str, Any]] = []
+        self.refuses: dict[str, tuple[int, str]] = {}
+        self.deny: set[str] = set()
+        self.pulls: dict[str, str] = {}
+        azure.answer, source.answer = self.answer, self.answer_source
+        cloud = Cloud("Test", azure.url, "https://login.test", "https://arm/.default", "azurecr.test")
+        self.identity = SimpleNamespace(
+            cloud=cloud, subscription_id="s1", tenant="t", registry_scope="https://acr/.default", describe=lambda: "a test",
+            token=lambda _scope: "token", renew=lambda: None,
+            credential=SimpleNamespace(get_token=lambda *_scopes, **_more: SimpleNamespace(token="token", expires_on=2**33)),
+        )  # fmt: skip
+
+    def run(self, *images: dict[str, Any], registry: str = ID, **settings: Any) -> Report:
+        self.identity.http = Http()
+        sources = [{"source": "{0}/team/app:{1}".format(self.source.host, one.pop("tag", "1.0")), **one} for one in images]
+        entries = parse_entries(sources, None, None, None, "azurecr.test")
+        return Mirror(self.identity, registry, None, Settings(**{"timeout": 30.0, **settings})).run(entries)
+
+    def answer_source(self, request: Any) -> None:
+        reference = request.path.rpartition("/")[2]
+        found = CONTENTS.get(reference) or BY_DIGEST.get(reference)
+        headers = {"Content-Type": IMAGE, "Docker-Distribution-Api-Version": "registry/2.0", **self.pulls}
+        if found is None:
+            request.reply(404, "", headers)
+        else:
+            request.reply(200, found, {**headers, "Docker-Content-Digest": DIGESTS.get(reference, reference)})
+
+    def answer(self, request: Any) -> None:
+        path = request.path.partition("?")[0]
+        if path == ID:
+            properties = {"loginServer": self.azure.host}
+            request.reply(200, json.dumps({"id": ID, "name": "contosoprod", "location": "w", "properties": properties}))
+        elif path.startswith("/subscriptions") and not path.startswith(ID + "/"):
+            request.reply(404, '{"error": {"code": "ResourceNotFound", "message": "The Resource was not found."}}')
+        elif path.endswith("/importImage"):
+            body = json.loads(self.azure.seen[-1][3])
+            self.bodies.append(body)
+            targets = body.get("targetTags", [])
+            refusal = next((self.refuses[target] for target in targets if target in self.refuses), None)
+            if refusal is not None:
+                return request.reply(*refusal)
+            for target in targets:
+                repository, _colon, tag = target.partition(":")
+                self.held[repository, tag] = body["source"]["sourceImage"].rpartition("@")[2]
+            request.reply(202, "", {"Location": self.azure.url + "/operationResults/registries-1", "Retry-After": "0"})
+        elif path.startswith("/operationResults"):
+            request.reply(200, "")
+        elif path.startswith("/oauth2"):
+            request.reply(200, '{"refresh_token": "r", "access_token": "a"}')
+        elif any(part in path for part in self.deny):
+            request.reply(403, '{"errors": [{"code": "DENIED", "message": "no"}]}')
+        else:
+            self.registry(request, path)
+
+    def registry(self, request: Any, path: str) -> None:
+        repository, kind, reference = path.partition("/v2/")[2].rpartition("/manifests/")
+        if kind:
+            digest = self.held.get((repository, reference), reference)
+            if any(one == digest for (place, _tag), one in self.held.items() if place == repository):
+                return request.reply(200, BY_DIGEST[digest], {"Content-Type": IMAGE, "Docker-Content-Digest": digest})
+        elif path.endswith("/_manifests"):
+            place = path[len("/acr/v1/"):-len("/_manifests")]
+            found = {digest for (repository, _tag), digest in self.held.items() if repository == place}
+            facts = {"mediaType": IMAGE, "imageSize": 4473, "os": "linux", "architecture": "amd64"}
+            return request.reply(200, json.dumps({"manifests": [{"digest": digest, **facts} for digest in found]}))
+        request.reply(404, '{"errors": [{"code": "MANIFEST_UNKNOWN", "message": "unknown"}]}')
+
+
+@pytest.fixture
+def world(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(_imports, "FASTEST", 0.01)
+    monkeypatch.setattr(_imports, "FIRST_PAUSE", 0.01)
+    return World(serve(), serve())
+
+
+def outcomes(report: Report) -> list[tuple[str, str]]:
+    """The targets with what happened, or what kind of failure it was."""
+    return [
+        (str(result.step.want.target), result.error.kind if result.error else result.step.action) for result in report.results
+    ]
+
+
+LOCKED = (400, '{"error": {"code": "InvalidParameters", "message": "the tag is locked"}}')
+
+
+def test_a_run_and_another_that_has_nothing_to_do(world: World) -> None:
+    world.held = {("same", "1.0"): DIGESTS["1.0"], ("other", "1.0"): DIGESTS["2.0"]}
+    seen: list[tuple[int, int]] = []
+    report = world.run(
+        {"target": ["new", "same", "other"]}, notify=lambda progress: seen.append((progress.total, progress.done))
+    )
+    assert outcomes(report) == [("new:1.0", "import"), ("same:1.0", "none"), ("other:1.0", "update")]
+    assert [result.changed for result in report.results] == [True, False, True]
+    assert {result.digest for result in report.results} == {DIGESTS["1.0"]} and report.changed and not report.failures
+    assert {result.media_type for result in report.results} == {IMAGE}
+    assert diff(report)[0]["before"] == {"new:1.0": None, "other:1.0": DIGESTS["2.0"]}
+    assert diff(report)[0]["after"] == dict.fromkeys(["new:1.0", "other:1.0"], DIGESTS["1.0"])
+    assert report.login_server == world.azure.host and report.seconds > 0 and report.notes == []
+    assert (report.requests["imports"], report.requests["tokens"]) == (2, 2)
+    assert seen[0] == (0, 0) and seen[-1] == (2, 2)
+    assert sorted((body["mode"], *body["targetTags"]) for body in world.bodies) == [("Force", "other:1.0"), ("NoForce", "new:1.0")]
+    again = world.run({"target": ["new", "same", "other"]})
+    assert {action for _target, action in outcomes(again)} == {"none"}
+    assert not again.changed and diff(again) == [] and len(world.bodies) == 2
+    assert "imports" not in again.requests, "a count of its own for each run"
+
+
+def test_check_mode_shows_what_would_be_and_starts_nothing(world: World) -> None:
+    report = world.run({}, {"tag": "9.9"}, check=True)
+    assert outcomes(report) == [("team/app:1.0", "import"), ("team/app:9.9", "not_found")]
+    assert report.changed and report.results[0].digest == DIGESTS["1.0"] and world.bodies == []
+    assert diff(report)[0]["after"] == {"team/app:1.0": DIGESTS["1.0"]}
+    would = diff(report)
+    assert diff(world.run({}, {"tag": "9.9"})) == would, "and that is what then is"
+
+
+def test_what_fails_stands_where_it_was_asked_for(world: World) -> None:
+    world.refuses["b:1.0"] = LOCKED
+    report = world.run({"tag": "9.9"}, {"target": ["a"]}, {"target": ["b"], "tag": "1.0"}, {"tag": "2.0"})
+    assert outcomes(report) == [("team/app:9.9", "not_found"), ("a:1.0", "import"), ("b:1.0", "locked"), ("team/app:2.0", "import")]
+    assert [result.digest for result in report.results] == [None, DIGESTS["1.0"], None, DIGESTS["2.0"]]
+    assert len(report.failures) == 2 and report.changed
+    assert target_result(report, report.results[0])["action"] == "failed"
+
+
+def test_a_selection_that_fails_stands_where_it_was_asked_for(world: World) -> None:
+    bad = {"source": world.source.host + "/none", "tags": {"include": ["1.*"]}}
+    assert outcomes(world.run({}, bad, {"tag": "2.0"})) == [
+        ("team/app:1.0", "import"), ("none:*", "not_found"), ("team/app:2.0", "import"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", [{"tag": "9.9"}, {"source": "{0}/none", "tags": {"include": ["1.*"]}}])
+def test_nothing_is_started_where_one_is_wrong_and_all_is_to_stop_then(world: World, bad: dict[str, Any]) -> None:
+    world.held = {("same", "1.0"): DIGESTS["1.0"]}
+    bad = {name: value.format(world.source.host) if isinstance(value, str) else value for name, value in bad.items()}
+    report = world.run({"target": ["same", "new"]}, bad, stop_on_error=True)
+    assert [kind for _target, kind in outcomes(report)] == ["none", "stopped", "not_found"]
+    assert world.bodies == [] and not report.changed
+    assert str(report.results[1].error) == "Not started, since another image failed (on_error: stop)."
+
+
+@pytest.mark.parametrize(("stop", "blind"), [(True, "stopped"), (False, "import")])
+def test_to_stop_holds_for_images_without_verification_too(world: World, stop: bool, blind: str) -> None:
+    world.refuses["team/app:1.0"] = LOCKED
+    report = world.run({"tag": "2.0", "verify": False}, {}, stop_on_error=stop)
+    assert outcomes(report) == [("team/app:2.0", blind), ("team/app:1.0", "locked")]
+
+
+def test_without_verification_neither_registry_is_asked(world: World) -> None:
+    report = world.run({"verify": False, "target": ["a", "b"]}, details=True)
+    assert outcomes(report) == [("a:1.0", "import"), ("b:1.0", "import")]
+    assert report.results[0].digest is None and report.results[0].details is None
+    assert world.source.seen == [] and {path.split("/")[1] for path in world.azure.paths} == {"subscriptions", "operationResults"}
+    assert world.bodies[0]["source"]["sourceImage"] == "team/app:1.0"
+
+
+def test_nobody_waits_who_does_not_want_to(world: World) -> None:
+    report = world.run({}, wait=False)
+    found = target_result(report, report.results[0])
+    assert (found["operation"], found["action"], report.changed) == ("registries-1", "import", True)
+    assert not any(path.startswith("/operationResults") for path in world.azure.paths)
+
+
+def test_one_thread_is_enough_and_none_is_refused(world: World) -> None:
+    report = world.run({}, {"tag": "2.0"}, {"tag": "3.0"}, {"target": ["b"]}, concurrency=1)
+    assert {action for _target, action in outcomes(report)} == {"import"}
+    with pytest.raises(AcrError, match="concurrency must be at least 1, not 0."):
+        world.run({}, concurrency=0)
+
+
+def test_a_registry_that_does_not_exist(world: World) -> None:
+    with pytest.raises(AcrError) as caught:
+        world.run({}, registry=ID + "x")
+    assert caught.value.kind == "not_found" and world.bodies == []
+
+
+def test_a_limit_of_the_source_is_told_where_it_is_too_low(world: World) -> None:
+    world.pulls = {"ratelimit-remaining": "1;w=21600"}
+    report = world.run({}, {"tag": "2.0"})
+    (note,) = report.notes
+    assert note.startswith("{0} announces 1 more pulls for now, and 2 imports from it are needed".format(world.source.host))
+    assert {action for _target, action in outcomes(report)} == {"import"}, "it is tried all the same"
+    assert world.run({"tag": "3.0"}).notes == [], "one is enough for one"
+    world.pulls = {"ratelimit-remaining": "0"}
+    assert world.run({}).notes == [], "nothing is needed"
+
+
+# -- sizes and platforms -----------------------------------------------------------------------------------------------
+
+
+def test_details_of_what_is_there(world: World) -> None:
+    report = world.run({}, {"tag": "9.9"}, details=True)
+    assert report.results[0].details == {"size": 4473, "platforms": ["linux/amd64"]} and report.results[1].details is None
+    report = world.run({}, {"tag": "2.0", "target": ["new"]}, details=True, check=True)
+    assert [bool(result.details) for result in report.results] == [True, False], "what would be imported is not there"
+    assert not any("/new/_manifests" in path for path in world.azure.paths), "and not looked for"
+
+
+def test_details_that_can_not_be_read_are_a_note_and_no_failure(world: World) -> None:
+    world.deny = {"/_manifests"}
+    report = world.run({}, details=True)
+    assert outcomes(report) == [("team/app:1.0", "import")] and not report.failures
+    assert report.notes[0].startswith("Sizes and platforms could not be read: ") and report.results[0].details is None
+
+
+# -- as modules return it ----------------------------------------------------------------------------------------------
+
+
+def result(digest: str | None = "sha256:a", shown: str | None = None, error: AcrError | None = None, **facts: Any) -> Result:
+    want = Want(Target("team/app", "1.0"), Origin("quay.io", "team/app", "1.0", digest), "keep")
+    return Result(Step(want, "keep", Seen(shown)), error=error, **facts)
+
+
+@pytest.mark.parametrize(
+    ("found", "digest"),
+    [
+        (result("sha256:a", "sha256:b"), "sha256:a"),
+        (result(None, "sha256:b"), "sha256:b"),
+        (result(None, ""), None),
+        (result("sha256:a", "sha256:b", AcrError("denied", "No.")), None),
+    ],
+)
+def test_the_digest_that_a_target_has_now(found: Result, digest: str | None) -> None:
+    assert found.digest == digest
+
+
+def test_a_target_as_modules_return_it() -> None:
+    report = Report("contosoprod.azurecr.test")
+    same = {"image": "contosoprod.azurecr.test/team/app:1.0"}
+    assert target_result(report, result(None, "")) == {**same, "digest": None, "previous_digest": None, "action": "keep"}
+    failed = result("sha256:a", "sha256:b", AcrError("denied", "No."), operation="registries-1")
+    assert target_result(report, failed) == {
+        **same, "digest": None, "previous_digest": "sha256:b", "action": "failed", "operation": "registries-1", "error": "No.",
+    }  # fmt: skip
+    assert source_name(failed) == "quay.io/team/app:1.0"
