@@ -14,6 +14,7 @@ import functools
 import queue
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple
 
@@ -31,6 +32,7 @@ STARTERS = 16  # threads that start imports
 ASKERS = 4  # threads that ask Azure Resource Manager
 FASTEST, SLOWEST = 0.2, 2.0  # seconds between two looks at a repository
 EAGER = 16  # repositories that are looked at soon; from them the others learn how long an import takes
+ROUND, LONGEST_ROUND = 0.0002, 0.2  # seconds for each job between two looks at them all, and at most
 SETTLE = 60.0  # seconds that the registry may take to show what Azure calls done
 FOREIGN = 5.0  # seconds after which somebody else's digest under our tag is believed
 TRIES = 5  # of an import that fails for passing reasons
@@ -185,19 +187,17 @@ class Imports:
             next_at = min(self._due(now), now + SLOWEST)
             if len(self._outcomes) == self._count:
                 break  # the last ones ran out of time
-            try:
-                event: Optional[Callable[[], None]] = self._events.get(timeout=max(0.005, next_at - now))
-            except queue.Empty:
-                event = None
-            while event is not None:
-                event()
-                try:
-                    event = self._events.get_nowait()
-                except queue.Empty:
-                    event = None
+            self._take_events(max(0.005, next_at - now), now + min(ROUND * len(self._jobs), LONGEST_ROUND))
             if self._notify is not None:
                 self._progress.in_flight = sum(len(job.left) for job in self._jobs if job.operation is not None)
                 self._notify(self._progress)
+
+    def _take_events(self, patience: float, until: float) -> None:
+        """Waits *patience* seconds for something to happen, and lets everything happen that does so *until* then."""
+        with suppress(queue.Empty):
+            self._events.get(timeout=patience)()
+            while len(self._outcomes) < self._count:
+                self._events.get(timeout=max(0.0, until - time.monotonic()))()
 
     def _due(self, now: float) -> float:
         """Does all that is due at *now*; returns when the next thing is."""
