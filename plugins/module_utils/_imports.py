@@ -25,7 +25,8 @@ from ansible_collections.registryops.acr.plugins.module_utils._errors import Acr
 from ansible_collections.registryops.acr.plugins.module_utils._http import PASSING_STATUS
 from ansible_collections.registryops.acr.plugins.module_utils._identity import IdentityError
 from ansible_collections.registryops.acr.plugins.module_utils._pace import Bucket
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Import, Origin, Seen, Step
+from ansible_collections.registryops.acr.plugins.module_utils._plan import STOPPED, Import, Origin, Outcome, Seen, Step
+from ansible_collections.registryops.acr.plugins.module_utils._progress import Progress
 from ansible_collections.registryops.acr.plugins.module_utils._targets import FEW, Targets
 
 STARTERS = 16  # threads that start imports
@@ -41,31 +42,8 @@ FIRST_PAUSE = 2.0  # seconds before the second try; each further pause is three 
 DAMAGE_PAUSES = (0.5, 1.0, 2.0)  # seconds between looks for what an import should have brought
 # Requests a minute that a registry takes, by tier; watching uses at most half of them.
 READS = {"basic": 1000, "standard": 3000, "premium": 10000}
-STOPPED = "Not started, since another image failed (on_error: stop)."
 UNASKED = frozenset(["unreachable", "timeout"])  # kinds of failure that keep a question from being answered
 FATAL = frozenset(["no right to import", "wrong audience", "wrong tenant"])  # would hit every other import too
-
-
-@dataclass
-class Outcome:
-    """How one step ended. *seconds* from the import's start to its landing; *operation* where it was not waited for.
-    *started*: Azure took an import for it, and did not refuse it since the target existed."""
-
-    step: Step
-    error: Optional[AcrError] = None
-    seconds: float = 0.0
-    operation: str = ""
-    started: bool = False
-
-
-@dataclass
-class Progress:
-    """Numbers of the targets that change; *total* 0 while the registries are still being read."""
-
-    total: int = 0
-    done: int = 0
-    failed: int = 0
-    in_flight: int = 0
 
 
 @dataclass(eq=False)

@@ -21,10 +21,9 @@ from ansible_collections.registryops.acr.plugins.module_utils._draft import Draf
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._expand import expand
 from ansible_collections.registryops.acr.plugins.module_utils._identity import IdentityError
-from ansible_collections.registryops.acr.plugins.module_utils._imports import STOPPED, Imports, Outcome, Progress
-from ansible_collections.registryops.acr.plugins.module_utils._manifests import details
 from ansible_collections.registryops.acr.plugins.module_utils._options import Entry
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Seen, Step, Want
+from ansible_collections.registryops.acr.plugins.module_utils._plan import STOPPED, Outcome, Seen, Step, Want
+from ansible_collections.registryops.acr.plugins.module_utils._progress import Progress
 from ansible_collections.registryops.acr.plugins.module_utils._reference import parse_registry
 from ansible_collections.registryops.acr.plugins.module_utils._sources import Sources
 from ansible_collections.registryops.acr.plugins.module_utils._targets import Targets
@@ -165,6 +164,8 @@ class Mirror:
         ]
 
     def _add_details(self, draft: Draft, report: Report, entries: List[Entry], pool: ThreadPoolExecutor) -> None:
+        from ansible_collections.registryops.acr.plugins.module_utils._manifests import details
+
         there = [
             result
             for result in report.results
@@ -210,6 +211,11 @@ class Mirror:
 
     def _carry_out(self, draft: Draft, entries: List[Entry]) -> Dict[int, Outcome]:
         changing = [step for step in draft.steps.values() if step.changes]
+        if not changing:
+            return {}
+        # The engine is loaded where there is something to do: reading it takes as long as a round trip.
+        from ansible_collections.registryops.acr.plugins.module_utils._imports import Imports
+
         progress = Progress(total=len(changing))
         outcomes: Dict[int, Outcome] = {}
         for verified in (True, False):

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, Hashable, Iterable, List, Optional, Tuple
 
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+
 TARGETS_PER_IMPORT = 100
 
 # What happens to a target. The first four start an import.
@@ -19,6 +21,7 @@ REPAIR = "repair"  # the tag is there, but its manifest or a child of it is gone
 KEEP = "keep"  # present, and not to be touched
 NONE = "none"  # it has the right digest
 CHANGING = frozenset([IMPORT, UPDATE, REIMPORT, REPAIR])
+STOPPED = "Not started, since another image failed (on_error: stop)."
 
 
 class Conflict(ValueError):
@@ -149,6 +152,18 @@ def origin_name(origin: Origin) -> str:
     if origin.tag:
         return "{0}/{1}:{2}".format(name, origin.repository, origin.tag)
     return "{0}/{1}@{2}".format(name, origin.repository, origin.digest)
+
+
+@dataclass
+class Outcome:
+    """How one step ended. *seconds* from the import's start to its landing; *operation* where it was not waited for.
+    *started*: Azure took an import for it, and did not refuse it since the target existed."""
+
+    step: Step
+    error: Optional[AcrError] = None
+    seconds: float = 0.0
+    operation: str = ""
+    started: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional
 
 # The environment variable that names the file. Without it nothing is told.
@@ -16,7 +17,17 @@ VARIABLE = "ACR_MIRROR_PROGRESS"
 INTERVAL = 0.25  # seconds between two writes
 
 
-def writer() -> Optional[Callable[[Any], None]]:
+@dataclass
+class Progress:
+    """Numbers of the targets that change; *total* 0 while the registries are still being read."""
+
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+    in_flight: int = 0
+
+
+def writer() -> Optional[Callable[[Progress], None]]:
     """A function that takes each `Progress`; None where nobody watches."""
     path = os.environ.get(VARIABLE)
     if not path or not os.path.isfile(path):
@@ -24,7 +35,7 @@ def writer() -> Optional[Callable[[Any], None]]:
     last = [0.0]
     began: List[float] = []  # when it was known what is to be done
 
-    def write(progress: Any) -> None:
+    def write(progress: Progress) -> None:
         now = time.monotonic()
         if progress.total and not began:
             began.append(now)

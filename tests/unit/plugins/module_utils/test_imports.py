@@ -16,8 +16,9 @@ from ansible_collections.registryops.acr.plugins.module_utils import _imports, _
 from ansible_collections.registryops.acr.plugins.module_utils._arm import Operation, RegistryResource
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._identity import IdentityError
-from ansible_collections.registryops.acr.plugins.module_utils._imports import Imports, Outcome, Progress
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, Seen, Step, Target, Want
+from ansible_collections.registryops.acr.plugins.module_utils._imports import Imports
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, Outcome, Seen, Step, Target, Want
+from ansible_collections.registryops.acr.plugins.module_utils._progress import Progress
 
 A, B = ("sha256:" + letter * 64 for letter in "ab")
 RESOURCE = RegistryResource("/id", "contosoprod", "contosoprod.azurecr.test", "westeurope", "Premium")

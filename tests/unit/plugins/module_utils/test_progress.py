@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils import _progress
-from ansible_collections.registryops.acr.plugins.module_utils._imports import Progress
+from ansible_collections.registryops.acr.plugins.module_utils._progress import Progress
 
 
 def test_what_is_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
