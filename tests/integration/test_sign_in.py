@@ -396,7 +396,7 @@ NEVER = "a-Secret-that-is-never-shown"
         ({"profile": "staging"}, {}, ["There is no profile staging in", ".azure/credentials"]),
         ({"cloud_environment": "AzureMoonCloud"}, {}, ["'AzureMoonCloud' is not known", "AzureChinaCloud", "https://"]),
         (
-            {"cloud_environment": "https://management.nowhere.test", "client_id": CLIENT, "secret": NEVER},
+            {"cloud_environment": "https://management.nowhere.test", "tenant": TENANT, "client_id": CLIENT, "secret": NEVER},
             {},
             ["management.nowhere.test"],
         ),
