@@ -9,7 +9,6 @@ PACKAGED := $(BUILD)/packaged
 WORKERS ?= 4
 SEED ?= 1
 IMAGES ?= 200
-COMPATIBILITY ?= tests/integration
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(BUILD)
 export PYTHONPATH := $(CURDIR):$(BUILD)
@@ -49,7 +48,7 @@ test-fidelity: setup .venv-az/.ready  ## the unmodified Azure CLI against the sa
 	@touch $@
 
 test-compatibility: setup .venv-oldest/.ready  ## the integration tests with the oldest supported versions
-	PATH=$(CURDIR)/.venv-oldest/bin:$(PATH) ANSIBLE_BIN=$(CURDIR)/.venv-oldest/bin $(PYTEST) -n $(WORKERS) $(COMPATIBILITY)
+	PATH=$(CURDIR)/.venv-oldest/bin:$(PATH) ANSIBLE_BIN=$(CURDIR)/.venv-oldest/bin $(PYTEST) -n $(WORKERS) tests/integration
 
 .venv-oldest/.ready: tests/requirements-oldest.txt
 	@$(PYTHON) -m venv .venv-oldest
