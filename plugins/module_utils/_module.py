@@ -10,7 +10,6 @@ import os
 import sys
 import threading
 import traceback
-from contextlib import suppress
 from typing import Any, Callable, Dict
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
@@ -76,14 +75,7 @@ def _stop(module: AnsibleModule) -> None:
         os._exit(1)
 
 
-def _load() -> None:
-    """Loads what signing in takes, while the first answers are awaited. What is missing is told by whoever uses it."""
-    with suppress(ImportError):
-        import azure.identity  # noqa: F401
-
-
 def _run(module: AnsibleModule, work: Callable[[AnsibleModule, Identity], Dict[str, Any]]) -> None:
-    threading.Thread(target=_load, daemon=True).start()
     try:
         identity = Identity(module.params, os.environ)
         # Ansible knows the secrets among the options, not those of the environment or of a profile.
