@@ -313,6 +313,7 @@ def _read(response: Any, method: str, host: str, limit: int, ends: float) -> byt
     while True:
         chunk = receive(65536)
         if not chunk:
+            raw._fp.close()  # the older read1 leaves it open, and whoever gets the connection next would meet it
             raw.release_conn()
             break
         size += len(chunk)

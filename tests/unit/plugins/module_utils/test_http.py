@@ -86,15 +86,47 @@ def test_what_passes_is_tried_again(http: Http, far_side: Any, failing: Callable
     assert len(far_side.seen) == http.sent["reads"] == 3
 
 
-def test_half_an_answer_is_none_with_an_older_urllib3_too(http: Http, far_side: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before 2.1 it has no read1, and Python's own takes a connection's end for the end of what it was to bring."""
+def older_urllib3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before 2.1 it has no read1, and Python's own is used."""
     for kind in urllib3.response.HTTPResponse.__mro__:
         if "read1" in vars(kind):
             monkeypatch.delattr(kind, "read1")
+
+
+def test_half_an_answer_is_none_with_an_older_urllib3_too(http: Http, far_side: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's read1 takes a connection's end for the end of what it was to bring."""
+    older_urllib3(monkeypatch)
     far_side.script(lambda request: (request.reply(200, "1", length=9), request.hang_up()), lambda request: request.reply(200, "2"))
     assert http.request("reads", "GET", far_side.url).json() == 2
     far_side.answer = lambda request: request.reply(200, "", length=9)
     assert http.request("reads", "HEAD", far_side.url).body == b""
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("older", [False, True])
+def test_whoever_takes_a_used_connection_finds_it_free(
+    http: Http, far_side: Any, monkeypatch: pytest.MonkeyPatch, method: str, older: bool
+) -> None:
+    """Python's read1 leaves an answer open that has been read to its end: the next to ask would meet it."""
+    if older:
+        older_urllib3(monkeypatch)
+    ports, real = set(), urllib3.response.HTTPResponse.release_conn
+    waiting = [lambda: http.request("reads", "GET", far_side.url)]
+
+    def release(response: Any) -> None:
+        taken = response.connection is not None
+        real(response)
+        if taken and waiting:
+            assert waiting.pop()().json() == 2
+
+    def answer(request: Any) -> None:
+        ports.add(request.client_address)
+        request.reply(200, "2" if request.command == "GET" else "")
+
+    monkeypatch.setattr(urllib3.response.HTTPResponse, "release_conn", release)
+    far_side.answer = answer
+    assert http.request("reads", method, far_side.url).status == 200
+    assert (http.sent, len(ports), waiting) == ({"reads": 2}, 1, [])
 
 
 @pytest.mark.parametrize(
