@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 from urllib.parse import quote
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
@@ -27,8 +26,7 @@ PAGE = 1000  # the most that Azure puts on one page
 REQUESTS_PER_PAGE = 4  # a page of 1,000 entries costs about as much as so many single requests
 
 
-@dataclass(frozen=True)
-class Tag:
+class Tag(NamedTuple):
     """A tag as an Azure registry lists it. *updated* is Azure's time stamp, as text. *locked*: can't be moved."""
 
     name: str
@@ -37,8 +35,7 @@ class Tag:
     locked: bool = False
 
 
-@dataclass(frozen=True)
-class Counts:
+class Counts(NamedTuple):
     """How much a repository holds."""
 
     tags: int

@@ -13,8 +13,8 @@ import json
 import re
 import threading
 import time
-from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 from urllib.parse import quote, urlsplit
 
 from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import Context, explain
@@ -38,8 +38,7 @@ PAGES = 1000  # of a listing; more are one that never ends
 RETRY_AFTER = 10.0  # seconds between two questions about an import, where Azure names none
 
 
-@dataclass(frozen=True)
-class RegistryResource:
+class RegistryResource(NamedTuple):
     """A container registry as Azure Resource Manager knows it. *properties* are Azure's own, by its own names."""
 
     id: str
@@ -47,8 +46,8 @@ class RegistryResource:
     login_server: str
     location: str
     sku: str
-    tags: Dict[str, str] = field(default_factory=dict)
-    properties: Dict[str, Any] = field(default_factory=dict)
+    tags: Dict[str, str]
+    properties: Dict[str, Any]
 
     @property
     def subscription(self) -> str:

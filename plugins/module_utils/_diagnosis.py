@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import NamedTuple, Pattern
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
@@ -17,8 +16,7 @@ SHOWN = 400  # characters of Azure's own text that an error repeats
 READ = 4000  # characters of it that are looked at: a source registry's answer may stand in it, however long
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(NamedTuple):
     """What the failing request was about, in the user's words. *registry* is the source's host."""
 
     target: str = "the target"

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 from ansible_collections.registryops.acr.plugins.module_utils import _plan
@@ -162,7 +161,7 @@ class Draft:
                     self._fail(step.want, error)
                 continue
             for want, seen in damaged:
-                self._decide(want, replace(seen, intact=False))
+                self._decide(want, seen._replace(intact=False))
 
     def _damaged(self, repository: str, steps: List[Step]) -> List[Tuple[Want, Seen]]:
         """Those of a repository's targets of which something is missing, with the time of their last update."""
@@ -213,7 +212,7 @@ class Draft:
             prepared.result()
         digests = self._sources.digests(source, repository, [origin.tag or "latest" for origin in origins])
         return {
-            origin.key: replace(origin, digest=digests[origin.tag or "latest"])
+            origin.key: origin._replace(digest=digests[origin.tag or "latest"])
             for origin in origins
             if origin.tag in digests
         }
@@ -233,7 +232,7 @@ class Draft:
             if descriptor is not None:
                 self.targets.know(descriptor.digest, descriptor.media_type)
             target = want.target if want.target.tag else Target(want.target.repository, None, origin.digest)
-            found[want.number] = replace(want, origin=origin, target=target)
+            found[want.number] = want._replace(origin=origin, target=target)
         return found
 
     def _learn(self, origins: List[Origin]) -> None:
@@ -272,7 +271,7 @@ class Draft:
 
 
 def _numbered(wants: List[Want], start: int) -> List[Want]:
-    return [replace(want, number=number) for number, want in enumerate(wants, start)]
+    return [want._replace(number=number) for number, want in enumerate(wants, start)]
 
 
 def _distinct(wants: List[Want]) -> List[Want]:

@@ -7,8 +7,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Callable, Dict, Iterator, List, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Tuple
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._options import Entry
@@ -20,8 +19,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._sources import So
 Place = Tuple[Source, str]  # a repository of a source
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """A want that could not even be planned."""
 
     want: Want

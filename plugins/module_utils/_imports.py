@@ -15,7 +15,7 @@ import queue
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple
 
 from ansible_collections.registryops.acr.plugins.module_utils import _plan
@@ -249,7 +249,7 @@ class Imports:
     def _add(self, job: Job) -> None:
         """A new job, or once more what is left of one."""
         if job.left:
-            job.work = replace(job.work, steps=tuple(job.left.values()))
+            job.work = job.work._replace(steps=tuple(job.left.values()))
         else:
             job.left = {step.want.number: step for step in job.work.steps}
         job.operation, job.succeeded, job.unread = None, None, None
@@ -459,7 +459,7 @@ class Imports:
 
     def _damaged(self, job: Job, step: Step, missing: List[str]) -> None:
         if not job.repaired:
-            again = Import(job.work.origin, "Force", (replace(step, action=_plan.REPAIR),))
+            again = Import(job.work.origin, "Force", (step._replace(action=_plan.REPAIR),))
             self._add(Job(again, tries=job.tries, accepted=True, repaired=True))
         else:
             message = (
@@ -473,7 +473,7 @@ class Imports:
     def _end(self, job: Job, step: Step, outcome: Outcome) -> None:
         outcome.started = job.accepted
         if outcome.error is None and not job.accepted and outcome.step.changes:
-            outcome.step = replace(step, action=_plan.NONE)  # somebody else has brought it
+            outcome.step = step._replace(action=_plan.NONE)  # somebody else has brought it
         self._outcomes[step.want.number] = outcome
         job.left.pop(step.want.number, None)
         if not job.left:
@@ -513,7 +513,7 @@ class Imports:
             # One of several targets may be to blame: each gets an import of its own.
             self._jobs.discard(job)
             for step in job.left.values():
-                work = replace(job.work, steps=(step,))
+                work = job.work._replace(steps=(step,))
                 self._add(Job(work, tries=job.tries, accepted=job.accepted, uncertain=job.uncertain))
             return
         for step in list(job.left.values()):
@@ -526,7 +526,7 @@ class Imports:
             for step in list(job.left.values()):
                 if self._targets is None and step.want.if_exists in ("update", "keep"):
                     action = _plan.KEEP if step.want.if_exists == "keep" else _plan.NONE
-                    self._end(job, step, Outcome(step if job.uncertain else replace(step, action=action)))
+                    self._end(job, step, Outcome(step if job.uncertain else step._replace(action=action)))
                 else:
                     message = "{0} Choose another tag, or set if_exists: update with verify: true.".format(error)
                     self._end(job, step, Outcome(step, AcrError("exists", message)))

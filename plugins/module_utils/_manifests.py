@@ -7,9 +7,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry
 from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm
@@ -20,8 +19,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._registry import I
 CONCURRENCY = 16
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What to read. *repository* None: all. *orderby*: empty, ``timeasc`` or ``timedesc``."""
 
     repository: Optional[str] = None

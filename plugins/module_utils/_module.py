@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -59,6 +60,7 @@ def run(
     try:
         _run(module, work)
     finally:
+        gc.freeze()  # at its end Python would look for rubbish among all that the libraries hold: 60 ms a task
         if limit is not None:
             limit.cancel()
 

@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Target
 from ansible_collections.registryops.acr.plugins.module_utils._reference import (
@@ -75,8 +74,7 @@ CREDENTIALS_ARGUMENTS: Dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """What one entry wants. *source* has no host where *registry_id* (an Azure registry) stands for it.
 
     With *selection* it wants several tags of the source's repository, with *repositories* (patterns to include and to
@@ -138,7 +136,7 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "") -> Entry
             raise InvalidReference(
                 "{0} names one image, and tags chooses others; write the repository only.".format(options["source"])
             )
-        selection = replace(selection, include=(source.tag or "",))
+        selection = selection._replace(include=(source.tag or "",))
     return Entry(
         source=source,
         registry_id=registry_id,

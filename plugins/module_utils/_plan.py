@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Hashable, Iterable, List, Optional, Tuple
+from typing import Any, Dict, Hashable, Iterable, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 
@@ -28,8 +28,7 @@ class Conflict(ValueError):
     """What the user asks for contradicts itself, or what is there. ``str()`` is one sentence."""
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """A place in the target registry: a tag, or (tag None) a repository that gets the manifest *digest* without one."""
 
     repository: str
@@ -42,8 +41,7 @@ class Target:
         return "{0}@{1}".format(self.repository, self.digest) if self.digest else self.repository
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """An image in a source registry. *registry* stands for a connection to it; *digest* is None until it is known.
 
     A plan only compares *registry*. Whoever reads knows it to be a `Source`: hence each ``type: ignore`` there.
@@ -68,8 +66,7 @@ class Origin:
         return (self.registry, self.repository, self.digest or self.tag, self.platform)
 
 
-@dataclass(frozen=True)
-class Want:
+class Want(NamedTuple):
     """One target and the image that it should hold. *entry* is the number of the user's entry that it comes from."""
 
     target: Target
@@ -84,8 +81,7 @@ class Want:
         return self.origin.digest
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(NamedTuple):
     """What the target registry shows. *digest* None: absent. *intact*: manifest (and children, if looked at) exist."""
 
     digest: Optional[str] = None
@@ -98,8 +94,7 @@ class Seen:
         return self.digest is not None and self.intact
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """What happens to one target."""
 
     want: Want
@@ -166,8 +161,7 @@ class Outcome:
     started: bool = False
 
 
-@dataclass(frozen=True)
-class Import:
+class Import(NamedTuple):
     """One request to Azure: one origin, one mode, the targets that share them."""
 
     origin: Origin

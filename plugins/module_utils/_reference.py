@@ -10,8 +10,7 @@ The grammar is that of the distribution specification; sizes and names of regist
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 REPOSITORY_CHARACTERS = 255
 DOCKER_HUB = "docker.io"
@@ -38,8 +37,7 @@ class InvalidReference(ValueError):
     """A text that names no image, registry or platform. ``str()`` is one sentence."""
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(NamedTuple):
     """An image: ``host/repository:tag@digest``, each part but the repository optional."""
 
     host: Optional[str]
@@ -161,8 +159,7 @@ def _split_image(text: str, rest: str) -> Tuple[str, Optional[str], Optional[str
 # -- registries ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class RegistryId:
+class RegistryId(NamedTuple):
     """An Azure registry as a user names it. *kind*: ``name``, ``login_server`` or ``resource_id``.
 
     *name* is None for a login server from which it can't be told.
@@ -225,8 +222,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "i38
 _DEFAULT_VARIANTS = {"arm64": "v8", "arm": "v7"}
 
 
-@dataclass(frozen=True)
-class Platform:
+class Platform(NamedTuple):
     """What an image runs on. *variant* is normalised: empty where it is the architecture's usual one."""
 
     os: str

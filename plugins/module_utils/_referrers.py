@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any, Dict, Iterable, List, Set, Tuple
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
@@ -56,7 +55,7 @@ class Referrers:
                 for digest in children:
                     if digest not in seen[key]:
                         seen[key].add(digest)
-                        frontier.append((key, replace(origin, digest=digest, tag=None), False))
+                        frontier.append((key, origin._replace(digest=digest, tag=None), False))
                 for referrer in referrers:
                     found[key].setdefault(str(referrer.tag or referrer.digest), referrer)
                     if referrer.digest not in seen[key]:

@@ -11,8 +11,7 @@ import hashlib
 import re
 import threading
 import time
-from dataclasses import dataclass
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
@@ -51,8 +50,7 @@ TOKEN_CHARACTERS = 6144  # Azure's front refuses header lines over 8 KiB
 TOKEN_BASE = 1200  # what a token needs besides the repositories it names
 
 
-@dataclass(frozen=True)
-class Credentials:
+class Credentials(NamedTuple):
     """A user name and password; without a user name the password is an access token."""
 
     username: Optional[str]
@@ -67,8 +65,7 @@ class Credentials:
         return "Basic " + base64.b64encode(pair.encode("utf-8")).decode("ascii")
 
 
-@dataclass(frozen=True)
-class Descriptor:
+class Descriptor(NamedTuple):
     """A manifest as a registry announces it. *size* in bytes, None where the registry doesn't say."""
 
     digest: str
@@ -80,8 +77,7 @@ class Descriptor:
         return self.media_type in INDEX_TYPES
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(NamedTuple):
     """A manifest's bytes, whose digest was computed here."""
 
     descriptor: Descriptor
@@ -382,8 +378,7 @@ class Registry:
         return AcrError("invalid", message, status=status, detail=",".join(codes))
 
 
-@dataclass(frozen=True)
-class _Token:
+class _Token(NamedTuple):
     value: str
     ends: float  # monotonic seconds
     scopes: Tuple[str, ...]  # as they were asked for

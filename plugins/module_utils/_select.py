@@ -7,9 +7,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 Version = Tuple[int, int, int]
 Test = Callable[[Version], bool]
@@ -23,8 +22,7 @@ class InvalidSelection(ValueError):
     """A selection that can't be understood. ``str()`` is one sentence."""
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(NamedTuple):
     """Applied in this order: *include* and *exclude* (shell patterns), *semver* (a range), *newest* (so many, by version),
     *same_digest* (every other tag of what was chosen)."""
 

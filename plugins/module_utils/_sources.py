@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry
@@ -143,7 +142,7 @@ class Sources:
                 raise
             # AcrPull alone does not show a registry there, but is enough to import from it.
             login_server = "{0}.{1}".format(registry_id.name.lower(), self._suffixes()[0])
-            return RegistryResource(registry_id.resource_id, registry_id.name, login_server, "", "")
+            return RegistryResource(registry_id.resource_id, registry_id.name, login_server, "", "", {}, {})
 
     def _resource_id(self, registry_id: Any) -> Optional[str]:
         try:
@@ -169,7 +168,7 @@ class Sources:
         except AcrError as error:
             raise self.explain(origin, error) from None
         self._descriptors[descriptor.digest] = descriptor
-        return replace(origin, digest=descriptor.digest)
+        return origin._replace(digest=descriptor.digest)
 
     def explain(self, origin: Origin, error: AcrError) -> AcrError:
         """Why an origin could not be read: where it is not there, says whether its whole repository isn't."""

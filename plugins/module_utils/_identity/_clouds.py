@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
@@ -15,8 +15,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._wire import link,
 METADATA_VERSION = "2022-09-01"
 
 
-@dataclass(frozen=True)
-class Cloud:
+class Cloud(NamedTuple):
     """One cloud. URLs without a slash at the end; *registry_suffix* without a dot in front.
 
     *known* clouds are those that Microsoft's sign-in libraries know; others must not be looked up there.

@@ -31,7 +31,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._reference import 
 
 GROUP = "/subscriptions/{0}/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries"
 LIST = "/subscriptions/{0}/providers/Microsoft.ContainerRegistry/registries"
-RESOURCE = RegistryResource(GROUP.format("s1") + "/contosoprod", "contosoprod", "contosoprod.azurecr.test", "west", "Premium")
+RESOURCE = RegistryResource(GROUP.format("s1") + "/contosoprod", "contosoprod", "contosoprod.azurecr.test", "west", "Premium", {}, {})
 CONTEXT = Context("contosoprod.azurecr.test/team/app:1", "docker.io/library/nginx:1", "docker.io")
 BY_NAME = RegistryId("name", "contosoprod")
 DENIED = '{"error": {"code": "AuthorizationFailed", "message": "does not have authorization to perform action \'read\'"}}'

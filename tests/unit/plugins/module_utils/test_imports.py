@@ -7,7 +7,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._plan import Origi
 from ansible_collections.registryops.acr.plugins.module_utils._progress import Progress
 
 A, B = ("sha256:" + letter * 64 for letter in "ab")
-RESOURCE = RegistryResource("/id", "contosoprod", "contosoprod.azurecr.test", "westeurope", "Premium")
+RESOURCE = RegistryResource("/id", "contosoprod", "contosoprod.azurecr.test", "westeurope", "Premium", {}, {})
 LOCKED = AcrError("locked", "It is locked.", status=400, detail="locked")
 PASSING = AcrError("unavailable", "Error copying blobs.", status=400, detail="temporary")
 UNAUTHORIZED = AcrError("unauthorized", "The source refuses it.", status=400, detail="source unauthorized")
@@ -233,7 +232,7 @@ def test_two_images_for_one_untagged_repository_end_each_on_its_own(azure: Azure
 def test_blind_imports_into_one_repository_are_told_apart(azure: Azure) -> None:
     """Without a look into the registries neither digest nor tag tells the targets apart."""
     steps = [step(0, "a"), step(1, "a", digest=B)]
-    steps = [replace(one, want=replace(one.want, target=Target("a", None))) for one in steps]
+    steps = [one._replace(want=one.want._replace(target=Target("a", None))) for one in steps]
     azure.refuses = lambda number: LOCKED if number == 0 else None
     found = run(azure, steps, blind=True)
     assert sorted(outcome.error is None for outcome in found.values()) == [False, True]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -134,19 +134,19 @@ def test_a_locked_target_is_not_written(if_exists: str, seen: Seen) -> None:
     with pytest.raises(
         Conflict, match=r"^base/nginx:1\.27 is locked against writing \(write-enabled false\)\. Unlock it"
     ):
-        decide(want(if_exists), replace(seen, locked=True))
+        decide(want(if_exists), seen._replace(locked=True))
 
 
 @pytest.mark.parametrize(("if_exists", "seen"), [("update", EQUAL), ("fail", EQUAL), ("keep", EQUAL), ("keep", OTHER)])
 def test_a_locked_target_that_need_not_be_written_is_fine(if_exists: str, seen: Seen) -> None:
-    assert not decide(want(if_exists), replace(seen, locked=True)).changes
+    assert not decide(want(if_exists), seen._replace(locked=True)).changes
 
 
 @pytest.mark.parametrize(("seen", "advice"), [(OTHER, "Unlock it, or set if_exists: keep."), (DANGLING, "Unlock it.")])
 def test_advice_for_a_locked_target_is_only_what_helps(seen: Seen, advice: str) -> None:
     """A tag without its manifest is repaired also with ``keep``."""
     with pytest.raises(Conflict) as caught:
-        decide(want("update"), replace(seen, locked=True))
+        decide(want("update"), seen._replace(locked=True))
     assert str(caught.value) == "base/nginx:1.27 is locked against writing (write-enabled false). " + advice
 
 
@@ -349,13 +349,14 @@ class Registry:
 
 
 digests = st.sampled_from([A, B, C])
-places = st.builds(Target, st.sampled_from(["a", "b", "c/d"]), st.sampled_from(["1", "2", "latest", None]))
+places = st.builds(Target, st.sampled_from(["a", "b", "c/d"]), st.sampled_from(["1", "2", "latest", None]), st.none())
 origins = st.builds(
     Origin,
     st.sampled_from([HUB, "mcr.microsoft.com"]),
     st.sampled_from(["x", "y"]),
     st.sampled_from(["1", "2"]),
     digests,
+    st.none(),
 )
 
 

@@ -13,7 +13,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -412,7 +411,7 @@ def test_skopeo_reads_references_as_we_do(proxy: str) -> None:
         ours, skopeo = _ours(text), theirs[text]
         if skopeo is not None:
             # We write hosts in lower case, as they are the same in DNS.
-            skopeo = replace(skopeo, host=str(skopeo.host).lower())
+            skopeo = skopeo._replace(host=str(skopeo.host).lower())
         if ours != skopeo:
             different.append((text, ours, skopeo))
     assert different == []

@@ -34,7 +34,7 @@ class FakeArm:
     """Finds *found*, or raises it; counts how often it is asked."""
 
     def __init__(self, found: Any = None) -> None:
-        self.found = found or RegistryResource(ID, "contosodev", SERVER, "west", "Premium")
+        self.found = found or RegistryResource(ID, "contosodev", SERVER, "west", "Premium", {}, {})
         self.asked: list[Any] = []
 
     def registry(self, registry_id: Any) -> RegistryResource:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,7 +31,7 @@ class FakeArm:
     def update(self, resource: RegistryResource, properties: dict[str, Any]) -> RegistryResource:
         self.sent.append(properties)
         # Somebody else opens the registry meanwhile.
-        return replace(resource, properties={**properties, "networkRuleSet": {"defaultAction": "Allow"}})
+        return resource._replace(properties={**properties, "networkRuleSet": {"defaultAction": "Allow"}})
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
