@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Pattern
+from typing import NamedTuple
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 
@@ -29,37 +29,33 @@ class Row(NamedTuple):
     """One line of the table. *pattern* is searched in ``code: text``; its named groups can be used in *sentence*."""
 
     name: str
-    pattern: Pattern[str]
+    pattern: str
     kind: str
     sentence: str
 
 
-def _row(name: str, pattern: str, kind: str, sentence: str) -> Row:
-    return Row(name, re.compile(pattern, re.IGNORECASE | re.DOTALL), kind, sentence)
-
-
 # The first line that matches counts. Lines that search for everyday words come last, since those may stand in names.
 TABLE = [
-    _row(
+    Row(
         "tag exists",
         r"already exists in target registry",
         "exists",
         "{target} exists already.",
     ),
-    _row(
+    Row(
         "throttled",
         r"^(\w*RequestsThrottled|TooManyRequests):|^\w*: The request is being throttled",
         "throttled",
         "Azure Resource Manager takes no more requests for now; run again later.",
     ),
-    _row(
+    Row(
         "upstream throttles",
         r"HAP429|429 Too Many Requests|TOOMANYREQUESTS|pull rate limit",
         "throttled",
         "{registry} limits how often Azure may pull from it; {source} was refused for now. Run again later, or give "
         "source_username and source_password of an account with a higher limit.",
     ),
-    _row(
+    Row(
         "linked scope",
         r"(LinkedAuthorizationFailed.*)?does not have permission to perform action\(?s?\)? "
         r"'(?P<action>[^']*)' on the linked scope\(?s?\)? '(?P<scope>[^']*)'|LinkedAuthorizationFailed",
@@ -67,7 +63,7 @@ TABLE = [
         "This account may import into the target, but may not read the source registry {scope}. Give it Reader or "
         "AcrPull there, or name the source by its login server with source_username and source_password.",
     ),
-    _row(
+    Row(
         "no right to import",
         r"AuthorizationFailed.*importImage/action",
         "denied",
@@ -75,37 +71,37 @@ TABLE = [
         "Microsoft.ContainerRegistry/registries/importImage/action there. The built-in role '" + IMPORT_ROLE + "' has "
         "it, and Contributor.",
     ),
-    _row(
+    Row(
         "no right",
         r"AuthorizationFailed.*perform action '(?P<action>[^']*)' over scope '(?P<scope>[^']*)'|AuthorizationFailed",
         "denied",
         "This account has no right to {action} on {scope}.",
     ),
-    _row(
+    Row(
         "subscription not found",
         r"SubscriptionNotFound|InvalidSubscriptionId",
         "not_found",
         "The subscription does not exist, or this account can't see it.",
     ),
-    _row(
+    Row(
         "wrong tenant",
         r"InvalidAuthenticationTokenTenant",
         "unauthorized",
         "The subscription belongs to another tenant than the one signed in to; set tenant to the subscription's.",
     ),
-    _row(
+    Row(
         "wrong audience",
         r"InvalidAuthenticationTokenAudience|InvalidAuthenticationToken|AuthenticationFailed|ExpiredAuthenticationToken",
         "unauthorized",
         "Azure Resource Manager does not accept this sign-in; check cloud_environment and tenant.",
     ),
-    _row(
+    Row(
         "export policy",
         r"export ?polic|exports? (is|are) (disabled|not allowed|disallowed)",
         "denied",
         "{registry} may not be copied from: its export policy is disabled.",
     ),
-    _row(
+    Row(
         "source firewall",
         r"Invalid message Forbidden.*(is not allowed access|acr/firewall)",
         "firewall",
@@ -114,28 +110,28 @@ TABLE = [
         "without user name and password: with a login server and credentials Azure comes from a public address, which "
         "trusted services do not cover.",
     ),
-    _row(
+    Row(
         "locked",
         r"DISALLOWED_OPERATION|operation is disallowed on this registry|is locked|writeEnabled",
         "locked",
         "{target} is locked against writing (write-enabled false on the tag, the manifest or the repository). Unlock it, "
         "or set if_exists: keep.",
     ),
-    _row(
+    Row(
         "source forbidden",
         r"Invalid message Forbidden",
         "denied",
         "{registry} forbids Azure to copy {source}: the account lacks the right, or the registry's export policy is "
         "disabled.",
     ),
-    _row(
+    Row(
         "source unauthorized",
         r"Invalid message Unauthorized",
         "unauthorized",
         "{registry} refuses {source} to Azure: the user name or password is wrong or has ended, or the image needs "
         "credentials (source_username, source_password).",
     ),
-    _row(
+    Row(
         "source denies",
         r"Access to \S+ denied",
         "denied",
@@ -143,65 +139,65 @@ TABLE = [
         "AcrPull on the source, name an Azure registry by its resource ID (source_registry), or check source_username "
         "and source_password.",
     ),
-    _row(
+    Row(
         "cache rule",
         r"cache rule",
         "denied",
         "{target} is in a repository under a cache rule, into which nothing can be imported. Choose another target "
         "repository, or remove the cache rule.",
     ),
-    _row(
+    Row(
         "too many manifests",
         r"more than \S*\s*\d+ (manifests|that)|manifest list has \d+|exceeds? .*manifests",
         "invalid",
         "{source} has more than the 50 manifests that Azure can import at once. Import one platform (platform), or "
         "copy the image by other means.",
     ),
-    _row(
+    Row(
         "source missing",
         r"Unable to find manifest digest|Invalid message NotFound|manifest unknown|MANIFEST_UNKNOWN|NAME_UNKNOWN",
         "not_found",
         "{source} does not exist, or {registry} does not show it to Azure.",
     ),
-    _row(
+    Row(
         "no digest header",
         r"No value specified for Docker-Content-Digest",
         "invalid",
         "{registry} answers without the header Docker-Content-Digest, and Azure can't import from such a registry. "
         "Update it, or copy the image by other means.",
     ),
-    _row(
+    Row(
         "source unreachable",
         r"No such host is known|Name or service not known|remote name could not be resolved|No connection could be made",
         "unreachable",
         "Azure can't reach the source registry {registry}. It must be reachable from Azure, not only from here.",
     ),
-    _row(
+    Row(
         "bad parameter",
         r"^InvalidImportImageParameter:",
         "invalid",
         "Azure refuses the import's parameters for {target}.",
     ),
-    _row(
+    Row(
         "not found",
         r"^\w*NotFound:",
         "not_found",
         "Azure finds no such registry, or this account can't see it.",
     ),
-    _row(
+    Row(
         "quota",
         r"quota|storage limit|MaximumStorage|SizeLimit",
         "invalid",
         "The registry of {target} has no room left (its storage quota is reached). Delete what isn't needed, or choose a "
         "larger tier.",
     ),
-    _row(
+    Row(
         "quarantine",
         r"quarantin",
         "denied",
         "{source} is in quarantine and can't be copied until it is released.",
     ),
-    _row(
+    Row(
         "temporary",
         r"Error copying blobs|InternalServerError|ServerTimeout|GatewayTimeout|ServiceUnavailable|temporar|timed? ?out|"
         r"try again|OperationPreempted|ServerBusy|\b50[0234] \w+",
@@ -224,7 +220,7 @@ def explain(code: str, text: str, status: int, context: Context = Context()) -> 
     said = said if len(said) <= SHOWN else said[:SHOWN] + "…"
     quoted = " Azure says: " + said if said else ""
     for row in TABLE:
-        found = row.pattern.search(whole)
+        found = re.search(row.pattern, whole, re.IGNORECASE | re.DOTALL)
         if found:
             # Groups that did not take part stand as words that still make a sentence.
             facts = {"action": "do this", "scope": "(Azure does not say which)"}

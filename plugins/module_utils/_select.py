@@ -13,8 +13,8 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Opt
 Version = Tuple[int, int, int]
 Test = Callable[[Version], bool]
 
-_VERSION = re.compile(r"[vV]?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?")
-_COMPARISON = re.compile(r"(\^|~>?|>=|<=|>|<|=)?\s*[vV]?(\d+|[xX*])(?:\.(\d+|[xX*]))?(?:\.(\d+|[xX*]))?(?:-[0-9A-Za-z.-]+)?")
+_VERSION = r"[vV]?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?"
+_COMPARISON = r"(\^|~>?|>=|<=|>|<|=)?\s*[vV]?(\d+|[xX*])(?:\.(\d+|[xX*]))?(?:\.(\d+|[xX*]))?(?:-[0-9A-Za-z.-]+)?"
 _HIGHEST: Version = (1 << 62, 0, 0)
 
 
@@ -88,7 +88,7 @@ def matching(names: Iterable[str], include: Iterable[str], exclude: Iterable[str
 
 def parse_version(tag: str) -> Optional[Tuple[Version, str, int]]:
     """Version, suffix and how many numbers were written; None for a tag that is no version."""
-    found = _VERSION.fullmatch(tag)
+    found = re.fullmatch(_VERSION, tag)
     if not found:
         return None
     major, minor, patch, suffix = found.groups()
@@ -118,7 +118,7 @@ def _parse_all(part: str, text: str) -> Test:
     tests: List[Tuple[Version, Version]] = []
     rest = part.replace(",", " ").strip()
     while rest:
-        found = _COMPARISON.match(rest)
+        found = re.match(_COMPARISON, rest)
         if not found or (found.end() < len(rest) and not rest[found.end()].isspace()):
             raise InvalidSelection(
                 "semver {0!r} is not understood; it looks like '>=1.2 <2', '^1.2', '~1.2', '1.x' or '1.2 - 1.9'.".format(text)
@@ -133,7 +133,7 @@ def _parse_all(part: str, text: str) -> Test:
 
 def _bounds(operator: str, text: str, whole: str) -> Tuple[Version, Version]:
     """The half-open interval that one comparison allows."""
-    found = _COMPARISON.fullmatch(text)
+    found = re.fullmatch(_COMPARISON, text)
     if not found or found.group(1):
         raise InvalidSelection("semver {0!r} is not understood at {1!r}.".format(whole, text))
     numbers: List[int] = []

@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import threading
+from contextlib import suppress
 from typing import Any, Dict, List, Mapping, Optional, Set
 
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
@@ -109,7 +110,13 @@ class Identity:
         self.subscription_id: Optional[str] = values.get("subscription_id")
         self._check()
         self.http = Http()
-        self.cloud: Cloud = find_cloud(values.get("cloud_environment") or "AzureCloud", self.http)
+        cloud = values.get("cloud_environment") or "AzureCloud"
+        if "://" in cloud:
+            # To describe itself takes it as long as loading azure-identity takes us. requests first: two threads that load
+            # hinder each other.
+            self.http.session  # noqa: B018
+            threading.Thread(target=_load).start()
+        self.cloud: Cloud = find_cloud(cloud, self.http)
         audience = str(params.get("registry_audience") or REGISTRY_AUDIENCE).rstrip("/")
         self.registry_scope = audience + "/.default"
 
@@ -175,6 +182,11 @@ class Identity:
         text = re.sub(r"\s*(Trace ID|Correlation ID|Timestamp):.*", "", text, flags=re.DOTALL)
         text = " ".join(text.replace("Authentication failed: ", "").split())
         return text[:400].rstrip(". ") + "."
+
+
+def _load() -> None:
+    with suppress(ImportError):  # what is missing is told by whoever uses it
+        import azure.identity  # noqa: F401
 
 
 def _environment(environ: Mapping[str, str]) -> Dict[str, str]:
