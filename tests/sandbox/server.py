@@ -110,6 +110,7 @@ class Server:
         self.root.mkdir(parents=True, exist_ok=True)
         self.ca.cert_pem.write_to_path(str(self.ca_path))
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(report)
         self._listener = await loop.create_server(lambda: _Tunnel(self), "127.0.0.1", port, backlog=1024)
         self.proxy_port = self._listener.sockets[0].getsockname()[1]
         self._admin = web.AppRunner(admin.make_app(self.state), access_log=None)
@@ -332,6 +333,14 @@ async def _cut(
         await asyncio.sleep(step / action["slow"])
     await partial.write_eof()
     return partial
+
+
+def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What went wrong in a callback of ``loop``, on standard error, but for a defect of asyncio's: a connection that is
+    reset while it is written to may be ended twice, and the second time finds nothing."""
+    callback = str(context.get("handle"))
+    if not (isinstance(context.get("exception"), AttributeError) and "._call_connection_lost(" in callback):
+        loop.default_exception_handler(context)
 
 
 class _Tunnel(asyncio.Protocol):

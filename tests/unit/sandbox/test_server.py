@@ -4,6 +4,8 @@
 """The front: hosts, connections, log, limits and faults."""
 from __future__ import annotations
 
+import asyncio
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ import pytest
 import requests
 
 from tests.sandbox.handle import ROOT, AdminError, Sandbox
+from tests.sandbox.server import report
 
 KEYS = "https://login.azure.test/common/discovery/v2.0/keys"
 PING = "https://contosoprod.azurecr.test/v2/"
@@ -260,3 +263,20 @@ def _alive(pid: int) -> bool:
             return stat.read().split()[2] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_only_what_is_its_own_fault_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(report)
+        here, there = socket.socketpair()
+        with there:
+            here.setblocking(False)
+            transport, _protocol = await loop.create_connection(asyncio.Protocol, sock=here)
+            transport.abort()  # ends it soon
+            transport._call_connection_lost(None)  # as asyncio does when it writes to what has been reset
+            loop.call_soon(lambda: {}["no such key"])
+            await asyncio.sleep(0.01)
+
+    asyncio.run(run())
+    assert "no such key" in caplog.text and "connection_lost" not in caplog.text
