@@ -64,7 +64,11 @@ options:
     default: false
 extends_documentation_fragment:
   - registryops.acr.azure
-  - registryops.acr.azure.attributes_info
+  - registryops.acr.azure.attributes
+attributes:
+  diff_mode:
+    support: N/A
+    details: This module changes nothing.
 seealso:
   - module: registryops.acr.acr_mirror
   - plugin: registryops.acr.digest
