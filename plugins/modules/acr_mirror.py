@@ -554,7 +554,10 @@ def work(module: Any, identity: Any) -> Dict[str, Any]:
     result = dict(changed=report.changed, results=results, summary=summary, diff=diff(report))
     if report.failures:
         failed = [found for found in results if found["action"] == "failed"]
-        lines = ["{0}: {1}".format(found["image"], found["error"]) for found in failed]
+        images: Dict[str, List[str]] = {}  # by what is told of them: a sign-in that fails is told once for all
+        for found in failed:
+            images.setdefault(found["error"], []).append(found["image"])
+        lines = ["{0}: {1}".format(", ".join(names), error) for error, names in images.items()]
         module.fail_json(
             msg="{0} of {1} targets failed; all others are as they should be.\n{2}".format(
                 len(failed), len(results), "\n".join(lines)

@@ -64,15 +64,16 @@ def test_every_action_is_counted_once(module: Any, identity: Any, mirror: Any, f
 
 
 def test_each_image_that_failed_is_named(module: Any, identity: Any, mirror: Any, failed: Any) -> None:
-    mirror.report.results = [result("a", "import"), result("b", "none", "No right."), result("c", "none", "It is locked.")]
+    failures = [result("b", "none", "No right."), result("c", "none", "It is locked."), result("d", "none", "No right.")]
+    mirror.report.results = [result("a", "import"), *failures]
     with pytest.raises(failed) as caught:
         acr_mirror.work(module(**PARAMS), identity)
     assert str(caught.value).splitlines() == [
-        "2 of 3 targets failed; all others are as they should be.",
-        "contosoprod.azurecr.test/b:1.0: No right.",
+        "3 of 4 targets failed; all others are as they should be.",
+        "contosoprod.azurecr.test/b:1.0, contosoprod.azurecr.test/d:1.0: No right.",
         "contosoprod.azurecr.test/c:1.0: It is locked.",
     ]
-    assert caught.value.result["changed"] is True and len(caught.value.result["results"]) == 3
+    assert caught.value.result["changed"] is True and len(caught.value.result["results"]) == 4
 
 
 @pytest.mark.parametrize("on_error", ["stop", "continue"])
