@@ -252,7 +252,12 @@ class Arm:
     ) -> Tuple[Answer, bool]:
         """Carries out a call of the SDK under our own pacing and retries; returns its first answer, and whether an earlier
         try may have got through, since its own answer was lost or a failure of Azure's."""
-        from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
+        from azure.core.exceptions import (
+            ClientAuthenticationError,
+            HttpResponseError,
+            ServiceRequestError,
+            ServiceResponseError,
+        )
 
         unknown: List[bool] = []  # for each try, whether that is so
 
@@ -263,8 +268,12 @@ class Arm:
             try:
                 send(lambda response: answers.append(response.http_response))
             except HttpResponseError as error:
-                if error.response is None:
+                if error.response is None and isinstance(error, ClientAuthenticationError):
                     raise AcrError("invalid", "Azure Resource Manager: {0}".format(error.message)) from None
+                if error.response is None:
+                    unknown[-1] = True
+                    message = "{0} sent no whole answer: {1}."
+                    raise AcrError("unavailable", message.format(self._host, root_reason(error))) from None
                 answers.insert(0, error.response)
             except (ServiceRequestError, ServiceResponseError) as error:
                 reason = root_reason(error.inner_exception or error)
@@ -281,9 +290,13 @@ class Arm:
             unknown[-1] = answers[0].status_code >= 500
             return Answer(answers[0].status_code, answers[0].headers, answers[0].body() or b"")
 
-        answer = self._signed_in(lambda: self._http.attempts(self._host, kind, once))
-        if answer.status >= 300:
-            raise _failure(answer, context)
+        try:
+            answer = self._signed_in(lambda: self._http.attempts(self._host, kind, once))
+            if answer.status >= 300:
+                raise _failure(answer, context)
+        except AcrError as error:
+            error.uncertain = any(unknown)
+            raise
         return answer, any(unknown)
 
     def _client(self, subscription: str) -> Any:

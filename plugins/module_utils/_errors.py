@@ -28,6 +28,7 @@ class AcrError(Exception):
     """
 
     PASSING = frozenset(["throttled", "unavailable"])
+    uncertain = False  # of a change: an earlier try of the same request may have got through
 
     def __init__(self, kind: str, message: str, *, status: Optional[int] = None, detail: Optional[str] = None) -> None:
         super().__init__(message)

@@ -25,6 +25,7 @@ LIST_LIMIT = 32 * 1024 * 1024  # bytes; a page of 1,000 manifests stays far belo
 TRIES = 8
 PATIENCE = 45.0  # seconds for which "too many requests" is borne, however often: others may take the turns meanwhile
 REQUEST_SECONDS = 30.0
+UNREACHED_TRIES = 3  # of a request whose host can't be connected to
 SLOW_TRIES = 2  # of a request that gets no whole answer in REQUEST_SECONDS
 CONNECT_SECONDS = 10.0
 REDIRECTS = 3
@@ -66,6 +67,7 @@ class Http:
     deadline: Optional[float] = None
     sent: Dict[str, int] = field(default_factory=dict)
     _gone: Set[str] = field(default_factory=set)  # hosts that some request has tried to the end without an answer
+    _silent: Dict[str, Tuple[float, AcrError]] = field(default_factory=dict)  # by host: not asked until then, and why
     _session: Any = None
     _proxies: Dict[str, Any] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.Lock)
@@ -136,6 +138,9 @@ class Http:
     def attempts(self, host: str, kind: str, send: Callable[[], AnyAnswer]) -> AnyAnswer:
         """What `request` does around sending: turns, counting, retries. *send* returns an `Answer`."""
         failure: Optional[AcrError] = None
+        until, silence = self._silent.get(host, (0.0, None))
+        if silence is not None and time.monotonic() < until:
+            raise AcrError(silence.kind, str(silence), detail=silence.detail)
         bucket = self.pace.bucket(host, kind)
         attempt, refused = 0, 0.0  # since when we are refused
         while attempt < TRIES or refused and time.monotonic() - refused < PATIENCE:
@@ -146,11 +151,14 @@ class Http:
                 answer = send()
             except AcrError as error:
                 bucket.answered()
-                if not error.passing and (error.kind != "unreachable" or attempt >= 2):
+                unreachable = error.kind == "unreachable"
+                if not error.passing and not unreachable:
                     raise
-                attempts = 1 if host in self._gone else SLOW_TRIES if error.detail == "slow" else TRIES
-                if attempt + 1 >= attempts:
+                attempts = UNREACHED_TRIES if unreachable else SLOW_TRIES if error.detail == "slow" else TRIES
+                if attempt + 1 >= (1 if host in self._gone else attempts):
                     self._gone.add(host)  # whoever asks next tries once: many in turn would wait for hours
+                    if error.detail == "silent":
+                        self._silent[host] = (time.monotonic() + CONNECT_SECONDS, error)
                     raise
                 failure, pause = error, self._backoff(attempt, None)
             else:
@@ -241,7 +249,9 @@ class Http:
             requests.exceptions.InvalidURL,
             requests.exceptions.InvalidSchema,
         ) as error:
-            raise AcrError("unreachable", "{0} can't be reached: {1}.".format(host, root_reason(error))) from None
+            detail = "silent" if isinstance(error, requests.exceptions.ConnectTimeout) else None
+            message = "{0} can't be reached: {1}."
+            raise AcrError("unreachable", message.format(host, root_reason(error)), detail=detail) from None
         except requests.exceptions.ConnectionError as error:
             text = root_reason(error)
             if "establish a new connection" in text or "resolve" in text or "refused" in text:

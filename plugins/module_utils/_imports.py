@@ -67,6 +67,10 @@ class Job:
     repaired: bool = False
     last_pass: bool = False
 
+    def again(self, work: Import, failure: Optional[AcrError] = None) -> Job:
+        """A job for a part of this one's targets, which knows what has happened to them so far."""
+        return Job(work, self.tries, self.started, accepted=self.accepted, uncertain=self.uncertain, failure=failure)
+
 
 @dataclass(eq=False)
 class _Arrival:
@@ -269,18 +273,24 @@ class Imports:
 
         def check() -> None:
             if self._refusal is not None:
-                raise job.failure or self._refusal
+                raise AcrError("stopped", STOPPED)
 
         def work() -> Operation:
             check()
             return self._arm.start_import(self._resource, job.work.body(self._body(origin)), context, check)
 
-        def then(operation: Optional[Operation], error: Optional[AcrError]) -> None:
+        def then(operation: Any, error: Optional[AcrError]) -> None:
             job.tries += 1
-            if error is not None or operation is None:
+            if not job.left:
+                return  # an earlier try has brought all of it meanwhile
+            if error is not None:
+                if error.kind == "stopped":
+                    error = job.failure or self._refusal or error
                 # Without an answer, or with a failure of Azure's own, it may have been taken all the same.
-                job.uncertain = job.uncertain or error is not None and error.kind == "unavailable"
-                self._failed(job, error or AcrError("invalid", "Azure did not take the import."))
+                elif error.kind == "unavailable" or error.uncertain:
+                    job.uncertain = True
+                    job.started = job.started or time.monotonic()
+                self._failed(job, error)
                 return
             job.operation = operation
             job.accepted = True
@@ -400,6 +410,8 @@ class Imports:
                 if shown is None or number not in shown:
                     continue
                 job.shown[number] = shown[number]
+                if job.repaired and job.succeeded is None:
+                    continue  # what it shows is what the first import has brought
                 if _landed(step, shown[number], job.succeeded is not None):
                     watch.landed += 1
                     self._arrived(job, step)
@@ -460,7 +472,9 @@ class Imports:
     def _damaged(self, job: Job, step: Step, missing: List[str]) -> None:
         if not job.repaired:
             again = Import(job.work.origin, "Force", (step._replace(action=_plan.REPAIR),))
-            self._add(Job(again, tries=job.tries, accepted=True, repaired=True))
+            message = "{0} was imported, but {1} of what it lists are missing in the registry ({2}); run again."
+            failure = AcrError("invalid", message.format(self._name(step), len(missing), missing[0]))
+            self._add(Job(again, tries=job.tries, accepted=True, repaired=True, failure=failure))
         else:
             message = (
                 "Azure imported {0} twice, and still {1} of what it lists are missing in the registry ({2}). Report it "
@@ -514,7 +528,7 @@ class Imports:
             self._jobs.discard(job)
             for step in job.left.values():
                 work = job.work._replace(steps=(step,))
-                self._add(Job(work, tries=job.tries, accepted=job.accepted, uncertain=job.uncertain))
+                self._add(job.again(work, failure=error))
             return
         for step in list(job.left.values()):
             self._end(job, step, Outcome(step, error))
@@ -524,7 +538,7 @@ class Imports:
         job.accepted = job.uncertain  # this import did nothing
         if self._targets is None or job.tries >= TRIES:
             for step in list(job.left.values()):
-                if self._targets is None and step.want.if_exists in ("update", "keep"):
+                if self._targets is None and (job.uncertain or step.want.if_exists in ("update", "keep")):
                     action = _plan.KEEP if step.want.if_exists == "keep" else _plan.NONE
                     self._end(job, step, Outcome(step if job.uncertain else step._replace(action=action)))
                 else:
@@ -560,10 +574,12 @@ class Imports:
                     self._arrived(job, step)  # by an earlier try of ours
                 else:
                     self._end(job, step, Outcome(decided))
-            for work in _plan.imports(again):
-                # Azure sees a tag that the registry does not show yet: give it a moment.
-                pause = FIRST_PAUSE if work.mode == "NoForce" and len(left) == 1 else 0.0
-                once_more = Job(work, tries=job.tries, accepted=job.accepted, uncertain=job.uncertain)
+            # Azure sees a tag that the registry does not show yet: give it a moment, and each target an import of its own,
+            # since one alone may be to blame.
+            none_shown = len(again) == len(left)
+            for work in _plan.imports(again, together=not none_shown):
+                pause = FIRST_PAUSE if work.mode == "NoForce" and none_shown else 0.0
+                once_more = job.again(work)
                 once_more.not_before = time.monotonic() + pause if pause else 0.0
                 self._add(once_more)
 

@@ -424,7 +424,8 @@ class Authorization:
     def prepare(self, scopes: List[str]) -> None:
         """Fetches tokens for all *scopes*, as few as their size allows."""
         now = time.monotonic()
-        missing = [scope for scope in dict.fromkeys(scopes) if scope not in self._tokens or self._tokens[scope].ends < now]
+        known = dict(self._tokens)
+        missing = [scope for scope in dict.fromkeys(scopes) if scope not in known or known[scope].ends < now]
         if len(missing) < 2 or self._basic:
             return
         if self._realm is None:

@@ -14,11 +14,15 @@ NEEDS = ("client_id", "x509_certificate_path", "tenant")
 
 def credential(values: Dict[str, Any], common: Dict[str, Any]) -> Any:
     from azure.identity import CertificateCredential
+    from cryptography.exceptions import UnsupportedAlgorithm
 
-    return CertificateCredential(
-        values["tenant"],
-        values["client_id"],
-        values["x509_certificate_path"],
-        password=values.get("x509_certificate_password"),
-        **common
-    )
+    try:
+        return CertificateCredential(
+            values["tenant"],
+            values["client_id"],
+            values["x509_certificate_path"],
+            password=values.get("x509_certificate_password"),
+            **common
+        )
+    except (TypeError, UnsupportedAlgorithm) as error:  # such as a password that is missing, or one too many
+        raise ValueError(str(error)) from None

@@ -35,6 +35,7 @@ RESOURCE = RegistryResource(GROUP.format("s1") + "/contosoprod", "contosoprod", 
 CONTEXT = Context("contosoprod.azurecr.test/team/app:1", "docker.io/library/nginx:1", "docker.io")
 BY_NAME = RegistryId("name", "contosoprod")
 DENIED = '{"error": {"code": "AuthorizationFailed", "message": "does not have authorization to perform action \'read\'"}}'
+EXISTS = '{"error": {"code": "InvalidParameters", "message": "Tag x already exists in target registry"}}'
 
 
 def resource(subscription: str, name: str = "contosoprod", **properties: Any) -> dict[str, Any]:
@@ -285,16 +286,21 @@ def test_an_import_goes_on_at_no_other_host(arm: Arm, far_side: Any) -> None:
         (lambda request: request.reply(502, "<html>"), True),
         (lambda request: request.reply(503), True),
         (lambda request: request.hang_up(), True),
+        (lambda request: (request.reply(202, "half", {"Location": RESULT}, length=9), request.hang_up()), True),
         (lambda request: request.reply(429, '{"error": {"code": "TooManyRequests", "message": "x"}}'), False),
         (lambda request: request.reply(401, '{"error": {"code": "ExpiredAuthenticationToken", "message": "x"}}'), False),
     ],
-    ids=["500", "502 in HTML", "503", "no answer", "429", "401"],
+    ids=["500", "502 in HTML", "503", "no answer", "half an answer", "429", "401"],
 )
 def test_only_a_try_that_may_have_got_through_leaves_doubt(arm: Arm, far_side: Any, first: Any, uncertain: bool) -> None:
     """Azure may have taken an import whose answer was lost, or became a failure of its own: it counts as ours then."""
     far_side.script(first, accept(far_side.url + RESULT))
     assert arm.start_import(RESOURCE, BODY, CONTEXT).uncertain is uncertain
     assert len(far_side.seen) == 2
+    # What the next try says does not clear it up.
+    far_side.script(first, lambda request: request.reply(409, EXISTS))
+    error = error_of(lambda: arm.start_import(RESOURCE, BODY, CONTEXT))
+    assert (error.kind, error.uncertain) == ("exists", uncertain)
 
 
 def test_the_sdk_gets_the_new_sign_in_too(arm: Arm, far_side: Any) -> None:
@@ -306,7 +312,7 @@ def test_the_sdk_gets_the_new_sign_in_too(arm: Arm, far_side: Any) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
-        (409, '{"error": {"code": "InvalidParameters", "message": "Tag x already exists in target registry"}}', "exists"),
+        (409, EXISTS, "exists"),
         (403, DENIED, "denied"),
         (403, "<html>", "denied"),
         (400, "<html>", "invalid"),

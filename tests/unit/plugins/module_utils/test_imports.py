@@ -256,6 +256,111 @@ def test_seconds_count_to_the_landing_and_not_to_the_check(azure: Azure) -> None
     assert (1, 1) in progress and (2, 0) in progress
 
 
+def test_a_second_import_is_judged_by_what_it_brings_itself(azure: Azure) -> None:
+    """What the first one has brought shows at once, and is damaged."""
+    whole: list[int] = []
+
+    def ends(number: int) -> None:
+        if number == 1:
+            time.sleep(0.5)
+            whole.append(number)
+
+    azure.ends, azure.damaged = ends, lambda repository: not whole
+    found = run(azure, [step(0, "a:1")])
+    assert found[0].error is None and len(azure.bodies) == 2
+
+
+def test_a_tag_that_azure_sees_before_we_do_keeps_no_other_target_back(azure: Azure, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_imports, "FIRST_PAUSE", 0.3)
+    azure.lands = lambda number, target: not refuses(number)
+
+    def refuses(number: int) -> Exception | None:
+        if number == 1:
+            azure.held["a", "1"] = B  # shown now: somebody has pushed it
+        body = azure.bodies[number]
+        return EXISTS if "a:1" in body["targetTags"] and body["mode"] == "NoForce" else None
+
+    azure.refuses = refuses
+    began = time.monotonic()
+    found = run(azure, [step(0, "a:1"), step(1, "b:1")])
+    assert found[0].error is found[1].error is None and azure.held["a", "1"] == azure.held["b", "1"] == A
+    assert time.monotonic() - began > 0.3
+    assert targets(azure)[0] == ["a:1", "b:1"] and sorted(targets(azure)[1:]) == [["a:1"], ["a:1"], ["b:1"]]
+
+
+def test_what_has_landed_is_not_imported_again_though_the_next_try_fails(azure: Azure) -> None:
+    """A look that was under way finds it while the next try is sent, and that gets no answer."""
+    looks: list[str] = []
+
+    def tag(_repository: str, tag: str) -> Seen:
+        looks.append(tag)
+        time.sleep(0.4)
+        return Seen(A)
+
+    def refuses(number: int) -> Exception | None:
+        if number == 0:
+            return None
+        time.sleep(0.8)
+        return LOST
+
+    azure.tag = azure.manifest = tag  # type: ignore[method-assign]
+    azure.ends = lambda number: PASSING
+    azure.refuses = refuses
+    azure.damaged = lambda repository: bool(time.sleep(1.2))  # so that the run is not over before that
+    found = run(azure, [step(0, "a:1")])
+    assert found[0].error is None and found[0].started and len(azure.bodies) == 2
+
+
+def test_after_a_stop_each_target_ends_with_its_own_reason(azure: Azure) -> None:
+    def ends(number: int) -> Exception | None:
+        time.sleep(0.4)  # the other one is refused meanwhile
+        return LOCKED
+
+    azure.lands = lambda number, target: False
+    azure.refuses = lambda number: UNAUTHORIZED if azure.bodies[number]["targetTags"] == ["x:1"] else None
+    azure.ends = ends
+    steps = [step(0, "x:1", registry="quay.io"), step(1, "a:1"), step(2, "b:1"), step(3, "c:1")]
+    found = run(azure, steps, stop_on_error=True)
+    assert found[0].error is UNAUTHORIZED
+    assert all(found[number].error is LOCKED and found[number].started for number in (1, 2, 3))
+
+
+def test_after_a_stop_a_damaged_image_is_told_as_damaged(azure: Azure) -> None:
+    def damaged(_repository: str) -> bool:
+        time.sleep(0.3)  # the other one is refused meanwhile
+        return True
+
+    azure.refuses = lambda number: UNAUTHORIZED if azure.bodies[number]["targetTags"] == ["x:1"] else None
+    azure.damaged = damaged
+    found = run(azure, [step(0, "x:1", registry="quay.io"), step(1, "a:1")], stop_on_error=True)
+    assert "1 of what it lists are missing" in str(found[1].error) and found[1].started
+
+
+def test_what_waits_for_its_turn_is_dropped_at_a_stop_and_not_tried_again(azure: Azure) -> None:
+    dropped: list[AcrError] = []
+    real = azure.start_import
+
+    def start(resource: Any, body: dict[str, Any], context: Any, check: Callable[[], None]) -> Operation:
+        if body["targetTags"] == ["a:1"] and body in azure.bodies:
+            time.sleep(0.5)  # for its turn
+            try:
+                check()
+            except AcrError as error:
+                dropped.append(error)
+                raise
+        if body["targetTags"] == ["x:1"]:
+            time.sleep(0.3)
+        return real(resource, body, context, check)
+
+    azure.start_import = start  # type: ignore[method-assign]
+    azure.lands = lambda number, target: False
+    azure.refuses = lambda number: LOCKED if azure.bodies[number]["targetTags"] == ["x:1"] else None
+    azure.ends = lambda number: PASSING
+    found = run(azure, [step(0, "x:1", registry="quay.io"), step(1, "a:1")], stop_on_error=True)
+    assert found[0].error is LOCKED and found[1].error is PASSING
+    assert [error.passing for error in dropped] == [False]
+
+
 # -- changed -----------------------------------------------------------------------------------------------------------
 
 
@@ -291,6 +396,17 @@ def test_a_target_that_exists_since_an_earlier_try_landed_was_imported_by_us(azu
     found = run(azure, [step(0, "a:1")], blind=blind)
     assert found[0].error is None and found[0].started and found[0].step.action == "import"
     assert len(azure.bodies) == 2
+
+
+@pytest.mark.parametrize(("blind", "if_exists"), [(False, "update"), (True, "update"), (True, "fail")])
+def test_a_target_that_exists_since_a_start_got_no_answer_was_imported_by_us(azure: Azure, blind: bool, if_exists: str) -> None:
+    """The start is tried again at once, below the engine: all that it sees is the refusal."""
+    refusal = AcrError("exists", "It exists already.", status=409)
+    refusal.uncertain = True
+    azure.refuses = lambda number: refusal
+    azure.held["a", "1"] = A
+    found = run(azure, [step(0, "a:1", if_exists=if_exists)], blind=blind)
+    assert found[0].error is None and found[0].started and found[0].step.action == "import" and found[0].seconds < 10.0
 
 
 def test_a_look_that_is_under_way_may_find_what_azure_refuses_as_existing(azure: Azure) -> None:
