@@ -20,7 +20,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._registry import (
     token_seconds,
     valid_digest,
 )
-from ansible_collections.registryops.acr.plugins.module_utils._wire import mapping, number, objects, strings
+from ansible_collections.registryops.acr.plugins.module_utils._wire import mapping, names, number, objects, strings
 
 PAGE = 1000  # the most that Azure puts on one page
 REQUESTS_PER_PAGE = 4  # a page of 1,000 entries costs about as much as so many single requests
@@ -191,10 +191,10 @@ class AzureRegistry(Registry):
 
     def repositories(self) -> List[str]:
         """The names of all repositories."""
-        names: List[str] = []
+        found: List[str] = []
         for page in self.pages("reads", "/acr/v1/_catalog?n={0}".format(PAGE), "registry:catalog:*"):
-            names += strings(page.get("repositories"), self.name)
-        return names
+            found += names(page.get("repositories"), self.name)
+        return found
 
     def _list(self, path: str, repository: str) -> Iterator[Dict[str, Any]]:
         try:
@@ -216,9 +216,9 @@ class AzureRegistry(Registry):
         return content
 
     def _tag(self, entry: Dict[str, Any]) -> Tag:
-        name, digest = entry.get("name"), self._digest(entry)
+        (name,), digest = names([entry.get("name")], self.name), self._digest(entry)
         locked = mapping(entry.get("changeableAttributes"), self.name).get("writeEnabled") is False
-        return Tag(str(name), digest, str(entry.get("lastUpdateTime") or ""), locked)
+        return Tag(name, digest, str(entry.get("lastUpdateTime") or ""), locked)
 
     def _manifest(self, entry: Dict[str, Any]) -> Dict[str, Any]:
         """An entry of a list of manifests, after a look at what is relied on."""

@@ -62,14 +62,22 @@ class Draft:
         resolved = self._finish_resolving(resolving, asked + later)
         sighted = _distinct([resolved.get(want.number, want) for want in sighted])
         there = [want for want in sighted if want.number in resolved]
-        referring = self._referring(there, {want.target for want in sighted})
-        self.seen.update(self._observe([want for want in there if want.target.tag is None] + referring))
+        self._settle(sighted, [want for want in there if want.target.tag is None])
+        # What refers to an image goes with it, and so not where that fails.
+        good = [want for want in there if want.number not in self.failures]
+        referring = self._referring(good, {want.target for want in sighted})
+        self._settle(referring, referring)
         self.wants = sorted(blind + sighted, key=lambda want: want.number) + referring
-        for want in sighted + referring:
-            if want.number not in self.failures:
-                self._decide(want, self.seen[want.number])
-        self._repair()
-        self._check_importable(self.steps)
+
+    def _settle(self, wants: List[Want], unseen: List[Want]) -> None:
+        """Fills in the steps of *wants*, after a look at the targets of those that are *unseen*."""
+        self.seen.update(self._observe(unseen))
+        wants = [want for want in wants if want.number not in self.failures]
+        self._look_for_locks(wants)
+        for want in wants:
+            self._decide(want, self.seen[want.number])
+        self._repair([self.steps[want.number] for want in wants if want.number in self.steps])
+        self._check_importable([self.steps[want.number] for want in wants if want.number in self.steps])
 
     def _decide(self, want: Want, seen: Seen) -> None:
         try:
@@ -91,7 +99,7 @@ class Draft:
         for want in wants:
             referrers = found[want.origin.key]
             if isinstance(referrers, AcrError):
-                self.failures[want.number] = referrers
+                self._fail(want, referrers)
                 continue
             # What an image's release rule forbids must not stop a signature that was added later.
             if_exists = "update" if want.if_exists == "fail" else want.if_exists
@@ -102,7 +110,7 @@ class Draft:
 
     def media_type(self, step: Step) -> Optional[str]:
         """The media type of a step's manifest, where it happens to be known."""
-        return self.targets.media_type(step.want.digest or step.seen.digest)
+        return self.targets.media_type(step.digest)
 
     # -- the target ------------------------------------------------------------------------------------------------
 
@@ -144,10 +152,28 @@ class Draft:
             found[want.number] = seen
         return found
 
-    def _repair(self) -> None:
+    def _look_for_locks(self, wants: List[Want]) -> None:
+        """Looks whether the tags that are to be moved are locked, where a listing has not told yet."""
+        moved = [want for want in wants if want.target.tag and self._moves(want, self.seen[want.number])]
+
+        def look(want: Want) -> Seen:
+            try:
+                return self.targets.entry(want.target.repository, want.target.tag or "")
+            except AcrError:
+                return Seen()  # Azure will tell
+
+        for want, found in zip(moved, self._pool.map(look, moved)):
+            if found.locked:
+                self.seen[want.number] = self.seen[want.number]._replace(locked=True)
+
+    @staticmethod
+    def _moves(want: Want, seen: Seen) -> bool:
+        return want.if_exists in ("update", "reimport") and seen.present and not seen.updated and seen.digest != want.digest
+
+    def _repair(self, steps: List[Step]) -> None:
         """Turns steps into repairs where something is right but damaged, and its entry asks for that."""
         groups: Dict[str, List[Step]] = {}
-        for step in self.steps.values():
+        for step in steps:
             if step.action == _plan.NONE and self._entries[step.want.entry].repair:
                 groups.setdefault(step.want.target.repository, []).append(step)
         looks = [(steps, self._pool.submit(self._damaged, repository, steps)) for repository, steps in groups.items()]
@@ -232,7 +258,8 @@ class Draft:
             if descriptor is not None:
                 self.targets.know(descriptor.digest, descriptor.media_type)
             target = want.target if want.target.tag else Target(want.target.repository, None, origin.digest)
-            found[want.number] = want._replace(origin=origin, target=target)
+            # Of two tags with the same digest each want keeps its own.
+            found[want.number] = want._replace(origin=want.origin._replace(digest=origin.digest), target=target)
         return found
 
     def _learn(self, origins: List[Origin]) -> None:
@@ -250,16 +277,12 @@ class Draft:
         for look in looks:
             look.exception()  # what could not be learnt is asked for one by one, and tells what is wrong
 
-    def _check_importable(self, steps: Dict[int, Step]) -> None:
+    def _check_importable(self, steps: List[Step]) -> None:
         """Looks at each manifest that is to be imported: what it is, and whether Azure can import it."""
-        origins = {
-            step.want.origin.key: step.want.origin
-            for step in steps.values()
-            if step.changes and step.want.digest and self._entries[step.want.entry].verify
-        }
+        origins = {step.want.origin.key: step.want.origin for step in steps if step.changes and step.want.digest}
         self._learn(list(origins.values()))
         futures = {key: self._pool.submit(self._sources.check_importable, origin) for key, origin in origins.items()}
-        for step in list(steps.values()):
+        for step in steps:
             future = futures.get(step.want.origin.key) if step.changes else None
             if future is None:
                 continue

@@ -105,20 +105,26 @@ class _Expansion:
             origin = Origin(source, image.repository, image.tag, image.digest, entry.platform)
             self.wants += [Want(target, origin, entry.if_exists, number) for target in entry.targets]
             return
-        count = len(self.wants)
+        before = len(self.wants), len(self.failures)
         for place in places:
-            tags = listings[place].result()
-            if entry.selection.same_digest and not source.azure:
-                tags = self._with_digests(place, list(tags))
-            for tag in select_tags(tags, entry.selection):
-                origin = Origin(source, place[1], tag, None, entry.platform)
-                self.wants += [
-                    Want(target, origin, entry.if_exists, number, selected=True)
-                    for target in entry.targets_for(place[1], tag)
-                ]
-        if len(self.wants) == count:
+            try:
+                self._choose(number, entry, place, listings[place])
+            except AcrError as error:  # of this repository alone: the others go on
+                self.failures.append(Failure(self._whole(number, place[1]), error))
+        if before == (len(self.wants), len(self.failures)):
             name = "{0}/{1}".format(source.name, places[0][1]) if len(places) == 1 else source.name
             raise AcrError("not_found", "No tag of {0} matches tags; nothing was chosen there.".format(name))
+
+    def _choose(self, number: int, entry: Entry, place: Place, listing: Future) -> None:
+        """Adds the wants for the tags that an entry's selection chooses in one repository."""
+        source, repository = place
+        tags = listing.result()
+        if entry.selection.same_digest and not source.azure:
+            tags = self._with_digests(place, list(tags))
+        for tag in select_tags(tags, entry.selection):
+            origin = Origin(source, repository, tag, None, entry.platform)
+            targets = entry.targets_for(repository, tag)
+            self.wants += [Want(target, origin, entry.if_exists, number, selected=True) for target in targets]
 
     def _with_digests(self, place: Place, names: List[str]) -> Dict[str, str]:
         def digest(name: str) -> str:
@@ -131,11 +137,11 @@ class _Expansion:
 
         return {name: found for name, found in zip(names, self._pool.map(digest, names)) if found}
 
-    def _whole(self, number: int) -> Want:
-        """A want that stands for all of an entry."""
+    def _whole(self, number: int, repository: str = "") -> Want:
+        """A want that stands for all of an entry, or for all that it wants of one *repository*."""
         entry = self._entries[number]
         source = self._opened.get(number) or (entry.source.host if entry.source else None) or "the source registry"
-        repository = entry.source.repository if entry.source else "*"
+        repository = repository or (entry.source.repository if entry.source else "*")
         origin = Origin(source, repository, entry.source.tag if entry.source and not entry.selection else "*")
         target = entry.targets[0]
         return Want(Target(target.repository or entry.prefix + repository, target.tag or "*"), origin, entry.if_exists, number)

@@ -59,7 +59,7 @@ class Result:
     @property
     def digest(self) -> Optional[str]:
         """The digest that the target has now, or (in check mode) would have; None where it failed or isn't known."""
-        return (self.step.want.digest or self.step.seen.digest or None) if self.error is None else None
+        return self.step.digest if self.error is None else None
 
 
 @dataclass

@@ -106,6 +106,13 @@ class Step(NamedTuple):
         return self.action in CHANGING
 
     @property
+    def digest(self) -> Optional[str]:
+        """What the target has once the step is done; None where that isn't known."""
+        if self.action == KEEP:
+            return self.seen.digest or None
+        return self.want.digest or self.seen.digest or None
+
+    @property
     def mode(self) -> str:
         """Azure's: a target that exists needs ``Force``; one that should not, must not have it."""
         return "NoForce" if self.action == IMPORT else "Force"
@@ -217,6 +224,8 @@ def merge(wants: Iterable[Want]) -> List[Want]:
                     want.target, other.entry + 1, want.entry + 1
                 )
             )
+        elif not want.selected:
+            kept[place] = want  # what names an image knows better than what happens to choose it
     return list(kept.values())
 
 

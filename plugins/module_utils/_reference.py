@@ -184,7 +184,7 @@ def parse_registry(text: str, suffixes: List[str]) -> RegistryId:
     if not isinstance(text, str) or not text.strip():
         raise InvalidReference("The registry is empty; give its name, login server or resource ID.")
     text = text.strip()
-    _refuse_password(text, "The registry")
+    _refuse_password(text if "/" in text else text + "/", "The registry")
     if text.startswith("/"):
         found = _RESOURCE_ID.fullmatch(text)
         if not found:

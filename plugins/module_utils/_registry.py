@@ -20,11 +20,11 @@ from ansible_collections.registryops.acr.plugins.module_utils._wire import (
     link,
     local,
     mapping,
+    names,
     number,
     objects,
     parse,
     seconds,
-    strings,
 )
 
 INDEX_TYPES = (
@@ -181,10 +181,10 @@ class Registry:
 
     def tags(self, repository: str) -> List[str]:
         """The names of all tags of a repository, in the registry's order."""
-        names: List[str] = []
+        found: List[str] = []
         for page in self.pages("reads", "/v2/{0}/tags/list?n=1000".format(repository), self.scope(repository), repository):
-            names += strings(page.get("tags"), self.name)
-        return names
+            found += names(page.get("tags"), self.name)
+        return found
 
     def lacks(self, repository: str) -> bool:
         """Whether the registry says that it has no such repository; False also where it doesn't tell."""
@@ -250,7 +250,10 @@ class Registry:
             raise AcrError("invalid", "{0} continues a listing on another host ({1}); refused.".format(self.name, there.netloc))
         # Some registries put only the new parameters into the link; those that were asked for stay.
         asked = dict(parse_qsl(urlsplit(path).query))
-        asked.update(parse_qsl(there.query, max_num_fields=100))
+        try:
+            asked.update(parse_qsl(there.query, max_num_fields=100))
+        except ValueError:
+            raise AcrError("invalid", "{0} continues a listing with too many parameters; refused.".format(self.name)) from None
         return "{0}?{1}".format(there.path, urlencode(asked)) if asked else there.path
 
     def get(

@@ -100,8 +100,10 @@ def _order(name: str, version: Optional[Tuple[Version, str, int]]) -> Tuple[Any,
     if version is None:
         return (0, (0, 0, 0), 0, name)
     numbers, suffix, written = version
-    # 1.2 stands for the newest 1.2.x, and a plain version for its release: both come after what they may follow.
-    return (1, numbers, not suffix, -written, name)
+    # 1.2 stands for the newest 1.2.x, and a plain version for its release: both come after what they may follow. Numbers in
+    # a suffix count as such: rc.10 follows rc.9.
+    parts = re.findall(r"[0-9]+|[^0-9.-]+", suffix)
+    return (1, numbers, not suffix, -written, [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts], name)
 
 
 def parse_range(text: str) -> Test:

@@ -49,6 +49,14 @@ def strings(found: Any, who: str) -> List[str]:
     return found or []
 
 
+def names(found: Any, who: str) -> List[str]:
+    """A JSON list of names of repositories or tags: text that can stand in a URL."""
+    for name in strings(found, who):
+        if not re.fullmatch("[!-~]+", name):
+            raise AcrError("invalid", "{0} lists {1!r:.140}, which can't be a name; refused.".format(who, name))
+    return found or []
+
+
 def number(found: Any) -> Optional[int]:
     """A count that a header or JSON states, or None where it states none."""
     text = str(found) if isinstance(found, (str, int)) and not isinstance(found, bool) else ""

@@ -558,12 +558,12 @@ def work(module: Any, identity: Any) -> Dict[str, Any]:
         for found in failed:
             images.setdefault(found["error"], []).append(found["image"])
         lines = ["{0}: {1}".format(", ".join(names), error) for error, names in images.items()]
-        module.fail_json(
-            msg="{0} of {1} targets failed; all others are as they should be.\n{2}".format(
-                len(failed), len(results), "\n".join(lines)
-            ),
-            **result,
-        )
+        first = "{0} of {1} targets failed; all others are as they should be."
+        if module.check_mode:
+            first = "{0} of {1} targets would fail; all others would be as they should be."
+        elif not params["wait"]:
+            first = "{0} of {1} targets failed; all others are as they should be, or on their way."
+        module.fail_json(msg="\n".join([first.format(len(failed), len(results)), *lines]), **result)
     return result
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.registryops.acr.plugins.module_utils._acr import Tag
 from ansible_collections.registryops.acr.plugins.module_utils._draft import GENERAL, Draft
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._expand import expand
@@ -124,6 +125,27 @@ def test_one_manifest_without_a_tag_is_wanted_once(plan: Plan, quay: HeldRegistr
     assert actions(draft) == {"bare@" + A: "import"}
     target.tagged = {"bare": {"x": A}}
     assert actions(plan(app(**bare))) == {"bare@" + A: "none"}
+
+
+def test_of_two_tags_with_one_digest_each_is_told_as_it_was_named(plan: Plan) -> None:
+    draft = plan(app("1.0@" + A), app("stable@" + A))
+    assert [(want.target.tag, want.origin.tag, want.digest) for want in draft.wants] == [("1.0", "1.0", A), ("stable", "stable", A)]
+
+
+def test_a_locked_tag_is_told_before_it_is_moved(plan: Plan, target: HeldAzure, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In check mode too, and for few tags, whose manifests alone are looked at."""
+    target.tagged = {"team/app": {"1.0": B}, "same": {"1.0": A}, "new": {}}
+    held = target.tagged
+    monkeypatch.setattr(target, "tag", lambda place, tag: Tag(tag, held[place][tag], "now", True) if tag in held[place] else None)
+    draft = plan(app(target=["team/app", "same", "new"]))
+    assert actions(draft) == {"team/app:1.0": "exists", "same:1.0": "none", "new:1.0": "import"}
+    assert "is locked against writing" in str(draft.failures[0])
+
+
+def test_a_lock_that_can_not_be_looked_for_is_told_by_azure(plan: Plan, target: HeldAzure) -> None:
+    target.tagged = {"team/app": {"1.0": B}}
+    target.fails = {("tag",): AcrError("denied", "no.")}
+    assert actions(plan(app())) == {"team/app:1.0": "update"}
 
 
 def test_the_time_of_the_last_update_tells_a_reimport(plan: Plan, target: HeldAzure) -> None:
@@ -254,6 +276,20 @@ def test_what_refers_to_an_image_comes_after_it(plan: Plan, target: HeldAzure, q
         # A release may not change, but a signature may be added to it later.
         "b@" + digest(50): "import", "b:" + signature: "update",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("failing", ["release", "importable"])
+def test_what_refers_to_an_image_that_fails_stays_away(
+    plan: Plan, target: HeldAzure, quay: HeldRegistry, failing: str
+) -> None:
+    quay.referring = {A: [digest(50)]}
+    quay.manifests[digest(50)] = (IMAGE, {})
+    if failing == "release":
+        target.tagged = {"team/app": {"1.0": B}}
+    else:
+        quay.manifests[A] = (INDEX, {"manifests": [{"digest": digest(n)} for n in range(100, 200)]})
+    draft = plan(app(referrers=True, if_exists="fail"))
+    assert len(draft.wants) == len(draft.failures) == 1 and draft.steps == {}
 
 
 def test_referrers_that_are_wanted_anyway_are_not_wanted_twice(plan: Plan, quay: HeldRegistry) -> None:

@@ -158,6 +158,14 @@ def test_an_entry_that_fails_leaves_the_others_alone(
     assert (str(want.target), want.origin.repository, want.origin.tag) == (target, repository, tag)
 
 
+def test_a_repository_that_fails_leaves_the_others_of_its_entry_alone(pool: ThreadPoolExecutor, azure: HeldAzure) -> None:
+    azure.fails = {("tag_list", "team/app"): AcrError("denied", "no.")}
+    every = {"source_registry": SERVER, "repositories": {"include": ["*"]}}
+    wants, failures = expand(entries(every, prefix="copy/"), Opened(azure), pool)
+    assert names(wants) == ["copy/old/app:0.1 <- old/app:0.1", "copy/team/web:1.0 <- team/web:1.0"]
+    assert [(str(failure.want.target), str(failure.error)) for failure in failures] == [("copy/team/app:*", "no.")]
+
+
 def test_a_registry_whose_catalog_can_not_be_read(pool: ThreadPoolExecutor, azure: HeldAzure) -> None:
     azure.fails = {("repositories",): AcrError("unauthorized", "no.")}
     every = {"source_registry": SERVER, "repositories": {"include": ["*"]}}

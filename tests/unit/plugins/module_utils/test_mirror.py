@@ -257,14 +257,16 @@ def test_details_that_can_not_be_read_are_a_note_and_no_failure(world: World) ->
 
 
 def result(digest: str | None = "sha256:a", shown: str | None = None, error: AcrError | None = None, **facts: Any) -> Result:
-    want = Want(Target("team/app", "1.0"), Origin("quay.io", "team/app", "1.0", digest), "keep")
-    return Result(Step(want, "keep", Seen(shown)), error=error, **facts)
+    want = Want(Target("team/app", "1.0"), Origin("quay.io", "team/app", "1.0", digest), "update")
+    return Result(Step(want, facts.pop("action", "none"), Seen(shown)), error=error, **facts)
 
 
 @pytest.mark.parametrize(
     ("found", "digest"),
     [
-        (result("sha256:a", "sha256:b"), "sha256:a"),
+        (result("sha256:a", "sha256:b", action="update"), "sha256:a"),
+        (result("sha256:a", "sha256:b", action="keep"), "sha256:b"),
+        (result("sha256:a", action="keep"), None),
         (result(None, "sha256:b"), "sha256:b"),
         (result(None, ""), None),
         (result("sha256:a", "sha256:b", AcrError("denied", "No.")), None),
@@ -277,7 +279,7 @@ def test_the_digest_that_a_target_has_now(found: Result, digest: str | None) -> 
 def test_a_target_as_modules_return_it() -> None:
     report = Report("contosoprod.azurecr.test")
     same = {"image": "contosoprod.azurecr.test/team/app:1.0"}
-    assert target_result(report, result(None, "")) == {**same, "digest": None, "previous_digest": None, "action": "keep"}
+    assert target_result(report, result(None, "")) == {**same, "digest": None, "previous_digest": None, "action": "none"}
     failed = result("sha256:a", "sha256:b", AcrError("denied", "No."), operation="registries-1")
     assert target_result(report, failed) == {
         **same, "digest": None, "previous_digest": "sha256:b", "action": "failed", "operation": "registries-1", "error": "No.",

@@ -484,6 +484,7 @@ def test_registry(text: str, expected: RegistryId) -> None:
         ("prod", "'prod' is no name of a registry; that has 5 to 50 letters and digits."),
         ("contoso_prod", "'contoso_prod' is no name of a registry; that has 5 to 50 letters and digits."),
         ("http://contosoprod", "'http://contosoprod' is no name of a registry; that has 5 to 50 letters and digits."),
+        ("me:secret@contoso.test", "The registry must not hold a user name or password; give those by options of their own."),
         ("contoso.test:443", "'contoso.test:443' is no login server; that looks like contosoprod.azurecr.test."),
         ("contoso.test/app", "'contoso.test/app' is no login server; that looks like contosoprod.azurecr.test."),
         (

@@ -242,6 +242,9 @@ def test_all_tags_are_chosen_where_nothing_is_said() -> None:
 def test_newest_is_by_version_and_not_by_text_or_place() -> None:
     assert select("10.0 9.0 2.0", newest=2) == ["9.0", "10.0"]
     assert select("v10 v9 v2", newest=1) == ["v10"]
+    assert select("1.0-rc.2 1.0-rc.10 1.0-rc.9 1.0-rc", include=["*-rc*"], newest=3) == ["1.0-rc.2", "1.0-rc.9", "1.0-rc.10"]
+    assert select("3.20-alpine3.9 3.20-alpine3.20", include=["*alpine*"], newest=1) == ["3.20-alpine3.20"]
+    assert select("1.0-rc2 1.0-rc10 1.0-2 1.0-beta", include=["*-*"], newest=3) == ["1.0-beta", "1.0-rc2", "1.0-rc10"]
     # A release comes after its candidates, which count only where they are included.
     assert select("2.0.0 2.0.0-rc.1 1.9.0", newest=2, include=["*"]) == ["2.0.0-rc.1", "2.0.0"]
     assert select("2.0.0 2.0.0-rc.1 1.9.0", newest=2) == ["1.9.0", "2.0.0"]

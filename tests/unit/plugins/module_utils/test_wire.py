@@ -224,6 +224,18 @@ def test_link(header: str, following: str | None) -> None:
     assert Registry("registry.test", Http())._next("/v2/a/tags/list?n=1000", header) == following
 
 
+@pytest.mark.parametrize("name", ["\ud800", "a b", "a\n", "\u00e4", ""])
+def test_what_can_not_be_a_name_is_refused_where_it_is_listed(name: str) -> None:
+    """It would have to stand in a URL."""
+    registry = Registry("registry.test", Wire(answer(json.dumps({"tags": ["1.0", name]}).encode())))
+    with pytest.raises(AcrError, match=r"^registry\.test lists '.*', which can't be a name; refused\.$") as caught:
+        registry.tags("team/app")
+    assert str(caught.value).isprintable()
+    listing = json.dumps({"tags": [{"name": name, "digest": A}]}).encode()
+    with pytest.raises(AcrError, match="can't be a name"):
+        list(azure(answer(listing)).tag_list("team/app"))
+
+
 @pytest.mark.parametrize(("name", "value"), [("PAGES", 20), ("LISTING_LIMIT", 300), ("LISTING_SECONDS", -1)])
 def test_a_listing_ends_by_pages_bytes_and_time(monkeypatch: pytest.MonkeyPatch, name: str, value: int) -> None:
     monkeypatch.setattr(_registry, name, value)
@@ -251,7 +263,8 @@ def test_a_listing_in_circles_ends_at_the_first_page_that_comes_again() -> None:
 @pytest.mark.parametrize(
     "target",
     ["https://elsewhere.test/", "//elsewhere.test/", "http://registry.test/", "https://registry.test:444/", "file:///etc",
-     "https://u:p@registry.test/", "https://registry.test.evil.test/", "https://[", "\\\\evil.test", "https:/\\evil.test"],
+     "https://u:p@registry.test/", "https://registry.test.evil.test/", "https://[", "\\\\evil.test", "https:/\\evil.test",
+     "?" + "&".join("a{0}=1".format(number) for number in range(101))],
 )
 def test_a_listing_goes_on_nowhere_else(target: str) -> None:
     registry = Registry("registry.test", Http())

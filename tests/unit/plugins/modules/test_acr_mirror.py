@@ -76,6 +76,22 @@ def test_each_image_that_failed_is_named(module: Any, identity: Any, mirror: Any
     assert caught.value.result["changed"] is True and len(caught.value.result["results"]) == 4
 
 
+@pytest.mark.parametrize(
+    ("options", "check", "says"),
+    [
+        ({}, True, "1 of 2 targets would fail; all others would be as they should be."),
+        ({"wait": False}, False, "1 of 2 targets failed; all others are as they should be, or on their way."),
+    ],
+)
+def test_no_more_is_said_of_the_others_than_is_known(
+    module: Any, identity: Any, mirror: Any, failed: Any, options: dict[str, Any], check: bool, says: str
+) -> None:
+    mirror.report.results = [result("a", "import"), result("b", "none", "No right.")]
+    with pytest.raises(failed) as caught:
+        acr_mirror.work(module(check_mode=check, **{**PARAMS, **options}), identity)
+    assert str(caught.value).splitlines()[0] == says
+
+
 @pytest.mark.parametrize("on_error", ["stop", "continue"])
 def test_how_it_runs(module: Any, identity: Any, mirror: Any, on_error: str) -> None:
     options = {**PARAMS, "on_error": on_error, "details": True, "wait": False, "resource_group": "rg", "target_prefix": "m/"}
