@@ -18,7 +18,9 @@ description:
     network rules, such as C(location_westeurope), C(sku_premium), C(resource_group_rg_registries) and C(tag_stage_production).
   - O(compose), O(groups) and O(keyed_groups) know of each host C(name), C(id), C(login_server), C(location), C(sku),
     C(subscription_id), C(resource_group), C(registry_tags), a dictionary, and C(network), which holds what
-    M(registryops.acr.acr_trusted_services) returns as RV(registryops.acr.acr_trusted_services#module:before).
+    M(registryops.acr.acr_trusted_services) returns as RV(registryops.acr.acr_trusted_services#module:before). All but C(name)
+    are variables of the host, too; its name is C(inventory_hostname).
+  - What Azure says, such as a tag's value, is never read as a template.
 options:
   plugin:
     description:
@@ -69,7 +71,7 @@ groups:
   large: sku == 'Premium'
 cache: true
 cache_plugin: ansible.builtin.jsonfile
-cache_connection: /tmp/acr-inventory
+cache_connection: ~/.cache/acr-inventory
 cache_timeout: 3600
 """
 
@@ -79,6 +81,7 @@ from typing import Any, Dict, List
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible.utils.unsafe_proxy import wrap_var
 
 from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, posture
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
@@ -135,6 +138,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return self.templar.template(value) if isinstance(value, str) and self.templar.is_template(value) else value
 
     def _add(self, facts: Dict[str, Any]) -> None:
+        facts = wrap_var(facts)  # before ansible-core 2.19 every other text is a template, and tags are free text
         host = facts["name"]
         self.inventory.add_host(host)
         variables = {
@@ -144,7 +148,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             "acr_mirror_registry": facts["login_server"],
         }
         for name, value in variables.items():
-            self.inventory.set_variable(host, name, value)
+            if name != "name":  # reserved in plays, where it is inventory_hostname
+                self.inventory.set_variable(host, name, value)
         groups = [("location", facts["location"]), ("sku", facts["sku"]), ("resource_group", facts["resource_group"])]
         groups += [("tag_" + name, value) for name, value in facts["registry_tags"].items()]
         for prefix, value in groups:

@@ -63,7 +63,7 @@ def test_registries_are_hosts_in_groups(sandbox: Sandbox, tmp_path: Path) -> Non
     assert hosts["contososhared"]["subscription_id"] != SUBSCRIPTION, "not all subscriptions were looked through"
     play = {"name": "Test", "hosts": "taggedone", "gather_facts": False, "tasks": [{"ansible.builtin.ping": {}}]}
     run = run_playbook([play], sandbox.env, "-i", str(tmp_path / "all.acr.yml"))
-    assert run.rc == 0, run.output
+    assert run.rc == 0 and "reserved name" not in run.output, run.output
 
 
 def test_composing_and_filters_as_the_documentation_shows_them(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -78,6 +78,38 @@ def test_composing_and_filters_as_the_documentation_shows_them(sandbox: Sandbox,
     assert hosts["contosoprod"]["acr_mirror_target_prefix"] == "mirror/"
     assert "contosoprod" in found["large"]["hosts"] and "composedone" not in found["large"]["hosts"]
     assert found["stage_canary"]["hosts"] == ["composedone"]
+    # Other users can't put a cache there before it is made.
+    assert example["cache_connection"].startswith("~/")
+
+
+def test_texts_from_azure_are_no_templates(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Neither as the inventory is read, from Azure or the cache, nor in a task. Groups and variables of one's own stay."""
+    hostile = "{{ lookup('pipe', 'echo ran | tee " + str(tmp_path / "ran") + "') }}"
+    sandbox.create_registry("hostiletags", group="rg-hostile")
+    sandbox.patch_registry("hostiletags", tags={"owner": hostile, "stage": "test"})
+    options = {
+        "resource_groups": ["rg-hostile"],
+        "strict": True,
+        "keyed_groups": [{"key": "registry_tags.owner", "prefix": "owner"}, {"key": "registry_tags.stage", "prefix": "in"}],
+        "compose": {"composed": "registry_tags.owner", "called": "name ~ '/'"},
+        "groups": {"same": "name == inventory_hostname and registry_tags.stage == 'test'"},
+        "cache": True,
+        "cache_plugin": "ansible.builtin.jsonfile",
+        "cache_connection": str(tmp_path / "cache"),
+    }
+    for source in ("Azure", "the cache"):
+        found = inventory(sandbox, tmp_path, **options)
+        assert not (tmp_path / "ran").exists(), source
+        assert any(group.startswith("owner_") and "lookup" in group for group in found), found
+        assert found["in_test"]["hosts"] == found["same"]["hosts"] == found["tag_stage_test"]["hosts"] == ["hostiletags"]
+        variables = found["_meta"]["hostvars"]["hostiletags"]
+        assert variables["registry_tags"]["owner"] == variables["composed"] == hostile
+        assert variables["called"] == "hostiletags/"
+    tasks = [{"ansible.builtin.debug": {"msg": "{{ registry_tags.owner }} {{ composed }} {{ acr_mirror_registry }}"}}]
+    play = {"name": "Test", "hosts": "hostiletags", "gather_facts": False, "tasks": tasks}
+    run = run_playbook([play], sandbox.env, "-i", str(tmp_path / "all.acr.yml"))
+    assert run.rc == 0 and not (tmp_path / "ran").exists(), run.output
+    assert run.result["msg"] == f"{hostile} {hostile} hostiletags.azurecr.test"
 
 
 def test_several_subscriptions(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -168,6 +168,26 @@ def test_a_restricted_source_is_opened_too(sandbox: Sandbox, role: Role) -> None
     ]
 
 
+def test_a_source_registry_without_a_name_is_as_if_not_given(sandbox: Sandbox, role: Role) -> None:
+    """The source's host is looked at then, and no registry called None, or nothing, is."""
+    created = sandbox.create_registry("closednamed", properties=CLOSED)
+    sandbox.push("closednamed", "team/app", ["1.0"])
+    source = f"{created['login_server']}/team/app:1.0"
+    for name in (None, ""):
+        for images, defaults in (
+            ([{"source": source, "source_registry": name}], {}),
+            ([{"source": source}], {"source_registry": name}),
+        ):
+            run = role(images, acr_mirror_trusted_services="check", acr_mirror_defaults=defaults)
+            assert run.rc == 2 and run.result["msg"].startswith("closednamed: network access is restricted"), run.output
+            read = next(task for task in run.tasks if task["task"].endswith("Read the network rules of Azure sources"))
+            assert [one["acr_mirror_source"] for one in read["result"]["results"]] == [created["login_server"]]
+    # The registry of the defaults counts for an entry without a name.
+    images = [{"source": "team/app:1.0", "source_registry": None}]
+    run = role(images, acr_mirror_trusted_services="check", acr_mirror_defaults={"source_registry": "closednamed"})
+    assert run.rc == 2 and run.result["msg"].startswith("closednamed: network access is restricted"), run.output
+
+
 def test_a_target_without_public_access(sandbox: Sandbox, closed: str, role: Role) -> None:
     """Azure's import service is let in, which this machine never is: it can import, and not look."""
     sandbox.knobs(retry_after=1)
@@ -231,6 +251,13 @@ def test_a_relative_report_lands_where_the_command_was_run(sandbox: Sandbox, rol
     run = role([{"source": HELLO}], acr_mirror_report_html="mirror.html", env={"PWD": str(tmp_path)})
     assert run.rc == 0, run.output
     assert (tmp_path / "mirror.html").exists()
+
+
+def test_reports_may_go_to_the_home_folder(sandbox: Sandbox, role: Role, tmp_path: Path) -> None:
+    reports = {f"acr_mirror_report_{kind}": f"~/mirror.{kind}" for kind in ("html", "json")}
+    run = role([{"source": HELLO}], env={"HOME": str(tmp_path)}, **reports)
+    assert run.rc == 0, run.output
+    assert (tmp_path / "mirror.html").exists() and json.loads((tmp_path / "mirror.json").read_text())["changed"]
 
 
 def test_the_page_escapes_what_registries_say(sandbox: Sandbox, role: Role, tmp_path: Path) -> None:

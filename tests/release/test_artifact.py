@@ -77,6 +77,9 @@ def test_an_execution_environment_gets_what_it_needs(release: Release, tmp_path:
     assert yaml.safe_load((build / "requirements.yml").read_text()) == {"collections": ["registryops.acr"]}
     containerfile = (tmp_path / "context/Containerfile").read_text()
     assert "ansible-galaxy collection install" in containerfile and "introspect" in containerfile
+    # Builder's default image is no longer made, and pip takes an old ansible-core where Python is too old for a new one.
+    assert "ansible-runner:latest" not in containerfile and 'PYCMD="/usr/bin/python3.12"' in containerfile
+    assert "ansible-core>=2.16" in containerfile
 
 
 def test_ansible_lists_it_once_it_is_installed(release: Release, tmp_path: Path) -> None:

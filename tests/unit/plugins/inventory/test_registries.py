@@ -105,6 +105,7 @@ def test_hosts(arm: FakeArm) -> None:
         "s1", "RG-Registries", {"Stage": "pre-prod"},
     )  # fmt: skip
     assert variables["network"]["restricted"] is False
+    assert "name" not in variables, "a name that is reserved in plays"
     assert arm.asked == ["subscriptions", "s1", "s2"]
 
 
