@@ -32,7 +32,8 @@ options:
     description:
       - What the registry should hold. Each entry takes the options of M(registryops.acr.acr_import) for one image, or chooses
         several by O(images[].tags) or O(images[].repositories).
-      - Two entries that want different things of the same target tag are refused before anything starts.
+      - Two entries that want different things of the same target tag are refused before anything starts. An image that one
+        entry names and another one chooses is wanted as the entry says that names it.
     type: list
     elements: dict
     required: true
@@ -133,6 +134,7 @@ options:
             description:
               - Only so many, the highest versions. Tags that are no versions fall out. Never decided by time, since an old release
                 may be built again.
+              - Numbers in suffixes count as numbers, so that V(1.0-rc.10) is higher than V(1.0-rc.9).
             type: int
           same_digest:
             description:
@@ -219,6 +221,7 @@ options:
             description:
               - Only so many, the highest versions. Tags that are no versions fall out. Never decided by time, since an old release
                 may be built again.
+              - Numbers in suffixes count as numbers, so that V(1.0-rc.10) is higher than V(1.0-rc.9).
             type: int
           same_digest:
             description:
