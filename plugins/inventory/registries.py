@@ -88,6 +88,16 @@ from ansible_collections.registryops.acr.plugins.module_utils._errors import Acr
 from ansible_collections.registryops.acr.plugins.module_utils._identity import AUTH_ARGUMENTS, Identity, IdentityError
 
 
+def _inert(found: Any) -> Any:
+    """The same, with each text marked that could be read as a template: before ansible-core 2.19 every text is one, and tags
+    are free text. The others stay plain, so that exports of the inventory, such as AWX's, read as ever."""
+    if isinstance(found, dict):
+        return {name: _inert(value) for name, value in found.items()}
+    if isinstance(found, list):
+        return [_inert(value) for value in found]
+    return wrap_var(found) if isinstance(found, str) and "{" in found else found
+
+
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     """Lists registries by Azure Resource Manager; at most one request for each subscription and page."""
 
@@ -138,7 +148,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return self.templar.template(value) if isinstance(value, str) and self.templar.is_template(value) else value
 
     def _add(self, facts: Dict[str, Any]) -> None:
-        facts = wrap_var(facts)  # before ansible-core 2.19 every other text is a template, and tags are free text
+        facts = _inert(facts)
         host = facts["name"]
         self.inventory.add_host(host)
         variables = {
