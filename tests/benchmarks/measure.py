@@ -53,9 +53,9 @@ HEADINGS = ("case", "measured", "to reach", "met", "beside, in the same run")
 
 def lines(figures: Iterable[Figure]) -> list[str]:
     """A table for a terminal that is valid Markdown as well."""
-    rows = [HEADINGS, *(figure.cells() for figure in figures)]
+    rows: list[tuple[str, ...]] = [HEADINGS, *(figure.cells() for figure in figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
-    rows.insert(1, tuple("-" * width for width in widths))  # type: ignore[arg-type]
+    rows.insert(1, tuple("-" * width for width in widths))
     return ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows]
 
 

@@ -21,14 +21,21 @@ def rows(text: str) -> list[list[str]]:
 
 def measured(case: str, again: bool = False) -> float:
     """The seconds of the first line that begins with ``case``, or of "the same again" below it."""
-    found = iter(rows(RESULTS))
-    cells = next(cells for cells in found if cells[0].startswith(case))
+    left = iter(rows(RESULTS))
+    cells = next(cells for cells in left if cells[0].startswith(case))
     if again:
-        cells = next(cells for cells in found if cells[0].startswith("the same again, nothing to do"))
+        cells = next(cells for cells in left if cells[0].startswith("the same again, nothing to do"))
     return float(cells[1].split(" ")[0])
 
 
-ALLOWED = float(re.search(r"what the write limit allows \((\d+\.\d+) s\)", RESULTS).group(1))  # type: ignore[union-attr]
+def found(pattern: str, text: str) -> str:
+    """What the pattern's group matches, where it first does."""
+    match = re.search(pattern, text)
+    assert match, pattern
+    return match.group(1)
+
+
+ALLOWED = float(found(r"what the write limit allows \((\d+\.\d+) s\)", RESULTS))
 
 
 @pytest.mark.parametrize(
@@ -50,4 +57,4 @@ def test_the_readme_rounds_what_was_measured(what: str, figures: list[float]) ->
 
 
 def test_on_the_same_machine() -> None:
-    assert re.search(r"on (\d+) cores", README).group(1) == re.search(r"on (\d+) cores", RESULTS).group(1)  # type: ignore[union-attr]
+    assert found(r"on (\d+) cores", README) == found(r"on (\d+) cores", RESULTS)

@@ -112,8 +112,8 @@ class Identity:
         self.http = Http()
         cloud = values.get("cloud_environment") or "AzureCloud"
         if "://" in cloud:
-            # To describe itself takes it as long as loading azure-identity takes us. requests first: two threads that load
-            # hinder each other.
+            # To describe itself takes it as long as loading azure-identity takes us. The session loads requests, and does so
+            # first, since two threads that load hinder each other: hence a line that seems to do nothing.
             self.http.session  # noqa: B018
             threading.Thread(target=_load).start()
         self.cloud: Cloud = find_cloud(cloud, self.http)
@@ -185,7 +185,8 @@ class Identity:
 
 
 def _load() -> None:
-    with suppress(ImportError):  # what is missing is told by whoever uses it
+    """Loads azure-identity, for whoever uses it later: what is missing is told there."""
+    with suppress(ImportError):
         import azure.identity  # noqa: F401
 
 
