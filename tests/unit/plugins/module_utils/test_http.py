@@ -70,7 +70,7 @@ def test_connections_are_used_again(http: Http, far_side: Any) -> None:
 
 def test_a_host_that_takes_no_connection_is_left_alone_for_a_while(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each try takes ten seconds: whoever waits for another's token, one after the other, would wait for hours."""
-    monkeypatch.setattr(_http, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(_http, "CONNECT_SECONDS", 1.0)
     tries: list[str] = []
 
     def request(method: str, url: str, **_more: Any) -> None:
@@ -81,7 +81,7 @@ def test_a_host_that_takes_no_connection_is_left_alone_for_a_while(http: Http, m
     first = error_of(http, "https://registry.test/")
     assert first.kind == "unreachable" and len(tries) == _http.UNREACHED_TRIES
     assert str(error_of(http, "https://registry.test/")) == str(first) and len(tries) == _http.UNREACHED_TRIES
-    time.sleep(0.3)
+    time.sleep(1.1)
     error_of(http, "https://registry.test/")
     assert len(tries) == _http.UNREACHED_TRIES + 1
 
