@@ -30,13 +30,26 @@ class AcrError(Exception):
     PASSING = frozenset(["throttled", "unavailable"])
     uncertain = False  # of a change: an earlier try of the same request may have got through
 
-    def __init__(self, kind: str, message: str, *, status: Optional[int] = None, detail: Optional[str] = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        message: str,
+        *,
+        status: Optional[int] = None,
+        detail: Optional[str] = None,
+        ends_run: bool = False,
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.status = status
         self.detail = detail
+        self.ends_run = ends_run  # every other import would be refused for the same reason
 
     @property
     def passing(self) -> bool:
         """Whether the same request may succeed later without anybody changing anything."""
         return self.kind in self.PASSING
+
+
+class ImportFailed(AcrError):
+    """Azure's own word that an import has failed. Any other error of a question about an import says nothing of the import."""
