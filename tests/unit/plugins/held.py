@@ -43,15 +43,23 @@ class _Held:
         self.tagged: dict[str, dict[str, str]] = {name.replace("_", "/"): tags for name, tags in repositories.items()}
         self.manifests: dict[str, tuple[str, dict[str, Any]]] = {}
         self.referring: dict[str, list[str]] = {}
-        self.complete = True  # does a listing show all that was asked for?
+        self.unlisted: set[str] = set()  # tags and digests that listings leave out
+        self.lost: set[str] = set()  # digests that are tagged, and not there
+        self.stale: dict[tuple[str, ...], int] = {}  # what is asked -> how often the answer is "not found" all the same
+        self.locks: set[str] = set()  # repositories, tags and digests that must not be written
+        self.http.pause = lambda seconds: True  # type: ignore[attr-defined]
         self._asking = threading.Lock()
 
     def _ask(self, *what: str) -> None:
         with self._asking:
             self.asked.append(what)
+            late = self.stale.get(what, 0)
+            self.stale[what] = late - 1
         error = self.fails.get(what) or self.fails.get(what[:1])
         if error is not None:
             raise error
+        if late > 0:
+            raise AcrError("not_found", "{0} does not exist.".format(what[-1]), status=404)
 
     def prepare(self, repositories: Iterable[str]) -> None:
         self._ask("prepare", *sorted(repositories))
@@ -67,7 +75,7 @@ class _Held:
     def _find(self, repository: str, reference: str) -> Manifest:
         tags = self.tagged.get(repository, {})
         found = tags.get(reference, reference)
-        if found not in self.manifests and found not in tags.values():
+        if found in self.lost or found not in self.manifests and found not in tags.values():
             separator = "@" if ":" in reference else ":"
             raise AcrError("not_found", "{0}/{1}{2}{3} does not exist.".format(self.host, repository, separator, reference))
         media_type, content = self.manifests.get(found, (IMAGE, {}))
@@ -92,25 +100,48 @@ class _Held:
         self._ask("repositories")
         return list(self.tagged)
 
+    def _read(self, *what: str) -> bool:
+        """Asks for properties: False if the answer is that there is no such thing."""
+        try:
+            self._ask(*what)
+        except AcrError as error:
+            if error.kind != "not_found":
+                raise
+            return False
+        return True
+
+    def _listed(self, repository: str) -> list[Tag]:
+        tags = self.tagged.get(repository, {}).items()
+        return [Tag(name, found, "now", name in self.locks) for name, found in tags if name not in self.unlisted]
+
     def tag(self, repository: str, tag: str) -> Tag | None:
-        self._ask("tag", repository, tag)
         found = self.tagged.get(repository, {}).get(tag)
-        return Tag(tag, found, "now") if found else None
+        return Tag(tag, found, "now", tag in self.locks) if self._read("tag", repository, tag) and found else None
 
     def tag_list(self, repository: str, newest: int | None = None) -> Iterator[Tag]:
         self._ask("tag_list", repository)
-        return iter([Tag(name, found, "now") for name, found in self.tagged.get(repository, {}).items()])
+        return iter(self._listed(repository))
 
     def find_tags(self, repository: str, names: Iterable[str]) -> tuple[dict[str, Tag], bool]:
         self._ask("find_tags", repository)
-        tags = self.tagged.get(repository, {})
-        found = {name: Tag(name, tags[name], "now") for name in names if name in tags} if self.complete else {}
-        return found, self.complete
+        wanted = set(names)
+        return {tag.name: tag for tag in self._listed(repository) if tag.name in wanted}, repository in self.tagged
+
+    def repository_locked(self, repository: str) -> bool | None:
+        there = self._read("repository", repository) and repository in self.tagged
+        return repository in self.locks if there else None
 
     def manifest_list(self, repository: str, *, orderby: str = "", limit: int | None = None) -> Iterator[dict[str, Any]]:
         self._ask("manifest_list", repository)
         for one in dict.fromkeys([*self.tagged.get(repository, {}).values(), *self.manifests]):
-            yield {"digest": one, "mediaType": self.manifests.get(one, (IMAGE, {}))[0]}
+            if one not in self.unlisted | self.lost:
+                yield {"digest": one, "mediaType": self.manifests.get(one, (IMAGE, {}))[0]}
+
+    def manifest_metadata(self, repository: str, one: str) -> dict[str, Any] | None:
+        there = one in self.manifests or one in self.tagged.get(repository, {}).values()
+        if not self._read("metadata", repository, one) or not there or one in self.lost:
+            return None
+        return {"digest": one, "changeableAttributes": {"writeEnabled": one not in self.locks}}
 
     def counts(self, repository: str) -> Counts:
         tags = self.tagged.get(repository, {})
