@@ -133,15 +133,26 @@ class Knobs:
     import_faults: list[ImportFault] = field(default_factory=list)
     # 2026: empty 202, signed Location. 2021: body "null", Location with api-version only. at_once: 200 at the POST.
     import_poll_style: str = "2026"
+    first_poll_seconds: float = 2.0  # for so long after its POST an import's polls name no targets; 0: at once, as in 2019
     tag_exists_at: str = "poll"  # where a NoForce conflict shows: poll, or post
+    # 2026: code Conflict (its status is not known: 409, or 400 by 2026-400). 2019: InvalidParameters, the text doubled.
+    tag_exists_style: str = "2026"
     certificate_seconds: dict[str, float] = field(default_factory=dict)  # host -> life of its certificate from its first use
-    patch_style: str = "at_once"  # async: 201 + Azure-AsyncOperation, done after import_seconds
+    # How a registry's PATCH is answered. recorded: 200 to network properties alone, else as async; at_once: 200;
+    # async: 201 + Azure-AsyncOperation, done after import_seconds.
+    patch_style: str = "recorded"
+    patch_state: str = "Updating"  # what an unfinished PATCH is called
+    not_found_style: str = "gateway"  # who says that there is no such registry; provider: Azure Container Registry itself
+    refusals: dict[str, str] = field(default_factory=dict)  # subscription ID or registry -> code of arm.REFUSALS
 
     _CHOICES = {
         "visibility": ("early", "on_time", "late"),
         "import_poll_style": ("2026", "2021", "at_once"),
         "tag_exists_at": ("poll", "post"),
-        "patch_style": ("at_once", "async"),
+        "tag_exists_style": ("2026", "2026-400", "2019"),
+        "patch_style": ("recorded", "at_once", "async"),
+        "patch_state": ("Updating", "Creating", "InProgress"),
+        "not_found_style": ("gateway", "provider"),
     }
 
     def update(self, changes: dict[str, Any]) -> None:
@@ -162,6 +173,11 @@ class Knobs:
                 if set(value) - set(_TOKENS):
                     raise ValueError(f"tokens: unknown {sorted(set(value) - set(_TOKENS))}")
                 value = {**self.tokens, **value}
+            elif name == "refusals":
+                from .arm import REFUSALS
+
+                if set(value.values()) - set(REFUSALS):
+                    raise ValueError(f"refusals: one of {', '.join(REFUSALS)}")
             elif name == "faults":
                 value = [Fault(**{k: v for k, v in f.items() if k not in ("hits", "fired")}) for f in value]
             elif name == "import_faults":

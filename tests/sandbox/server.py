@@ -269,7 +269,8 @@ class Server:
         wait = throttle.take()
         if not wait:
             return None
-        headers = {"Server": "openresty", "Content-Type": "application/json; charset=utf-8"}
+        headers = acr.common_headers(registry)
+        headers["Content-Type"] = "application/json; charset=utf-8"
         if self.state.knobs.throttle_retry_after:
             headers["Retry-After"] = str(max(1, round(wait + 0.499)))
         return web.Response(status=429, body=_TOO_MANY.encode() + b"\n", headers=headers)

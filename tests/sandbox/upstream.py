@@ -5,7 +5,7 @@
 
 Flags of an upstream that are read here, beside those that state.Upstream names: ``pulls_left`` (GETs of manifests until
 429; counts down, none: no limit), ``import_pulls_left`` (the same for Azure's imports), ``page_limit`` (entries a page at
-most, however many are asked for), ``referrers_api`` (else 404),
+most, however many are asked for), ``refuse_n_above`` (longer pages are refused), ``referrers_api`` (else 404),
 ``referrers_page`` and ``referrers_filter`` (see oci.referrers), ``token_key`` (``token`` or ``access_token``: the only
 name a token is given under), ``challenge_scope`` (a scope to name in every challenge, for any repository).
 """
@@ -89,7 +89,8 @@ async def handle(state: State, request: web.BaseRequest) -> web.StreamResponse:
 def _list(there: Upstream, request: web.BaseRequest, key: str, start: dict[str, str], names: list[str],
           headers: CIMultiDict[str]) -> web.Response:
     # Without ``n`` the whole list comes at once, as Distribution answers.
-    number = oci.page_size(request) if "n" in request.query else len(names) or 1
+    longest = there.flags.get("refuse_n_above")
+    number = oci.page_size(request, longest=longest) if "n" in request.query else len(names) or 1
     number = min(number, int(there.flags.get("page_limit", number)))
     shown, more = oci.page(names, str, number, request.query.get("last", ""))
     if more:
