@@ -23,7 +23,7 @@ from typing import Any
 from aiohttp import web
 from multidict import CIMultiDict
 
-from . import acr_tokens, oci
+from . import acr_tokens, lies, oci
 from .acr_tokens import UNAUTHORIZED, BadToken, identify
 from .oci import answer, encode, errors
 from .state import AzureRegistry, Identity, State, new_id
@@ -32,13 +32,8 @@ from .unrecorded import NOT_RECORDED
 
 __all__ = ["common_headers", "firewall_body", "handle", "identify"]
 
-_V1 = re.compile(rf"^/acr/v1/(?P<repository>{oci.NAME})(?:/(?P<kind>_tags|_manifests)(?:/(?P<reference>[^/]*))?)?/?$")
 _V1_OTHER = re.compile(rf"^/acr/v1/(?:{oci.NAME}/)?_(?!tags|manifests)[^/]+(?:/|$)")  # _streaming and the like
 _DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
-_DISALLOWED = (
-    "The operation is disallowed on this registry, repository or image. View troubleshooting steps at "
-    "https://aka.ms/acr/faq/#why-does-my-pull-or-push-request-fail-with-disallowed-operation"
-)
 _NOT_FOUND = b"404 page not found\n"
 
 
@@ -95,7 +90,7 @@ async def handle(state: State, request: web.BaseRequest) -> web.StreamResponse:
         return await acr_tokens.handle(state, registry, request, headers)
     try:
         return await _Call(state, registry, request, host, headers).answer()
-    except _Refused as refused:
+    except (_Refused, lies.Told) as refused:
         headers.update(refused.headers)
         return answer(refused.status, refused.body, headers)
 
@@ -108,7 +103,7 @@ class _Call:
     ) -> None:
         self.state = state
         self.registry = registry
-        self.store = registry.store
+        self.store: Any = registry.store
         self.request = request
         self.host = host
         self.headers = headers
@@ -149,6 +144,10 @@ class _Call:
             parts.append(f'error="{problem}"')
         self._challenge(repository, actions, "Bearer " + ",".join(parts))
 
+    def _look(self) -> None:
+        """From here on see the registry as those see it to whom it lies."""
+        self.store = lies.read(self.state.knobs.lies, self.request, self.host, self.registry.store)
+
     def _challenge(self, repository: str, actions: tuple[str, ...], value: str) -> None:
         detail: Any = None
         if actions and not repository:
@@ -161,7 +160,7 @@ class _Call:
         """Refuse when one of these attribute sets forbids; a write lock forbids deletion too."""
         for lock in locks:
             if lock is not None and not (lock[attribute] and (attribute != "deleteEnabled" or lock["writeEnabled"])):
-                raise _Refused(405, errors("REGISTRY_DISALLOWED_OPERATION", _DISALLOWED, {}))
+                raise _Refused(405, errors("REGISTRY_DISALLOWED_OPERATION", oci.DISALLOWED, {}))
 
     def _number(self) -> int:
         flags = self.registry.flags
@@ -181,7 +180,7 @@ class _Call:
     async def _v1(self) -> web.StreamResponse:
         if self.request.path.rstrip("/") == "/acr/v1/_catalog":
             return self._catalog()
-        found = _V1.match(self.request.path)
+        found = oci.V1.match(self.request.path)
         if found is None and _V1_OTHER.match(self.request.path):
             raise _Refused(404, errors("OPERATION_UNKNOWN", NOT_RECORDED["registry"]["unknown_operation"]))
         if found is None:  # a name with capitals, say
@@ -194,6 +193,7 @@ class _Call:
         if method not in action or reference in (None, "") and kind and method not in ("GET", "HEAD"):
             raise _unsupported()
         self._need(repository, action[method])
+        self._look()
         if repository not in self.store.repo_times:
             if method == "DELETE" and kind == "_tags":
                 raise _Refused(404, errors("TAG_UNKNOWN", "the specified tag does not exist"))
@@ -209,6 +209,7 @@ class _Call:
 
     def _catalog(self) -> web.Response:
         self._need("", "metadata_read")
+        self._look()
         attributes = self.store.repo_attrs
         number = self._number()
         names, more = oci.page(
@@ -377,6 +378,7 @@ class _Call:
             return self._catalog()
         if path.kind == "tags" and reading:
             self._need(repository, "metadata_read")
+            self._look()
             if repository not in self.store.repo_times:
                 raise _Refused(404, errors("NAME_UNKNOWN", f'repository "{repository}" is not found'))
             shown, _number = self._listed_tags(repository, "", None)
@@ -409,6 +411,7 @@ class _Call:
     async def _pull(self, path: oci.Path) -> web.Response:
         repository, reference = path.repository, path.reference
         self._need(repository, "pull")
+        self._look()
         entry = self.store.manifest(repository, reference)
         if entry is None:
             raise _Refused(404, oci.unknown_manifest(self.store, repository, reference))
@@ -424,7 +427,7 @@ class _Call:
     def _pushable(self, repository: str, reference: str) -> None:
         """Refuse a push to what is locked, and into repositories that a cache rule fills."""
         if self.registry.cache_rule(repository) is not None:
-            raise _Refused(405, errors("REGISTRY_DISALLOWED_OPERATION", _DISALLOWED, {}))
+            raise _Refused(405, errors("REGISTRY_DISALLOWED_OPERATION", oci.DISALLOWED, {}))
         tag = self.store.tags.get(repository, {}).get(reference)
         entry = self.store.manifests.get(repository, {}).get(reference)
         locks = (self.store.repo_attrs.get(repository), tag.attrs if tag else None, entry.attrs if entry else None)
@@ -432,6 +435,7 @@ class _Call:
 
     def _referrers(self, path: oci.Path) -> web.Response:
         self._need(path.repository, "pull")
+        self._look()
         flags = self.registry.flags
         if not self.registry.referrers_api:
             raise _page_not_found()

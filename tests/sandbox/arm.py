@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from . import acr
+from . import acr, lies, oci
 from .knobs import ImportFault, Throttle
 from .source import SERVICE_ADDRESS, Found, SourceFailure, resolve_source, split_image
 from .state import (
@@ -45,11 +45,7 @@ MAX_MANIFESTS = 50
 # A failed import shows after this long at most: Azure looks before it copies.
 FAIL_SECONDS = 0.3
 
-_DISALLOWED = (
-    '{"errors":[{"code":"REGISTRY_DISALLOWED_OPERATION","message":"The operation is disallowed on this registry, '
-    "repository or image. View troubleshooting steps at "
-    'https://aka.ms/acr/faq/#why-does-my-pull-or-push-request-fail-with-disallowed-operation","detail":{}}]}'
-)
+_DISALLOWED = oci.errors("REGISTRY_DISALLOWED_OPERATION", oci.DISALLOWED, {}).decode().rstrip("\n")
 _UNAUTHORIZED = '{"errors":[{"code":"UNAUTHORIZED","message":"authentication required","detail":null}]}'
 _DENIED = '{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}'
 
@@ -107,7 +103,7 @@ _ARM_DEFAULTS = {
 class _Problem(Exception):
     """An error answer: status, body, further headers."""
 
-    def __init__(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+    def __init__(self, status: int, body: dict[str, Any] | None, headers: dict[str, str] | None = None) -> None:
         super().__init__(str(body))
         self.status, self.body, self.headers = status, body, headers or {}
 
@@ -572,6 +568,13 @@ class _Call:
             if taken:
                 work.fail("tag_exists", image=taken)
                 return self._result(operation)
+        lie = lies.of_import(knobs.lies, "no_location", self.cloud.arm_host, operation.id, targets)
+        if lie is not None:
+            if lie.runs:
+                self.state.run(work.run())
+            else:
+                operation.status = "Dropped"
+            return int(lie.status or 202), None, {}
         task = self.state.run(work.run())
         if knobs.import_poll_style == "at_once":
             await asyncio.wait([task])
@@ -611,7 +614,23 @@ class _Call:
             if not hmac.compare_digest(expected, query.get("s", "")):
                 raise _error(403, "AuthorizationFailed", NOT_RECORDED["arm"]["bad_signature"])
         operation.polls += 1
+        told = lies.of_import(self.state.knobs.lies, "lost_poll", self.cloud.arm_host, number, operation.targets)
+        if told is not None:
+            raise self._lost(operation, told)
         return self._result(operation)
+
+    def _lost(self, operation: Operation, lie: lies.Lie) -> _Problem:
+        """The answer to a poll that is none to the import."""
+        status, gateway = int(lie.status or 404), {"x-ms-failure-cause": "gateway"}
+        where = f"{PROVIDER}/locations/operationResults"
+        if lie.form == "empty":
+            return _Problem(status, None)
+        if status == 403:
+            return self._forbidden(f"{where}/read", self.request.path)
+        if lie.form == "provider":
+            error = {"code": "ResourceNotFound", "message": f"The resource {operation.id} could not be found."}
+            return _Problem(status, {"error": error, "status": "Failed"})
+        return _error(status, "ResourceNotFound", f"The Resource '{where}/{operation.id}' was not found.", gateway)
 
     def _result(self, operation: Operation) -> _Answer:
         if operation.status == "Accepted":
@@ -837,7 +856,8 @@ class _Import:
 
     async def _copy(self, found: Found) -> None:
         store = self.registry.store
-        partial = self.fault is not None and self.fault.text == "missing_children"
+        late = self.state.knobs.children_late_seconds
+        partial = late > 0 or self.fault is not None and self.fault.text == "missing_children"
         targets = [split_image(t)[:2] for t in self.operation.targets]
         for repository in dict.fromkeys(r for r, _tag in targets):
             await store.copy_from(found.store, found.repository, found.digest, repository, (), skip_children=partial)
@@ -850,6 +870,13 @@ class _Import:
             if tag:
                 store.set_tag(repository, tag, digest)
         self.operation.visible = time.time()
+        if late > 0:
+            self.state.run(self._copy_children(found, [repository for repository, _tag in targets], late))
+
+    async def _copy_children(self, found: Found, repositories: list[str], seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        for repository in dict.fromkeys(repositories):
+            await self.registry.store.copy_from(found.store, found.repository, found.digest, repository)
 
     def _succeed(self) -> None:
         self.operation.status = "Succeeded"

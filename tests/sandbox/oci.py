@@ -36,6 +36,12 @@ _PATHS = (
     ("referrers", re.compile(rf"^/v2/({NAME})/referrers/({_DIGEST})$")),
     ("upload", re.compile(rf"^/v2/({NAME})/blobs/uploads/?([^/]*)$")),
 )
+# Azure's own, beside the specification's.
+V1 = re.compile(rf"^/acr/v1/(?P<repository>{NAME})(?:/(?P<kind>_tags|_manifests)(?:/(?P<reference>[^/]*))?)?/?$")
+DISALLOWED = (
+    "The operation is disallowed on this registry, repository or image. View troubleshooting steps at "
+    "https://aka.ms/acr/faq/#why-does-my-pull-or-push-request-fail-with-disallowed-operation"
+)
 _BLOB_HEADERS = ("Content-Type", "Docker-Content-Digest", "Etag", "Accept-Ranges", "Content-Range", "Cache-Control")
 _UPLOAD_HEADERS = ("Location", "Range", "Docker-Upload-Uuid", "Docker-Content-Digest", "Content-Type")
 _ABSENT = object()

@@ -13,72 +13,18 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
 import requests
-from azure.identity import ClientSecretCredential
 
 from tests.sandbox import images
 from tests.sandbox.handle import PRINCIPALS, Sandbox
+from tests.unit.sandbox.clients import AUDIENCE, DEV, PROD, TYPES, Registry, claims, code, credential, exchange
 
-PROD = "contosoprod.azurecr.test"
-DEV = "contosodev.azurecr.test"
 FABRIKAM = "fabrikam.azurecr.test"
-AUDIENCE = "https://containerregistry.azure.net"
 NULL_GUID = "00000000-0000-0000-0000-000000000000"
 VISIT = "authentication required, visit https://aka.ms/acr/authorization for more information."
 UNLOCKED = {"deleteEnabled": True, "writeEnabled": True, "readEnabled": True, "listEnabled": True}
-TYPES = ", ".join((images.OCI_INDEX, images.OCI_MANIFEST, images.DOCKER_LIST, images.DOCKER_MANIFEST))
 NOWHERE = "sha256:" + "0" * 64
-
-
-def credential(principal: str = "contributor") -> ClientSecretCredential:
-    tenant, client, secret = PRINCIPALS[principal]
-    return ClientSecretCredential(
-        tenant, client, secret, authority="https://login.azure.test", disable_instance_discovery=True
-    )
-
-
-def exchange(
-    http: requests.Session, principal: str = "contributor", host: str = PROD, audience: str = AUDIENCE, **more: str
-) -> requests.Response:
-    entra = credential(principal).get_token(f"{audience}/.default").token
-    form = {"grant_type": "access_token", "service": host, "access_token": entra, **more}
-    return http.post(f"https://{host}/oauth2/exchange", data=form)
-
-
-class Registry:
-    """A registry as seen with an access token for some scopes."""
-
-    def __init__(self, http: requests.Session, host: str, *scopes: str, principal: str = "contributor") -> None:
-        self.http = http
-        self.base = f"https://{host}"
-        form: dict[str, Any] = {"grant_type": "refresh_token", "service": host, "scope": list(scopes)}
-        form["refresh_token"] = exchange(http, principal, host).json()["refresh_token"]
-        answer = http.post(f"{self.base}/oauth2/token", data=form)
-        assert answer.status_code == 200, answer.text
-        assert set(answer.json()) == {"access_token"}
-        self.token = answer.json()["access_token"]
-
-    def __call__(self, method: str, path: str, **options: Any) -> requests.Response:
-        headers = {"Authorization": f"Bearer {self.token}", "Accept": TYPES, **options.pop("headers", {})}
-        return self.http.request(method, self.base + path, headers=headers, **options)
-
-    def get(self, path: str, **query: Any) -> requests.Response:
-        return self("GET", path, params=query)
-
-    def claims(self) -> dict[str, Any]:
-        return claims(self.token)
-
-
-def claims(token: str) -> dict[str, Any]:
-    return jwt.decode(token, options={"verify_signature": False})
-
-
-def code(answer: requests.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["errors"][0]["code"]
-
-
 ALL = "pull,push,metadata_read,metadata_write,delete"
 
 

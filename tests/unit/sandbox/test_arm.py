@@ -12,27 +12,13 @@ from typing import Any
 import pytest
 import requests
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from azure.identity import ClientSecretCredential
 from azure.mgmt.containerregistry import ContainerRegistryManagementClient
 
+from tests.sandbox.handle import ARM_URL as ARM
 from tests.sandbox.handle import PRINCIPALS, SUBSCRIPTION, AdminError, Sandbox
-
-ARM = "https://management.azure.test"
-GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-registries"
-PROD = f"{GROUP}/providers/Microsoft.ContainerRegistry/registries/contosoprod"
-DEV = f"{GROUP}/providers/Microsoft.ContainerRegistry/registries/contosodev"
-VERSION = {"api-version": "2025-11-01"}
-
-
-def credential(principal: str = "contributor") -> ClientSecretCredential:
-    tenant, client, secret = PRINCIPALS[principal]
-    return ClientSecretCredential(
-        tenant, client, secret, authority="https://login.azure.test", disable_instance_discovery=True
-    )
-
-
-def bearer(principal: str = "contributor", scope: str = f"{ARM}/.default") -> dict[str, str]:
-    return {"Authorization": f"Bearer {credential(principal).get_token(scope).token}"}
+from tests.unit.sandbox.clients import DEV_ID as DEV
+from tests.unit.sandbox.clients import FROM_DEV, FROM_HUB, VERSION, Imports, bearer, credential
+from tests.unit.sandbox.clients import PROD_ID as PROD
 
 
 @pytest.fixture
@@ -42,37 +28,9 @@ def client(sandbox: Sandbox) -> ContainerRegistryManagementClient:
     )
 
 
-class Imports:
-    """Sends imports as ``principal`` and follows them to the end."""
-
-    def __init__(self, http: requests.Session, principal: str = "contributor") -> None:
-        self.http = http
-        self.headers = bearer(principal)
-
-    def post(self, source: dict[str, Any], *targets: str, mode: str = "NoForce", **more: Any) -> requests.Response:
-        body = {"source": source, "targetTags": list(targets), "mode": mode, **more}
-        return self.http.post(f"{ARM}{PROD}/importImage", params=VERSION, json=body, headers=self.headers)
-
-    def follow(self, answer: requests.Response, seconds: float = 10.0) -> requests.Response:
-        assert answer.status_code == 202, answer.text
-        end = time.monotonic() + seconds
-        while answer.status_code == 202:
-            assert time.monotonic() < end
-            time.sleep(0.02)
-            answer = self.http.get(answer.headers["Location"], headers=self.headers)
-        return answer
-
-    def run(self, *arguments: Any, **options: Any) -> requests.Response:
-        return self.follow(self.post(*arguments, **options))
-
-
 @pytest.fixture
 def imports(http: requests.Session) -> Imports:
     return Imports(http)
-
-
-FROM_DEV = {"resourceId": DEV, "sourceImage": "aci-helloworld:v1"}
-FROM_HUB = {"registryUri": "docker.io", "sourceImage": "library/hello-world:latest"}
 
 
 def failure(answer: requests.Response, status: int = 400, code: str = "InvalidParameters") -> str:
