@@ -20,7 +20,7 @@ description:
     C(subscription_id), C(resource_group), C(registry_tags), a dictionary, and C(network), which holds what
     M(registryops.acr.acr_trusted_services) returns as RV(registryops.acr.acr_trusted_services#module:before). All but C(name)
     are variables of the host, too; its name is C(inventory_hostname).
-  - What Azure says, such as a tag's value, is never read as a template.
+  - What Azure says, such as a tag's name or value, is never read as a template.
 options:
   plugin:
     description:
@@ -76,6 +76,7 @@ cache_timeout: 3600
 """
 
 import os
+import re
 import sys
 from typing import Any, Dict, List
 
@@ -88,14 +89,24 @@ from ansible_collections.registryops.acr.plugins.module_utils._errors import Acr
 from ansible_collections.registryops.acr.plugins.module_utils._identity import AUTH_ARGUMENTS, Identity, IdentityError
 
 
-def _inert(found: Any) -> Any:
+# Text that no template can be made of. Anything else is marked: braces, and the first line by which a text can choose other
+# marks than braces (#jinja2:).
+PLAIN = re.compile(r"[\w ./:@+,=-]*")
+
+
+def _inert(found: Any, mark: bool = False) -> Any:
     """The same, with each text marked that could be read as a template: before ansible-core 2.19 every text is one, and tags
-    are free text. The others stay plain, so that exports of the inventory, such as AWX's, read as ever."""
+    are free text. The others stay plain, so that exports of the inventory, such as AWX's, read as ever.
+
+    Names in a dictionary are texts, too. If one of them is marked, so are all values (*mark*): only by its values does
+    ansible-core tell that what is made of a dictionary must not be read as a template.
+    """
     if isinstance(found, dict):
-        return {name: _inert(value) for name, value in found.items()}
+        mark = mark or not all(PLAIN.fullmatch(name) for name in found)
+        return {_inert(name): _inert(value, mark) for name, value in found.items()}
     if isinstance(found, list):
-        return [_inert(value) for value in found]
-    return wrap_var(found) if isinstance(found, str) and "{" in found else found
+        return [_inert(value, mark) for value in found]
+    return wrap_var(found) if isinstance(found, str) and (mark or not PLAIN.fullmatch(found)) else found
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):

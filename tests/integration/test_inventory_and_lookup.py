@@ -112,6 +112,40 @@ def test_texts_from_azure_are_no_templates(sandbox: Sandbox, tmp_path: Path) -> 
     assert run.result["msg"] == f"{hostile} {hostile} hostiletags.azurecr.test"
 
 
+def test_e14_names_of_tags_are_no_templates(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Before ansible-core 2.19 every text may be a template, a dictionary's keys too, once something makes values of them."""
+    pipe = "lookup('pipe', 'echo ran | tee " + str(tmp_path / "ran") + "')"
+    names = ["{{ " + pipe + " }}", '#jinja2:variable_start_string:"[[",variable_end_string:"]]"\n[[ ' + pipe + " ]]"]
+    sandbox.create_registry("hostilenames", group="rg-hostile-names")
+    sandbox.patch_registry("hostilenames", tags={**dict.fromkeys(names, "x"), "stage": "test", "owner": names[1]})
+    options = {
+        "resource_groups": ["rg-hostile-names"],
+        "strict": True,
+        "keyed_groups": [{"key": "registry_tags", "prefix": "all"}, {"key": "registry_tags.keys() | list", "prefix": "named"}],
+        "compose": {"names": "registry_tags.keys() | join(' and ')", "items": "registry_tags | dict2items"},
+        "cache": True,
+        "cache_plugin": "ansible.builtin.jsonfile",
+        "cache_connection": str(tmp_path / "cache"),
+    }
+    tasks = [
+        {"ansible.builtin.set_fact": {"joined": "{{ registry_tags.keys() | join(' and ') }}", "told": "{{ registry_tags.owner }}!"}},
+        {
+            "ansible.builtin.debug": {"msg": "{{ item.key }}={{ item.value }} {{ joined }} {{ told }} {{ names }} {{ items }}"},
+            "loop": "{{ registry_tags | dict2items }}",
+        },
+        {"ansible.builtin.debug": {"msg": "{{ group_names }} {{ groups }} {{ hostvars }}"}},
+        {"ansible.builtin.debug": {"msg": "{{ registry_tags | dict2items }}"}},
+    ]
+    play = {"name": "Test", "hosts": "hostilenames", "gather_facts": False, "tasks": tasks}
+    for source in ("Azure", "the cache"):
+        found = inventory(sandbox, tmp_path, **options)
+        assert found["_meta"]["hostvars"]["hostilenames"]["registry_tags"] == {**dict.fromkeys(names, "x"), "stage": "test", "owner": names[1]}
+        assert found["all_stage_test"]["hosts"] == found["named_stage"]["hosts"] == found["tag_stage_test"]["hosts"] == ["hostilenames"]
+        run = run_playbook([play], sandbox.env, "-i", str(tmp_path / "all.acr.yml"))
+        assert not (tmp_path / "ran").exists(), source
+        assert run.rc == 0 and {item["key"] for item in run.result["msg"]} == {*names, "stage", "owner"}, run.output
+
+
 def test_several_subscriptions(sandbox: Sandbox, tmp_path: Path) -> None:
     found = inventory(sandbox, tmp_path, subscriptions=[SUBSCRIPTION, OTHER_SUBSCRIPTION])["_meta"]["hostvars"]
     assert {"contosoprod", "contososhared"} <= set(found)

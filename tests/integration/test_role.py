@@ -260,6 +260,17 @@ def test_reports_may_go_to_the_home_folder(sandbox: Sandbox, role: Role, tmp_pat
     assert (tmp_path / "mirror.html").exists() and json.loads((tmp_path / "mirror.json").read_text())["changed"]
 
 
+def test_reports_read_no_templates_from_what_failed(sandbox: Sandbox, role: Role, tmp_path: Path) -> None:
+    """Nor does anything that is made of the results later: before ansible-core 2.19 every text may be a template."""
+    hostile = "{{ lookup('pipe', 'touch " + str(tmp_path / "ran") + "') }}"
+    sandbox.knobs(import_faults=[{"source": "hello-world", "text": "Invalid message Forbidden Forbidden " + hostile}])
+    page, document = tmp_path / "report.html", tmp_path / "report.json"
+    run = role([{"source": HELLO}], acr_mirror_report_html=str(page), acr_mirror_report_json=str(document))
+    assert run.rc == 2 and hostile in run.result["msg"], run.output
+    assert hostile in json.loads(document.read_text())["results"][0]["error"] and "lookup(" in page.read_text()
+    assert not (tmp_path / "ran").exists()
+
+
 def test_the_page_escapes_what_registries_say(sandbox: Sandbox, role: Role, tmp_path: Path) -> None:
     sandbox.knobs(import_faults=[{"source": "hello-world", "text": "<script>alert(1)</script>"}])
     sandbox.push("contosodev", "odd/platform", ["1"], platform="linux/<img>")
