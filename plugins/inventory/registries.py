@@ -88,7 +88,6 @@ from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, p
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._identity import AUTH_ARGUMENTS, Identity, IdentityError
 
-
 # Text that no template can be made of. Anything else is marked: braces, and the first line by which a text can choose other
 # marks than braces (#jinja2:).
 PLAIN = re.compile(r"[\w ./:@+,=-]*")
