@@ -117,7 +117,8 @@ def test_e14_names_of_tags_are_no_templates(sandbox: Sandbox, tmp_path: Path) ->
     pipe = "lookup('pipe', 'echo ran | tee " + str(tmp_path / "ran") + "')"
     names = ["{{ " + pipe + " }}", '#jinja2:variable_start_string:"[[",variable_end_string:"]]"\n[[ ' + pipe + " ]]"]
     sandbox.create_registry("hostilenames", group="rg-hostile-names")
-    sandbox.patch_registry("hostilenames", tags={**dict.fromkeys(names, "x"), "stage": "test", "owner": names[1]})
+    tags = {**dict.fromkeys(names, "x"), "stage": "test", "owner": names[1]}
+    sandbox.patch_registry("hostilenames", tags=tags)
     options = {
         "resource_groups": ["rg-hostile-names"],
         "strict": True,
@@ -139,11 +140,11 @@ def test_e14_names_of_tags_are_no_templates(sandbox: Sandbox, tmp_path: Path) ->
     play = {"name": "Test", "hosts": "hostilenames", "gather_facts": False, "tasks": tasks}
     for source in ("Azure", "the cache"):
         found = inventory(sandbox, tmp_path, **options)
-        assert found["_meta"]["hostvars"]["hostilenames"]["registry_tags"] == {**dict.fromkeys(names, "x"), "stage": "test", "owner": names[1]}
+        assert found["_meta"]["hostvars"]["hostilenames"]["registry_tags"] == tags
         assert found["all_stage_test"]["hosts"] == found["named_stage"]["hosts"] == found["tag_stage_test"]["hosts"] == ["hostilenames"]
         run = run_playbook([play], sandbox.env, "-i", str(tmp_path / "all.acr.yml"))
         assert not (tmp_path / "ran").exists(), source
-        assert run.rc == 0 and {item["key"] for item in run.result["msg"]} == {*names, "stage", "owner"}, run.output
+        assert run.rc == 0 and {item["key"]: item["value"] for item in run.result["msg"]} == tags, run.output
 
 
 def test_several_subscriptions(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -152,6 +153,20 @@ def test_several_subscriptions(sandbox: Sandbox, tmp_path: Path) -> None:
     assert sandbox.log(class_="arm_read", path="/subscriptions") == [], "subscriptions are listed though they are given"
     other = inventory(sandbox, tmp_path, subscriptions=[OTHER_SUBSCRIPTION])["_meta"]["hostvars"]
     assert {host["subscription_id"] for host in other.values()} == {OTHER_SUBSCRIPTION}
+
+
+@pytest.mark.parametrize("status", [403, 409])
+def test_c4_a_subscription_that_can_not_be_read_is_left_out(sandbox: Sandbox, tmp_path: Path, status: int) -> None:
+    body = json.dumps({"error": {"code": "AuthorizationFailed" if status == 403 else "Odd", "message": "x"}})
+    action = {"status": status, "headers": {"Content-Type": "application/json"}, "body": body}
+    sandbox.knobs(faults=[{"match": {"class": "arm_read", "path": f"/subscriptions/{OTHER_SUBSCRIPTION}/"}, "action": action}])
+    hosts = inventory(sandbox, tmp_path)["_meta"]["hostvars"]
+    assert "contosoprod" in hosts and "contososhared" not in hosts
+    play = {"name": "Test", "hosts": "contosoprod", "gather_facts": False, "tasks": [{"ansible.builtin.ping": {}}]}
+    run = run_playbook([play], sandbox.env, "-i", str(tmp_path / "all.acr.yml"))
+    assert run.rc == 0 and f"The registries of subscription {OTHER_SUBSCRIPTION} are left out" in run.output.replace("\n", " ")
+    message = inventory(sandbox, tmp_path, rc=1, subscriptions=[OTHER_SUBSCRIPTION])
+    assert "No subscription can be read" in message.replace("\n", " ") and "Traceback" not in message
 
 
 def test_strict_makes_a_mistake_in_composing_an_error(sandbox: Sandbox, tmp_path: Path) -> None:
