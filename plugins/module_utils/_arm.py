@@ -40,6 +40,7 @@ PAGES = 1000  # of a listing; more are one that never ends
 RETRY_AFTER = 10.0  # seconds between two questions about an import, if Azure names none
 SOONEST, LATEST = 1.0, 120.0  # seconds between two questions, whatever Azure names
 UPDATE_PAUSE = 2.0  # seconds between two questions about an update, if Azure names none
+LAST_QUESTION = 2.0  # seconds before the end of the time limit at which an update is asked for once more
 FAILED = ("Failed", "Canceled")  # how what Azure does in the background ends, other than well
 
 
@@ -271,6 +272,8 @@ class Arm:
             self._wait(UPDATE_PAUSE, context)
 
     def _wait(self, seconds: float, context: Context) -> None:
+        if self._http.deadline is not None:  # however long Azure says to wait, it is asked once more at the end
+            seconds = min(seconds, max(SOONEST, self._http.deadline - time.monotonic() - LAST_QUESTION))
         if not self._http.pause(seconds):
             message = "Azure has not finished {0} within the time limit, but may still do so. A longer limit is set by timeout."
             raise AcrError("timeout", message.format(context.target))

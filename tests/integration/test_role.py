@@ -72,6 +72,24 @@ def properties(sandbox: Sandbox, name: str) -> dict[str, Any]:
 # ---- acr_trusted_services ---------------------------------------------------------------------------------------------
 
 
+def test_d5_an_update_that_never_ends(sandbox: Sandbox, closed: str) -> None:
+    """A sentence at the end of the time limit, whatever Azure says about when to ask again."""
+    for after in (0, 86400):
+        sandbox.knobs(patch_style="async", import_seconds=3600, retry_after=after)
+        run = run_module("acr_trusted_services", {"registry": closed, "timeout": 5}, sandbox.env, timeout=60)
+        assert run.rc != 0 and "has not finished the update of registry contosoprod within the time limit" in run.result["msg"]
+        assert run.seconds < 20
+        polls = [line for line in sandbox.log(class_="arm_read") if "operationstatuses" in line["path"].lower()]
+        assert len(polls) < 10, "Azure was asked without a pause"
+        sandbox.clear_log()
+
+
+def test_an_update_that_takes_its_time(sandbox: Sandbox, closed: str) -> None:
+    sandbox.knobs(patch_style="async", import_seconds=1.5, retry_after=None)
+    run = run_module("acr_trusted_services", {"registry": closed}, sandbox.env)
+    assert run.rc == 0 and run.result["changed"] and run.result["after"]["trusted_services"] is True, run.output
+
+
 def test_trusted_services_are_let_in_and_nothing_else_changes(sandbox: Sandbox, closed: str) -> None:
     before = properties(sandbox, closed)
     checked = run_module("acr_trusted_services", {"registry": closed}, sandbox.env, "--check", "--diff")

@@ -402,6 +402,13 @@ def test_d5_an_update_that_never_ends_ends_with_the_time_limit(arm: Arm, http: A
     assert all(1.0 <= seconds <= 120.0 for seconds in http.pauses) and len(http.pauses) == 5
 
 
+def test_d5_an_update_is_asked_for_once_more_before_the_time_limit(arm: Arm, http: Any, far_side: Any) -> None:
+    updating(far_side, created(far_side, **{"Retry-After": "86400"}), "Succeeded", shown=[{"a": 1}])
+    http.deadline = time.monotonic() + 60.0
+    assert arm.update(RESOURCE, {"a": 1}).properties["a"] == 1
+    assert 50.0 < http.pauses[0] < 58.5
+
+
 BODY = {"source": {"registryUri": "docker.io", "sourceImage": "library/nginx:1"}, "mode": "NoForce", "targetTags": ["team/app:1"]}
 RESULT = "/operationResults/registries-5b1b?api-version=1"
 
