@@ -129,11 +129,14 @@ options:
             description:
               - Only tags that are versions in this range, such as V(>=1.26 <2), V(^1.27), V(1.x) or V(1.26 - 1.28).
               - Tags with a suffix, such as V(1.27.3-alpine), count only together with O(images[].tags.include).
+              - Build metadata may follow after C(_), as Helm writes it, so that V(1.2.0_build.7) is version 1.2.0.
+              - A bare number of five or more digits, such as V(20240807), is a date or a build and not a version, unless a
+                pattern of O(images[].tags.include) names it, as V(2024*) does.
             type: str
           newest:
             description:
-              - Only so many, the highest versions. Tags that are no versions fall out. Never decided by time, since an old release
-                may be built again.
+              - Only so many, the highest versions. Tags that are no versions, in the sense of O(images[].tags.semver), fall out. Never
+                decided by time, since an old release may be built again.
               - Numbers in suffixes count as numbers, so that V(1.0-rc.10) is higher than V(1.0-rc.9).
             type: int
           same_digest:
@@ -216,11 +219,14 @@ options:
             description:
               - Only tags that are versions in this range, such as V(>=1.26 <2), V(^1.27), V(1.x) or V(1.26 - 1.28).
               - Tags with a suffix, such as V(1.27.3-alpine), count only together with O(defaults.tags.include).
+              - Build metadata may follow after C(_), as Helm writes it, so that V(1.2.0_build.7) is version 1.2.0.
+              - A bare number of five or more digits, such as V(20240807), is a date or a build and not a version, unless a
+                pattern of O(defaults.tags.include) names it, as V(2024*) does.
             type: str
           newest:
             description:
-              - Only so many, the highest versions. Tags that are no versions fall out. Never decided by time, since an old release
-                may be built again.
+              - Only so many, the highest versions. Tags that are no versions, in the sense of O(defaults.tags.semver), fall out. Never
+                decided by time, since an old release may be built again.
               - Numbers in suffixes count as numbers, so that V(1.0-rc.10) is higher than V(1.0-rc.9).
             type: int
           same_digest:
