@@ -35,11 +35,13 @@ PASSING_STATUS = frozenset([429, 500, 502, 503, 504])
 
 @dataclass
 class Answer:
-    """What a host answered. *headers* look up names in any case."""
+    """What a host answered. *headers* look up names in any case. *host*: ``host[:port]`` of who gave this answer, which
+    after a redirect is not who was asked; empty where that isn't known."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
+    host: str = ""
 
     def json(self) -> Any:
         """The body as JSON, or None where it isn't JSON."""
@@ -178,7 +180,7 @@ class Http:
                 bucket.answered()
             refused = 0.0
             attempt += 1
-            if not self._sleep(pause):
+            if not self.pause(pause):
                 break
         if failure is None:
             raise AcrError("timeout", "The time limit passed before {0} could be asked.".format(host))
@@ -187,7 +189,8 @@ class Http:
     def _backoff(self, attempt: int, retry_after: Optional[str]) -> float:
         return max(_seconds(retry_after), min(0.5 * 2**attempt, 30.0) * random.uniform(0.7, 1.0))
 
-    def _sleep(self, seconds: float) -> bool:
+    def pause(self, seconds: float) -> bool:
+        """Waits; False, and at once, where the run is over or would be by then."""
         if self.deadline is not None and time.monotonic() + seconds > self.deadline:
             return False
         return not self._over.wait(seconds)
@@ -231,7 +234,7 @@ class Http:
                 proxies=self.proxies(url),
             )
             try:
-                return Answer(response.status_code, response.headers, _read(response, method, host, limit, ends))
+                return Answer(response.status_code, response.headers, _read(response, method, host, limit, ends), host)
             finally:
                 response.close()
         except requests.exceptions.SSLError as error:

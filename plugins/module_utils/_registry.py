@@ -11,7 +11,7 @@ import hashlib
 import re
 import threading
 import time
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
@@ -48,6 +48,11 @@ LISTING_LIMIT = 128 * 1024 * 1024  # bytes of all pages; 300,000 of Azure's tags
 LISTING_SECONDS = 900.0
 TOKEN_CHARACTERS = 6144  # Azure's front refuses header lines over 8 KiB
 TOKEN_BASE = 1200  # what a token needs besides the repositories it names
+CONFIRM_PAUSES = (0.25, 0.5, 1.0, 2.0)  # seconds between the questions after which "not there" is believed
+NESTED = 3  # an index may list indexes; nobody nests deeper
+MOST_NESTED = 50  # such indexes are looked into on each level: an index without end is an attack
+
+Found = TypeVar("Found")
 
 
 class Credentials(NamedTuple):
@@ -96,6 +101,16 @@ class Manifest(NamedTuple):
             if not valid_digest(digest):
                 raise AcrError("invalid", "{0} lists a manifest by {1!r:.100}, which is no digest.".format(who, digest))
         return found
+
+
+class Child(NamedTuple):
+    """A manifest that an index lists. *platform*: as the index states it, ``{}`` where it doesn't. *size* in bytes, None
+    where the index doesn't say."""
+
+    digest: str
+    media_type: str
+    platform: Dict[str, Any]
+    size: Optional[int]
 
 
 class Registry:
@@ -211,6 +226,57 @@ class Registry:
             return []
         # Some registries resolve such a tag to the image itself: what it lists must name the image as its subject.
         return [child for child in index.children() if self._subject(repository, str(child["digest"])) == digest]
+
+    def confirmed(self, ask: Callable[[], Found]) -> Found:
+        """What *ask* returns. That something is not there (None, or `AcrError` ``not_found``) is believed only after it was
+        said again and again: one place of many that a registry has may be late."""
+        for pause in (*CONFIRM_PAUSES, None):
+            try:
+                found = ask()
+                if found is not None or pause is None:
+                    return found
+            except AcrError as error:
+                if error.kind != "not_found" or pause is None:
+                    raise
+            if not self.http.pause(pause):
+                raise AcrError("timeout", "The time limit passed before {0} could be asked again.".format(self.name))
+        raise AssertionError  # the last round returns or raises
+
+    def walk(self, repository: str, manifest: Manifest) -> Iterator[Child]:
+        """All that an index lists, also by the indexes that it lists, down to NESTED levels: level by level, each digest
+        once. Nothing for a single manifest.
+
+        On each level at most MOST_NESTED manifests are opened. One that isn't there comes as what its parent says of it.
+        """
+        seen = {manifest.descriptor.digest}
+        level = [manifest]
+        for depth in range(1, NESTED + 1):
+            opened: Dict[str, Optional[Manifest]] = {}
+            nested: List[str] = []
+            for entry in (entry for parent in level for entry in parent.children()):
+                digest, media_type = str(entry["digest"]), str(entry.get("mediaType") or "")
+                if digest in seen:
+                    continue
+                seen.add(digest)
+                if media_type not in MANIFEST_TYPES:  # what it is shows only when it is looked at
+                    found = self._open(repository, digest, opened)
+                    media_type = found.descriptor.media_type if found else media_type
+                if media_type in INDEX_TYPES:
+                    nested.append(digest)
+                yield Child(digest, media_type, entry.get("platform") or {}, number(entry.get("size")))
+            if depth < NESTED:
+                level = [found for found in (self._open(repository, digest, opened) for digest in nested) if found]
+
+    def _open(self, repository: str, digest: str, opened: Dict[str, Optional[Manifest]]) -> Optional[Manifest]:
+        """One of the manifests of a level, None where it isn't there; *opened* holds those that were read."""
+        if digest not in opened and len(opened) < MOST_NESTED:
+            try:
+                opened[digest] = self.confirmed(lambda: self.manifest(repository, digest))
+            except AcrError as error:
+                if error.kind != "not_found":
+                    raise
+                opened[digest] = None
+        return opened.get(digest)
 
     def _subject(self, repository: str, digest: str) -> Optional[str]:
         """The digest that a manifest refers to."""

@@ -11,12 +11,17 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import math
 import re
 import socket
-from typing import Any, Dict, List, Optional
+from email.utils import parsedate_to_datetime
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+
+LONGEST_WAIT = 7 * 86400.0  # seconds; whoever asks to wait longer asks for that
+LONGEST_DELAY = 1e9  # a larger number is no time to wait, but one since 1970: in seconds, or beyond 1e11 in milliseconds
 
 
 def parse(content: bytes) -> Any:
@@ -70,6 +75,46 @@ def seconds(found: Any, most: float) -> Optional[float]:
     except (TypeError, ValueError, OverflowError):
         return None
     return min(value, most) if value > 0 else None
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
+    """The seconds that ``Retry-After`` asks to wait, from 0.0 to LONGEST_WAIT; None where it says nothing.
+
+    It may hold seconds, an HTTP date, or the seconds since 1970 (Docker Hub). A time is taken by the sender's own clock where
+    its ``Date`` shows that, else by *now*, which is in seconds since 1970.
+    """
+    text = headers.get("Retry-After") or ""
+    try:
+        wait = float(text.partition(",")[0])  # the header may have come twice
+    except ValueError:
+        ends = _since_1970(text)
+        wait = ends - (_since_1970(headers.get("Date")) or now) if ends is not None else math.nan
+    else:
+        if LONGEST_DELAY < wait < math.inf:
+            wait = wait / (1000.0 if wait > 1e11 else 1.0) - (_since_1970(headers.get("Date")) or now)
+    return None if math.isnan(wait) else min(max(wait, 0.0), LONGEST_WAIT)
+
+
+def _since_1970(date: Optional[str]) -> Optional[float]:
+    try:
+        return parsedate_to_datetime(date or "").timestamp()
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+
+
+def same_host(one: str, other: str) -> bool:
+    """Whether two ``host[:port]`` of HTTPS URLs name the same host, however they are written."""
+    return _place(one) == _place(other)
+
+
+def _place(host: str) -> Tuple[str, Optional[int]]:
+    try:
+        parts = urlsplit("//" + host)
+        if parts.hostname and parts.netloc == host and "@" not in host:
+            return parts.hostname.rstrip("."), 443 if parts.port is None else parts.port
+    except ValueError:
+        pass
+    return host, None
 
 
 def link(base: str, target: Any, who: str) -> SplitResult:

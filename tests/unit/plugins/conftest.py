@@ -164,9 +164,9 @@ def http(monkeypatch: pytest.MonkeyPatch) -> Http:
     found = Http(pace=Pace(sleep=lambda seconds: None))
     found.pauses = []  # type: ignore[attr-defined]
 
-    def sleep(seconds: float) -> bool:
+    def pause(seconds: float) -> bool:
         found.pauses.append(seconds)  # type: ignore[attr-defined]
         return True
 
-    monkeypatch.setattr(found, "_sleep", sleep)
+    monkeypatch.setattr(found, "pause", pause)
     return found

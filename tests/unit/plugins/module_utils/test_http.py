@@ -41,6 +41,7 @@ def test_an_answer(http: Http, far_side: Any) -> None:
     _method, path, headers, _body = far_side.seen[0]
     assert (path, headers["Authorization"], headers["Accept-Encoding"]) == ("/v2/", "Bearer secret", "identity")
     assert http.sent == {"reads": 1}
+    assert answer.host == far_side.host
 
 
 def test_a_host_that_nobody_reached_is_tried_once_until_it_answers(http: Http, far_side: Any) -> None:
@@ -277,7 +278,8 @@ def test_a_redirect_takes_no_secret_to_another_host(
         lambda request: request.reply(302, headers={"Location": there.url + "/third"}),
     )
     there.answer = lambda request: request.reply(200, '"blob"')
-    assert http.request("reads", "GET", here.url + "/first", headers=SECRET, follow=True).json() == "blob"
+    answer = http.request("reads", "GET", here.url + "/first", headers=SECRET, follow=True)
+    assert (answer.json(), answer.host) == ("blob", there.host)
     assert [headers.get("Authorization") for _m, _p, headers, _b in here.seen] == ["Bearer secret"] * 2
     assert [headers.get("Authorization") for _m, _p, headers, _b in there.seen] == [None]
 
@@ -486,3 +488,16 @@ def test_close_ends_all_waiting() -> None:
     http.close()
     thread.join(20.0)
     assert found and found[0].kind == "timeout" and not http.sent
+
+
+def test_a_pause_ends_with_the_run() -> None:
+    http = Http()
+    assert http.pause(0.01)
+    http.deadline = time.monotonic() + 60
+    assert http.pause(0.01)
+    began = time.monotonic()
+    assert not http.pause(61.0)
+    http.deadline = None
+    threading.Timer(0.05, http.close).start()
+    assert not http.pause(60.0)
+    assert time.monotonic() - began < 20

@@ -20,8 +20,10 @@ from ansible_collections.registryops.acr.plugins.module_utils import _registry
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._registry import (
+    CONFIRM_PAUSES,
     INDEX_TYPES,
     MANIFEST_TYPES,
+    Child,
     Credentials,
     Descriptor,
     Manifest,
@@ -173,6 +175,123 @@ def test_children() -> None:
     assert read(IMAGE, {"manifests": listed}) == [], "a single manifest lists nothing"
     assert "by None, which is no digest" in str(error_of(lambda: read(INDEX, {"manifests": [{}]})))
     assert error_of(lambda: read(INDEX, {"manifests": [{"digest": A, "platform": "linux"}]})).kind == "invalid"
+
+
+# -- what isn't there, and what indexes list ---------------------------------------------------------------------------
+
+
+def gone() -> AcrError:
+    return AcrError("not_found", "It does not exist.")
+
+
+@pytest.mark.parametrize("absent", [gone(), None], ids=["not found", "none"])
+@pytest.mark.parametrize("late", range(len(CONFIRM_PAUSES) + 1))
+def test_what_shows_late_is_there(registry: Registry, http: Http, absent: AcrError | None, late: int) -> None:
+    answers = [absent] * late + ["it"]
+
+    def ask() -> Any:
+        found = answers.pop(0)
+        if isinstance(found, AcrError):
+            raise found
+        return found
+
+    assert registry.confirmed(ask) == "it"
+    assert http.pauses == list(CONFIRM_PAUSES[:late])  # type: ignore[attr-defined]
+
+
+def test_what_is_not_there_time_and_again_is_believed(registry: Registry, http: Http) -> None:
+    asked: list[int] = []
+
+    def ask() -> None:
+        asked.append(1)
+        raise gone()
+
+    assert error_of(lambda: registry.confirmed(ask)).kind == "not_found"
+    assert registry.confirmed(lambda: None) is None
+    assert (len(asked), http.pauses) == (len(CONFIRM_PAUSES) + 1, list(CONFIRM_PAUSES) * 2)  # type: ignore[attr-defined]
+
+
+def test_what_could_not_be_asked_again_is_not_confirmed(registry: Registry, http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "pause", lambda _seconds: False)
+    assert error_of(lambda: registry.confirmed(lambda: None)).kind == "timeout"
+
+
+def test_other_errors_need_no_confirmation(registry: Registry, http: Http) -> None:
+    def ask() -> None:
+        raise AcrError("denied", "No.")
+
+    assert error_of(lambda: registry.confirmed(ask)).kind == "denied" and http.pauses == []  # type: ignore[attr-defined]
+
+
+class Shelf:
+    """Manifests of team/app by their digests; *opened* counts how often each was read."""
+
+    def __init__(self, far_side: Any) -> None:
+        self.routes: dict[str, Any] = {}
+        self.far_side = far_side
+
+    def put(self, content: Any, media_type: str = IMAGE, there: bool = True) -> str:
+        body = json.dumps(content).encode()
+        digest = "sha256:" + hashlib.sha256(body).hexdigest()
+        if there:
+            self.routes["/v2/team/app/manifests/" + digest] = sends(body=body, media_type=media_type)
+        self.far_side.routes(self.routes)
+        return digest
+
+    def index(self, *digests: str, there: bool = True, nr: int = 0, **more: Any) -> str:
+        return self.put({"nr": nr, "manifests": [{"digest": one, **more} for one in digests]}, INDEX, there)
+
+    def opened(self, digest: str) -> int:
+        return self.far_side.paths.count("/v2/team/app/manifests/" + digest)
+
+
+@pytest.fixture
+def shelf(far_side: Any) -> Shelf:
+    return Shelf(far_side)
+
+
+def walked(registry: Registry, digest: str) -> list[Child]:
+    return list(registry.walk("team/app", registry.manifest("team/app", digest)))
+
+
+def test_e7_a_walk_shows_all_levels_each_digest_once(registry: Registry, shelf: Shelf) -> None:
+    image, other = shelf.put({"layers": [1]}), shelf.put({"layers": [2]})
+    inner = shelf.index(other, image, mediaType=IMAGE, platform={"os": "linux"}, size=7)
+    root = shelf.put(
+        {"manifests": [{"digest": image, "mediaType": IMAGE}, {"digest": inner, "mediaType": INDEX}, {"digest": inner}]}, INDEX
+    )
+    assert walked(registry, root) == [
+        Child(image, IMAGE, {}, None), Child(inner, INDEX, {}, None), Child(other, IMAGE, {"os": "linux"}, 7)
+    ]  # fmt: skip
+    assert (shelf.opened(inner), shelf.opened(image)) == (1, 0)
+    assert walked(registry, image) == []
+
+
+@pytest.mark.parametrize("label", [None, "application/json"])
+def test_e7_what_a_child_is_shows_when_no_label_says_it(registry: Registry, shelf: Shelf, label: str | None) -> None:
+    image = shelf.put({"layers": [1]})
+    inner = shelf.index(image, mediaType=label)
+    assert walked(registry, shelf.index(inner, mediaType=label)) == [Child(inner, INDEX, {}, None), Child(image, IMAGE, {}, None)]
+    assert shelf.opened(inner) == 1
+
+
+def test_e7_a_walk_ends(registry: Registry, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_registry, "MOST_NESTED", 3)
+    leaf = shelf.put({"layers": []})
+    deep = [shelf.index(leaf, mediaType=IMAGE)]
+    for _level in range(4):
+        deep.append(shelf.index(deep[-1], mediaType=INDEX))
+    assert [child.digest for child in walked(registry, deep[-1])] == [deep[3], deep[2], deep[1]]
+    many = [shelf.index(shelf.put({"layers": [nr]}), nr=nr, mediaType=IMAGE) for nr in range(5)]
+    assert len(walked(registry, shelf.index(*many, mediaType=INDEX))) == 5 + 3
+
+
+def test_e7_a_nested_index_that_is_not_there_is_shown_all_the_same(registry: Registry, shelf: Shelf) -> None:
+    lost, image = shelf.index(A, there=False), shelf.put({"layers": [1]})
+    assert walked(registry, shelf.index(lost, image, mediaType=INDEX))[0] == Child(lost, INDEX, {}, None)
+    assert shelf.opened(lost) == len(CONFIRM_PAUSES) + 1
+    shelf.routes["/v2/team/app/manifests/" + lost] = sends(403, b"")
+    assert error_of(lambda: walked(registry, shelf.index(lost, mediaType=INDEX))).kind == "denied"
 
 
 def test_blobs(registry: Registry, far_side: Any) -> None:

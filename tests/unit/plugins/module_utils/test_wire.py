@@ -46,7 +46,15 @@ from ansible_collections.registryops.acr.plugins.module_utils._registry import (
 )
 from ansible_collections.registryops.acr.plugins.module_utils._sources import Source, Sources
 from ansible_collections.registryops.acr.plugins.module_utils._targets import Targets
-from ansible_collections.registryops.acr.plugins.module_utils._wire import link, local, number, seconds
+from ansible_collections.registryops.acr.plugins.module_utils._wire import (
+    LONGEST_WAIT,
+    link,
+    local,
+    number,
+    retry_after,
+    same_host,
+    seconds,
+)
 
 fuzz = settings(derandomize=True, database=None, deadline=None, max_examples=200)
 
@@ -521,6 +529,59 @@ def test_numbers_and_times(found: Any) -> None:
     assert count is None or 0 <= count < 10**18
     wait = seconds(found, 120.0)
     assert wait is None or 0 < wait <= 120
+
+
+DATE = "Wed, 21 Oct 2026 07:28:00 GMT"
+NOW = 1792567650.0  # half a minute before
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("7", 7), ("7.5", 7.5), (" 7 ", 7), ("0", 0), ("-5", 0), ("9999999", LONGEST_WAIT), ("inf", LONGEST_WAIT), ("nan", None),
+     ("soon", None), ("", None), ("\xb2", None), (DATE, 30), ("Wed, 21 Oct 2026 07:28:00 +0200", 0),
+     ("Wednesday, 21-Oct-26 07:28:00 GMT", 30),
+     ("Wed Oct 21 07:28:00 2026", 30), ("Wed, 41 Oct 2026", None), ("1792567680", 30), ("1792567680.5", 30.5), ("1792567680000", 30),
+     ("1700000000", 0), ("4000000000", LONGEST_WAIT), ("5, 5", 5), ("1e999", LONGEST_WAIT)],
+)  # fmt: skip
+def test_d3_d4_one_reader_of_retry_after(text: str, expected: float | None) -> None:
+    assert retry_after(CaseInsensitiveDict({"retry-after": text}), NOW) == expected
+    assert retry_after({}, NOW) is None
+
+
+@pytest.mark.parametrize("text", ["1792567680", DATE])
+def test_d3_a_time_is_taken_by_the_clock_of_who_names_it(text: str) -> None:
+    headers = {"Retry-After": text, "Date": "Wed, 21 Oct 2026 07:27:50 GMT"}
+    assert retry_after(headers, NOW - 86400) == retry_after({**headers, "Date": "soon"}, NOW + 20) == 10
+
+
+@fuzz
+@given(header_text, header_text)
+def test_any_retry_after(text: str, date: str) -> None:
+    wait = retry_after({"Retry-After": text, "Date": date}, NOW)
+    assert wait is None or 0 <= wait <= LONGEST_WAIT
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("registry.test", "Registry.TEST:443", True),
+        ("registry.test", "registry.test.", True),
+        ("registry.test:5000", "REGISTRY.test.:5000", True),
+        ("registry.test:0443", "registry.test", True),
+        ("[::1]:443", "[::1]", True),
+        ("registry.test", "registry.test:5000", False),
+        ("registry.test", "registry.test:80", False),
+        ("registry.test", "registry.test.evil.test", False),
+        ("registry.test", "user@registry.test", False),
+        ("registry.test", "registry.test/path", False),
+        ("registry.test", "registry.test:x", False),
+        ("registry.test", "registry.test:0", False),
+        ("registry.test", "", False),
+    ],
+)
+def test_the_same_host_written_otherwise(one: str, other: str, same: bool) -> None:
+    assert same_host(one, other) is same_host(other, one) is same
+    assert same_host(one, one) and same_host(other, other)
 
 
 @fuzz
