@@ -16,6 +16,8 @@ options:
   registry:
     description:
       - The registry, by its name (V(contosoprod)), its login server (V(contosoprod.azurecr.io)) or its resource ID.
+      - If a domain name label adds a hash to the login server, the login server's first part will do
+        (V(contosoprod-h4x0c3d4e5f6g7h8)).
     type: str
     required: true
   resource_group:

@@ -22,6 +22,8 @@ options:
     description:
       - The registry to import into, by its name (V(contosoprod)), its login server (V(contosoprod.azurecr.io)) or its
         resource ID.
+      - If a domain name label adds a hash to the login server, the login server's first part will do
+        (V(contosoprod-h4x0c3d4e5f6g7h8)).
     type: str
     required: true
   resource_group:
@@ -241,12 +243,15 @@ options:
       - User names and passwords of source registries, so that secrets stand in one place. Of those that match an entry's
         source, the one with the longest O(credentials[].registry) counts.
       - They don't count for sources that are given by resource ID or name in O(images[].source_registry).
+      - Those that match no entry are reported by a warning.
     type: list
     elements: dict
     suboptions:
       registry:
         description:
           - The registry's host, such as V(docker.io), or host and namespace, such as V(docker.io/contoso).
+          - A URL is understood too, such as V(https://index.docker.io/v1/) in Docker's own configuration. What names no host
+            is refused.
         type: str
         required: true
       username:
