@@ -120,6 +120,7 @@ options:
           include:
             description:
               - Only tags that match one of these shell patterns, such as V(1.27*). All if not given.
+              - Quote what looks like a number. YAML reads 3.10 as 3.1, which is refused.
             type: list
             elements: str
           exclude:
@@ -210,6 +211,7 @@ options:
           include:
             description:
               - Only tags that match one of these shell patterns, such as V(1.27*). All if not given.
+              - Quote what looks like a number. YAML reads 3.10 as 3.1, which is refused.
             type: list
             elements: str
           exclude:
