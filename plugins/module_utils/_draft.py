@@ -233,24 +233,23 @@ class Draft:
 
     def _list(
         self, prepared: Optional[Future], source: Source, repository: str, origins: List[Origin]
-    ) -> Dict[Any, Origin]:
+    ) -> Dict[Any, Any]:
         if prepared is not None:
             prepared.result()
         digests = self._sources.digests(source, repository, [origin.tag or "latest" for origin in origins])
-        return {
-            origin.key: origin._replace(digest=digests[origin.tag or "latest"])
-            for origin in origins
-            if origin.tag in digests
-        }
+        found = {}
+        for origin in origins:
+            digest = digests[origin.tag or "latest"]
+            found[origin.key] = digest if isinstance(digest, AcrError) else origin._replace(digest=digest)
+        return found
 
     def _finish_resolving(self, futures: Dict[Any, Future], wants: List[Want]) -> Dict[int, Want]:
         found: Dict[int, Want] = {}
         for want in wants:
             try:
-                origin = futures[want.origin.key].result().get(want.origin.key)
-                if origin is None:
-                    absent = AcrError("not_found", "{0} does not exist.".format(_plan.origin_name(want.origin)))
-                    raise self._sources.explain(want.origin, absent)
+                origin = futures[want.origin.key].result()[want.origin.key]
+                if isinstance(origin, AcrError):
+                    raise origin
             except AcrError as error:
                 self.failures.setdefault(want.number, error)
                 continue

@@ -107,12 +107,12 @@ class Mirror:
         try:
             self._notify(Progress())
             targets = pool.submit(self._targets, pool)  # signs in meanwhile
-            wants, failures = expand(entries, self._sources, pool)
+            wants, failures, notes = expand(entries, self._sources, pool)
             draft = Draft(self._sources, targets.result, pool, entries)
             draft.plan(wants)
             report.login_server = draft.targets.registry.host
             report.diff = _plan.Diff.of(draft.steps.values())
-            report.notes = self._quota_notes(draft)
+            report.notes = notes + self._quota_notes(draft)
             stopped = self._settings.stop_on_error and bool(failures or draft.failures)
             outcomes = {} if self._settings.check or stopped else self._carry_out(draft, entries)
             for failure in failures:

@@ -90,6 +90,11 @@ def parse_target(text: str) -> Reference:
     return Reference(None, repository, tag)
 
 
+def is_tag(text: str) -> bool:
+    """Whether *text* could be a tag's name: a pattern that is none has wildcards."""
+    return _TAG.fullmatch(text) is not None
+
+
 def default_target(source: Reference) -> Reference:
     """Where Azure puts an image if nobody says otherwise: the same repository and tag."""
     return Reference(None, source.repository, source.tag or "latest")

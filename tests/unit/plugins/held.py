@@ -44,11 +44,18 @@ class _Held:
         self.manifests: dict[str, tuple[str, dict[str, Any]]] = {}
         self.referring: dict[str, list[str]] = {}
         self.complete = True  # does a listing show all that was asked for?
+        self.hidden: set[str] = set()  # tags and digests that no listing shows
+        self.late: dict[tuple[str, ...], int] = {}  # what is asked → how often it is said not to be there before it is
+        self.crowd = 0  # more tags and manifests that a repository counts
         self._asking = threading.Lock()
 
     def _ask(self, *what: str) -> None:
         with self._asking:
             self.asked.append(what)
+            late = self.late.get(what, 0)
+            self.late[what] = late - 1
+        if late > 0:
+            raise AcrError("not_found", "{0} is late.".format(self.host))
         error = self.fails.get(what) or self.fails.get(what[:1])
         if error is not None:
             raise error
@@ -76,7 +83,7 @@ class _Held:
 
     def tags(self, repository: str) -> list[str]:
         self._ask("tags", repository)
-        return list(self.tagged.get(repository, {}))
+        return [name for name in self.tagged.get(repository, {}) if name not in self.hidden]
 
     def lacks(self, repository: str) -> bool:
         self._ask("lacks", repository)
@@ -99,7 +106,8 @@ class _Held:
 
     def tag_list(self, repository: str, newest: int | None = None) -> Iterator[Tag]:
         self._ask("tag_list", repository)
-        return iter([Tag(name, found, "now") for name, found in self.tagged.get(repository, {}).items()])
+        tags = self.tagged.get(repository, {}).items()
+        return iter([Tag(name, found, "now") for name, found in tags if name not in self.hidden])
 
     def find_tags(self, repository: str, names: Iterable[str]) -> tuple[dict[str, Tag], bool]:
         self._ask("find_tags", repository)
@@ -110,11 +118,13 @@ class _Held:
     def manifest_list(self, repository: str, *, orderby: str = "", limit: int | None = None) -> Iterator[dict[str, Any]]:
         self._ask("manifest_list", repository)
         for one in dict.fromkeys([*self.tagged.get(repository, {}).values(), *self.manifests]):
-            yield {"digest": one, "mediaType": self.manifests.get(one, (IMAGE, {}))[0]}
+            if one not in self.hidden:
+                yield {"digest": one, "mediaType": self.manifests.get(one, (IMAGE, {}))[0]}
 
     def counts(self, repository: str) -> Counts:
+        self._ask("counts", repository)
         tags = self.tagged.get(repository, {})
-        return Counts(len(tags), len(set(tags.values())))
+        return Counts(len(tags) + self.crowd, len(set(tags.values())) + self.crowd)
 
 
 def unhurried() -> Http:

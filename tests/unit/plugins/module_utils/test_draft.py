@@ -53,7 +53,7 @@ def plan(quay: HeldRegistry, azure: HeldAzure, target: HeldAzure) -> Iterator[Pl
             sources = Opened(quay, azure)
             targets = Targets(target)
             found = Draft(sources, lambda: targets, pool, entries)
-            wants, failures = expand(entries, sources, pool)
+            wants, failures, _notes = expand(entries, sources, pool)
             assert failures == []
             found.plan(wants)
             return found
@@ -162,7 +162,7 @@ def test_the_time_of_the_last_update_tells_a_reimport(plan: Plan, target: HeldAz
     ("host", "count", "asked"),
     [
         (SERVER, 3, {"prepare": 1, "describe": 3}),
-        (SERVER, 4, {"prepare": 1, "find_tags": 1, "manifest_list": 1}),
+        (SERVER, 4, {"prepare": 1, "counts": 1, "tag_list": 1, "manifest_list": 1}),
         ("quay.io", 4, {"describe": 4}),
     ],
 )
@@ -188,7 +188,7 @@ def test_only_what_will_be_imported_is_looked_at(plan: Plan, azure: HeldAzure, t
     target.tagged = {"team/app": dict(TAGS)}
     draft = plan(*[{"source": "{0}/team/app:{1}".format(SERVER, tag)} for tag in TAGS])
     assert set(actions(draft).values()) == {"none"}
-    assert [what[0] for what in azure.asked] == ["prepare", "find_tags"]
+    assert [what[0] for what in azure.asked] == ["prepare", "counts", "tag_list"]
 
 
 # -- failures ----------------------------------------------------------------------------------------------------------

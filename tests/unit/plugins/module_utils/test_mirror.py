@@ -107,11 +107,14 @@ class World:
             digest = self.held.get((repository, reference), reference)
             if any(one == digest for (place, _tag), one in self.held.items() if place == repository):
                 return request.reply(200, BY_DIGEST[digest], {"Content-Type": IMAGE, "Docker-Content-Digest": digest})
-        elif path.endswith("/_manifests"):
-            place = path[len("/acr/v1/"):-len("/_manifests")]
+        elif "/_manifests" in path:
+            place, _kind, wanted = path[len("/acr/v1/"):].partition("/_manifests")
             found = {digest for (repository, _tag), digest in self.held.items() if repository == place}
             facts = {"mediaType": IMAGE, "imageSize": 4473, "os": "linux", "architecture": "amd64"}
-            return request.reply(200, json.dumps({"manifests": [{"digest": digest, **facts} for digest in found]}))
+            if not wanted:
+                return request.reply(200, json.dumps({"manifests": [{"digest": digest, **facts} for digest in found]}))
+            if wanted[1:] in found:
+                return request.reply(200, json.dumps({"manifest": {"digest": wanted[1:], **facts}}))
         request.reply(404, '{"errors": [{"code": "MANIFEST_UNKNOWN", "message": "unknown"}]}')
 
 
