@@ -176,7 +176,7 @@ def test_a10_a_tag_that_an_entry_names_is_asked_for_if_it_is_not_listed(
     assert names(wants) == ["team/app:1.0 <- team/app:1.0"] and failures == []
 
 
-def test_a10_a_whole_registry_is_not_asked_for_names(pool: ThreadPoolExecutor, azure: HeldAzure) -> None:
+def test_a_whole_registry_is_not_asked_for_names(pool: ThreadPoolExecutor, azure: HeldAzure) -> None:
     every = {"source_registry": SERVER, "repositories": {"include": ["*"]}, "tags": {"include": ["1.0", "latest"]}}
     wants, _failures, _notes = expand(entries(every), Opened(azure), pool)
     assert len(wants) == 2 and not [what for what in azure.asked if what[0] == "describe"]

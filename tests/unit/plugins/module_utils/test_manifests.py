@@ -353,7 +353,7 @@ def test_c5_referrers_that_can_not_be_read_are_no_empty_list(registry: FakeRegis
 
 
 @pytest.mark.parametrize("kind", ["unreachable", "firewall", "certificate", "timeout"])
-def test_c5_what_is_wrong_with_the_whole_registry_is_told_once(registry: FakeRegistry, kind: str) -> None:
+def test_what_is_wrong_with_the_whole_registry_is_told_once(registry: FakeRegistry, kind: str) -> None:
     for what in ("manifest", "list"):
         registry.fails = {(what,): AcrError(kind, "no.")}
         with pytest.raises(AcrError, match="no."):

@@ -78,7 +78,7 @@ def test_a9_a_signature_that_no_listing_shows_is_found() -> None:
     assert not [what for what in graph.asked if what[0] == "tags"], "and no listing"
 
 
-def test_a9_what_is_too_long_for_a_tag_is_no_question() -> None:
+def test_what_is_too_long_for_a_tag_is_no_question() -> None:
     graph = Graph({})
     long = "sha512:" + "a" * 128
     graph.manifests[long] = (IMAGE, {})
@@ -93,7 +93,7 @@ def test_e7_what_refers_to_the_platforms_of_an_index_in_an_index() -> None:
     assert sorted(find(graph)) == [(None, digest(n)) for n in (1, 2, 3)]
 
 
-def test_e7_an_image_that_is_also_a_part_of_another_is_looked_into() -> None:
+def test_an_image_that_is_also_a_part_of_another_is_looked_into() -> None:
     """What is asked for once must not depend on who asked first."""
     graph = Graph({11: [1]}, {0: [10], 10: [11]})
     source = Source(graph.host, graph, None, None)
