@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.registryops.acr.plugins.module_utils import _imports
+from ansible_collections.registryops.acr.plugins.module_utils import _imports, _registry
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._identity._clouds import Cloud
@@ -122,6 +122,7 @@ class World:
 def world(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(_imports, "FASTEST", 0.01)
     monkeypatch.setattr(_imports, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(_registry, "CONFIRM_PAUSES", (0.001,) * 4)
     return World(serve(), serve())
 
 
