@@ -119,7 +119,8 @@ class _Expansion:
                 self.failures.append(Failure(self._whole(number, place[1]), error))
         if before == (len(self.wants), len(self.failures)):
             name = "{0}/{1}".format(source.name, places[0][1]) if len(places) == 1 else source.name
-            raise AcrError("not_found", "No tag of {0} matches tags; nothing was chosen there.".format(name))
+            error = AcrError("not_found", "No tag of {0} matches tags; nothing was chosen there.".format(name))
+            raise self._sources.explain(Origin(*places[0]), error) if len(places) == 1 else error
 
     def _choose(self, number: int, entry: Entry, place: Place, listing: Future) -> None:
         """Adds the wants for the tags that an entry's selection chooses in one repository."""

@@ -241,8 +241,8 @@ class Sources:
     def listing(self, source: Source, repository: str) -> Dict[str, Optional[str]]:
         """All tags that a repository lists, read once; with their digests where the listing carries them (Azure's does).
 
-        It shows what is there; what it lacks may be there all the same. AcrError ``not_found`` where there is no such
-        repository.
+        It shows what is there; what it lacks may be there all the same. It is empty, or AcrError ``not_found``, where there
+        is no such repository.
         """
         key = (source, repository)
         with self._turn(source, repository):
@@ -251,8 +251,6 @@ class Sources:
                     found = source.registry.confirmed(lambda: self._read_listing(source, repository) or None) or {}
                 except AcrError as error:
                     raise self._unlisted(source, repository, error) from None
-                if not found and self._lacks(source, repository):
-                    raise AcrError("not_found", "{0}/{1} does not exist.".format(source.name, repository))
                 self._listings[key] = found
             return self._listings[key]
 

@@ -186,7 +186,10 @@ def test_a10_a_repository_that_does_not_exist_is_told_as_such(pool: ThreadPoolEx
     quay.fails = {("tags",): AcrError("not_found", "quay.io/none does not exist.")}
     images = [{"source": host + "/none", "tags": {"newest": 1}} for host in (SERVER, "quay.io")]
     wants, failures, _notes = expand(entries(*images), Opened(azure, quay), pool)
-    assert wants == [] and [str(failure.error) for failure in failures] == [host + "/none does not exist." for host in (SERVER, "quay.io")]
+    told = "No tag of {0}/none matches tags; nothing was chosen there: there is no repository none.".format(SERVER)
+    assert wants == [] and [str(failure.error) for failure in failures] == [told, "quay.io/none does not exist."]
+    images = [{"source": SERVER + "/team/web", "tags": {"include": ["9*"]}}]
+    assert str(expand(entries(*images), Opened(azure), pool)[1][0].error).endswith("nothing was chosen there.")
 
 
 @pytest.mark.parametrize(
