@@ -398,7 +398,7 @@ def test_azures_lists(one: bytes, many: bytes, index: bytes, status: int) -> Non
     survives(lambda: azure(answer(many, status)).find_tags("team/app", ["1.0", "3.0"]))
     targets = Targets(azure(answer(many, status)))
     survives(lambda: targets.tags("team/app", ["1", "2", "3", "4"]))
-    survives(lambda: targets.gone("team/app", [A, B, C, A.replace("a", "d")]))
+    survives(lambda: targets.manifests("team/app", [A, B, C, A.replace("a", "d")]))
     survives(lambda: Targets(azure(answer(index, Content_Type=INDEX_TYPES[0]))).damage("team/app", [A, B]))
     reader = _manifests._Reader(azure(answer(many, status), answer(index)), _manifests.Wanted(raw=True, referrers=True))
     survives(lambda: [reader.complete(entry) for entry in reader.entries("team/app")])
@@ -449,12 +449,11 @@ def test_resource_manager(one: bytes, many: bytes, error: bytes, status: int) ->
         survives(lambda: Arm(IDENTITY, Wire(answer(body, status), answer(b"{}"))).registry(RegistryId("name", "contosoprod")))
 
 
-def test_a_listing_of_resource_manager_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_arm, "PAGES", 10)
+def test_a_listing_of_resource_manager_ends() -> None:
     wire = Wire(answer(dump({"value": [RESOURCE], "nextLink": "https://management.test/again"})))
     with pytest.raises(AcrError, match="without end"):
         list(Arm(IDENTITY, wire).registries("s"))
-    assert len(wire.asked) == 10
+    assert len(wire.asked) == 2, "a page that was read already is the end of it"
 
 
 @pytest.mark.parametrize(
@@ -492,7 +491,7 @@ def test_imports_under_way(body: bytes, status: int, retry_after: str, location:
     operation = Operation("https://management.test/operationResults/registries-1?t=1", 0.0, Context())
     survives(lambda: Arm(IDENTITY, Wire(answer(body, status, Retry_After=retry_after, Location=location))).ask(operation))
     assert operation.location.startswith("https://management.test/") and not math.isnan(operation.ask_at)
-    assert _arm._seconds(answer(b"", Retry_After=retry_after)) >= 0
+    assert operation.ask_at >= 0
 
 
 @fuzz
