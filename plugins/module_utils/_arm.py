@@ -16,7 +16,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 from urllib.parse import quote, urlsplit
 
 from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import Context, explain, explain_failure, quoted
@@ -191,9 +191,7 @@ class Arm:
 
     def _list(self, path: str, context: Context) -> Iterator[Dict[str, Any]]:
         url = self._url + path
-        read: Set[str] = set()
-        while url not in read and len(read) < PAGES:
-            read.add(url)
+        for _page in range(PAGES):
             page = self._read(url, context)
             yield from objects(page.get("value"), WHO)
             following = page.get("nextLink")
@@ -255,7 +253,7 @@ class Arm:
         with suppress(AcrError):  # where there is none, or none of its own, the registry tells
             place = self._own(answer.headers.get("Azure-AsyncOperation") or answer.headers.get("Location"))
         while place:
-            self._wait(_pause(answer, UPDATE_PAUSE), context)
+            self._wait(_seconds(answer, UPDATE_PAUSE), context)
             answer = self._get(place)
             state = _state(answer)
             if answer.status not in (200, 202, 204) or state in FAILED:
@@ -304,7 +302,7 @@ class Arm:
         # not known. It has not failed, and must not be started again.
         with suppress(AcrError):
             operation.location = self._own(answer.headers.get("Location"))
-            operation.ask_at = time.monotonic() + _pause(answer, RETRY_AFTER)
+            operation.ask_at = time.monotonic() + _seconds(answer)
         return operation
 
     def ask(self, operation: Operation) -> None:
@@ -322,7 +320,7 @@ class Arm:
             told = message.format(operation.context.target, answer.status, quoted(_words(answer)[1]))
             raise AcrError(kind, told, status=answer.status)
         operation.done = answer.status == 200
-        operation.ask_at = time.monotonic() + _pause(answer, RETRY_AFTER)
+        operation.ask_at = time.monotonic() + _seconds(answer)
         location = answer.headers.get("Location")
         if location and not operation.done:
             operation.location = self._own(location)
@@ -469,8 +467,8 @@ def _resource(entry: Dict[str, Any]) -> RegistryResource:
     return found
 
 
-def _pause(answer: Answer, usual: float) -> float:
-    """Seconds until the next question of the same kind."""
+def _seconds(answer: Answer, usual: float = RETRY_AFTER) -> float:
+    """Seconds until the next question of the same kind, of which Azure's own wish is kept within bounds."""
     asked = retry_after(answer.headers, time.time())
     return usual if asked is None else min(max(asked, SOONEST), LATEST)
 
