@@ -19,7 +19,13 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 from urllib.parse import quote, urlsplit
 
-from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import Context, explain, explain_failure, quoted
+from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import (
+    Context,
+    explain,
+    explain_failure,
+    quoted,
+    refuses,
+)
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, ImportFailed
 from ansible_collections.registryops.acr.plugins.module_utils._http import (
     CONNECT_SECONDS,
@@ -193,7 +199,9 @@ class Arm:
         url = self._url + path
         for _page in range(PAGES):
             page = self._read(url, context)
-            yield from objects(page.get("value"), WHO)
+            if "value" not in page:  # no listing, and so nothing that is missing from it
+                raise AcrError("invalid", "{0} answered for {1} with no list.".format(WHO, context.target))
+            yield from objects(page["value"], WHO)
             following = page.get("nextLink")
             if not following:
                 return
@@ -293,10 +301,10 @@ class Arm:
 
         context = context._replace(targets=tuple(body.get("targetTags") or ()))
         answer, uncertain = self._change("imports", context, send, starting=True)
-        if answer.status == 200 and _state(answer) not in FAILED:
-            return Operation("", time.monotonic(), context, done=True, uncertain=uncertain)
-        if answer.status == 200:
+        if answer.status == 200 and _state(answer) in FAILED:
             raise _failed_import(answer, context)
+        if _done(answer):
+            return Operation("", time.monotonic(), context, done=True, uncertain=uncertain)
         operation = Operation("", math.inf, context, uncertain=uncertain)
         # From here on Azure has taken the import: without a place to ask, or with one that we don't follow, how it ends is
         # not known. It has not failed, and must not be started again.
@@ -314,12 +322,12 @@ class Arm:
         answer = self._get(operation.location)
         if _about_import(answer):
             raise _failed_import(answer, operation.context)
-        if answer.status not in (200, 202):
+        operation.done = _done(answer)
+        if answer.status not in (200, 202) or answer.status == 200 and _foreign(answer):
             kind = {401: "unauthorized", 403: "denied"}.get(answer.status, "invalid")
             message = "Azure Resource Manager doesn't say how the import of {0} stands (status {1}).{2}"
             told = message.format(operation.context.target, answer.status, quoted(_words(answer)[1]))
             raise AcrError(kind, told, status=answer.status)
-        operation.done = answer.status == 200
         operation.ask_at = time.monotonic() + _seconds(answer)
         location = answer.headers.get("Location")
         if location and not operation.done:
@@ -479,13 +487,24 @@ def _state(answer: Answer) -> Any:
     return content.get("status") if isinstance(content, dict) else None
 
 
+def _foreign(answer: Answer) -> bool:
+    """Whether this is no answer of Azure Resource Manager's, such as the page of a proxy."""
+    return answer.json() is None and answer.body.strip() not in (b"", b"null")
+
+
+def _done(answer: Answer) -> bool:
+    """Whether Azure says that an import succeeded."""
+    return answer.status == 200 and _state(answer) in (None, "Succeeded") and not _foreign(answer)
+
+
 def _about_import(answer: Answer) -> bool:
     """Whether Azure says of an import that it failed. All other answers are about the question: no right to ask, a gateway, a
     resource provider that doesn't know the operation any more (404)."""
-    if answer.status in (200, 202):
+    if answer.status in (200, 202) or answer.status in (400, 409) and _state(answer) in FAILED:
         return _state(answer) in FAILED
+    code, text = _words(answer)
     gateway = answer.headers.get("x-ms-failure-cause") == "gateway"
-    return answer.status in (400, 409) and any(_words(answer)) and not gateway
+    return answer.status in (400, 409) and bool(code or text) and not gateway and not refuses(code)
 
 
 def _words(answer: Answer) -> Tuple[str, str]:

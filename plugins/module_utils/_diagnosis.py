@@ -319,6 +319,11 @@ def explain_failure(code: str, text: str, status: int, context: Context = Contex
     return ImportFailed(row.kind, _sentence(row, text, context), status=status, detail=row.name)
 
 
+def refuses(code: str) -> bool:
+    """Whether a code of Azure Resource Manager's is about a request, and not about what was requested before."""
+    return any(re.fullmatch(row.code, code) for row in REFUSALS if row.kind not in ("invalid", "unavailable"))
+
+
 def _refusal(code: str, text: str, status: int, starting: bool) -> Optional[Refusal]:
     row = next((row for row in REFUSALS if re.fullmatch(row.code, code)), None)
     if row is None and status == 429:
