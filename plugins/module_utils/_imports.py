@@ -327,7 +327,6 @@ class Imports:
             target=", ".join(self._name(step) for step in job.left.values()),
             source=_plan.origin_name(origin),
             registry=getattr(origin.registry, "name", ""),
-            targets=tuple(str(step.want.target) for step in job.left.values()),
         )
 
         def check() -> None:
