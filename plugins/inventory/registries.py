@@ -100,7 +100,8 @@ def _inert(found: Any, mark: bool = False) -> Any:
     are free text. The others stay plain, so that exports of the inventory, such as AWX's, read as ever.
 
     Names in a dictionary are texts, too. If one of them is marked, so are all values (*mark*): only by its values does
-    ansible-core tell that what is made of a dictionary must not be read as a template.
+    ansible-core tell that what is made of a dictionary must not be read as a template, and exports keep the marks of values
+    only.
     """
     if isinstance(found, dict):
         mark = mark or not all(PLAIN.fullmatch(name) for name in found)

@@ -16,10 +16,16 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 from urllib.parse import quote, urlsplit
 
-from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import Context, explain, explain_failure, quoted
+from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import (
+    Context,
+    explain,
+    explain_failure,
+    quoted,
+    refuses,
+)
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, ImportFailed
 from ansible_collections.registryops.acr.plugins.module_utils._http import (
     CONNECT_SECONDS,
@@ -191,11 +197,11 @@ class Arm:
 
     def _list(self, path: str, context: Context) -> Iterator[Dict[str, Any]]:
         url = self._url + path
-        read: Set[str] = set()
-        while url not in read and len(read) < PAGES:
-            read.add(url)
+        for _page in range(PAGES):
             page = self._read(url, context)
-            yield from objects(page.get("value"), WHO)
+            if "value" not in page:  # no listing, and so nothing that is missing from it
+                raise AcrError("invalid", "{0} answered for {1} with no list.".format(WHO, context.target))
+            yield from objects(page["value"], WHO)
             following = page.get("nextLink")
             if not following:
                 return
@@ -255,7 +261,7 @@ class Arm:
         with suppress(AcrError):  # where there is none, or none of its own, the registry tells
             place = self._own(answer.headers.get("Azure-AsyncOperation") or answer.headers.get("Location"))
         while place:
-            self._wait(_pause(answer, UPDATE_PAUSE), context)
+            self._wait(_seconds(answer, UPDATE_PAUSE), context)
             answer = self._get(place)
             state = _state(answer)
             if answer.status not in (200, 202, 204) or state in FAILED:
@@ -295,16 +301,16 @@ class Arm:
 
         context = context._replace(targets=tuple(body.get("targetTags") or ()))
         answer, uncertain = self._change("imports", context, send, starting=True)
-        if answer.status == 200 and _state(answer) not in FAILED:
-            return Operation("", time.monotonic(), context, done=True, uncertain=uncertain)
-        if answer.status == 200:
+        if answer.status == 200 and _state(answer) in FAILED:
             raise _failed_import(answer, context)
+        if _done(answer):
+            return Operation("", time.monotonic(), context, done=True, uncertain=uncertain)
         operation = Operation("", math.inf, context, uncertain=uncertain)
         # From here on Azure has taken the import: without a place to ask, or with one that we don't follow, how it ends is
         # not known. It has not failed, and must not be started again.
         with suppress(AcrError):
             operation.location = self._own(answer.headers.get("Location"))
-            operation.ask_at = time.monotonic() + _pause(answer, RETRY_AFTER)
+            operation.ask_at = time.monotonic() + _seconds(answer)
         return operation
 
     def ask(self, operation: Operation) -> None:
@@ -316,13 +322,13 @@ class Arm:
         answer = self._get(operation.location)
         if _about_import(answer):
             raise _failed_import(answer, operation.context)
-        if answer.status not in (200, 202):
+        operation.done = _done(answer)
+        if answer.status not in (200, 202) or answer.status == 200 and _foreign(answer):
             kind = {401: "unauthorized", 403: "denied"}.get(answer.status, "invalid")
             message = "Azure Resource Manager doesn't say how the import of {0} stands (status {1}).{2}"
             told = message.format(operation.context.target, answer.status, quoted(_words(answer)[1]))
             raise AcrError(kind, told, status=answer.status)
-        operation.done = answer.status == 200
-        operation.ask_at = time.monotonic() + _pause(answer, RETRY_AFTER)
+        operation.ask_at = time.monotonic() + _seconds(answer)
         location = answer.headers.get("Location")
         if location and not operation.done:
             operation.location = self._own(location)
@@ -469,8 +475,8 @@ def _resource(entry: Dict[str, Any]) -> RegistryResource:
     return found
 
 
-def _pause(answer: Answer, usual: float) -> float:
-    """Seconds until the next question of the same kind."""
+def _seconds(answer: Answer, usual: float = RETRY_AFTER) -> float:
+    """Seconds until the next question of the same kind, of which Azure's own wish is kept within bounds."""
     asked = retry_after(answer.headers, time.time())
     return usual if asked is None else min(max(asked, SOONEST), LATEST)
 
@@ -481,13 +487,24 @@ def _state(answer: Answer) -> Any:
     return content.get("status") if isinstance(content, dict) else None
 
 
+def _foreign(answer: Answer) -> bool:
+    """Whether this is no answer of Azure Resource Manager's, such as the page of a proxy."""
+    return answer.json() is None and answer.body.strip() not in (b"", b"null")
+
+
+def _done(answer: Answer) -> bool:
+    """Whether Azure says that an import succeeded."""
+    return answer.status == 200 and _state(answer) in (None, "Succeeded") and not _foreign(answer)
+
+
 def _about_import(answer: Answer) -> bool:
     """Whether Azure says of an import that it failed. All other answers are about the question: no right to ask, a gateway, a
     resource provider that doesn't know the operation any more (404)."""
-    if answer.status in (200, 202):
+    if answer.status in (200, 202) or answer.status in (400, 409) and _state(answer) in FAILED:
         return _state(answer) in FAILED
+    code, text = _words(answer)
     gateway = answer.headers.get("x-ms-failure-cause") == "gateway"
-    return answer.status in (400, 409) and any(_words(answer)) and not gateway
+    return answer.status in (400, 409) and bool(code or text) and not gateway and not refuses(code)
 
 
 def _words(answer: Answer) -> Tuple[str, str]:

@@ -24,7 +24,7 @@ READ = 4000  # characters of it that are looked at: a source registry's answer m
 
 class Context(NamedTuple):
     """What the failing request was about, in the user's words. *registry* is the source's host; *targets* are the tags to be
-    written, as Azure names them: ``repository:tag``."""
+    written, as Azure names them: ``repository:tag``. Without them they are those of *target*."""
 
     target: str = "the target"
     source: str = "the source"
@@ -192,7 +192,8 @@ FORMS = [
     ),
     Form(
         "locked",  # not seen
-        r"Invalid message MethodNotAllowed .*\"code\"\s*:\s*\"REGISTRY_DISALLOWED_OPERATION\"",
+        r"Invalid message MethodNotAllowed .*\"code\"\s*:\s*\"REGISTRY_DISALLOWED_OPERATION\"|"
+        r"[Tt]he (tag|manifest|repository)( \S+)? is locked\b",
         "locked",
         "{target} is locked against writing, or {source} against reading (write-enabled or read-enabled false on the tag, "
         "the manifest or the repository). Unlock it, or set if_exists: keep.",
@@ -318,6 +319,11 @@ def explain_failure(code: str, text: str, status: int, context: Context = Contex
     return ImportFailed(row.kind, _sentence(row, text, context), status=status, detail=row.name)
 
 
+def refuses(code: str) -> bool:
+    """Whether a code of Azure Resource Manager's is about a request, and not about what was requested before."""
+    return any(re.fullmatch(row.code, code) for row in REFUSALS if row.kind not in ("invalid", "unavailable"))
+
+
 def _refusal(code: str, text: str, status: int, starting: bool) -> Optional[Refusal]:
     row = next((row for row in REFUSALS if re.fullmatch(row.code, code)), None)
     if row is None and status == 429:
@@ -337,11 +343,11 @@ def _refusal(code: str, text: str, status: int, starting: bool) -> Optional[Refu
 
 def _form(code: str, text: str, context: Context) -> Optional[Form]:
     text = _own_words(text)
+    targets = context.targets or [target.partition("/")[2] for target in context.target.split(", ")]
     for row in FORMS:
         found = re.match(row.pattern, text, re.DOTALL)
-        if not found or row.name == "tag exists" and code != "Conflict" and found["tag"] not in context.targets:
-            continue
-        return row
+        if found and (row.name != "tag exists" or code == "Conflict" or found["tag"] in targets):
+            return row
     return None
 
 

@@ -312,7 +312,7 @@ class Draft:
             try:
                 origin = futures[want.origin.key].result()[want.origin.key]
                 if isinstance(origin, AcrError):
-                    raise self._sources.explain(want.origin, origin)
+                    raise origin
             except AcrError as error:
                 self.failures.setdefault(want.number, error)
                 continue

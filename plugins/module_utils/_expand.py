@@ -7,16 +7,18 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Callable, Dict, Iterator, List, NamedTuple, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._options import Entry
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, Target, Want
-from ansible_collections.registryops.acr.plugins.module_utils._reference import Reference
-from ansible_collections.registryops.acr.plugins.module_utils._select import matching, select_tags
-from ansible_collections.registryops.acr.plugins.module_utils._sources import Source, Sources
+from ansible_collections.registryops.acr.plugins.module_utils._reference import Reference, is_tag
+from ansible_collections.registryops.acr.plugins.module_utils._select import Selection, matching, select_tags
+from ansible_collections.registryops.acr.plugins.module_utils._sources import DENIED, Source, Sources
 
 Place = Tuple[Source, str]  # a repository of a source
+LASTING = ("invalid", *DENIED)  # what is wrong with one tag, and will be tomorrow
+TOLD = 5  # tags that are left out, by name
 
 
 class Failure(NamedTuple):
@@ -26,10 +28,13 @@ class Failure(NamedTuple):
     error: AcrError
 
 
-def expand(entries: List[Entry], sources: Sources, pool: ThreadPoolExecutor) -> Tuple[List[Want], List[Failure]]:
-    """The wants of all entries, in their order, and what is to be told of entries that can't be understood so far."""
+def expand(
+    entries: List[Entry], sources: Sources, pool: ThreadPoolExecutor
+) -> Tuple[List[Want], List[Failure], List[str]]:
+    """The wants of all entries, in their order, what is to be told of entries that can't be understood so far, and notes on
+    what was left out."""
     expansion = _Expansion(entries, sources, pool)
-    return expansion.wants, expansion.failures
+    return expansion.wants, expansion.failures, expansion.notes
 
 
 class _Expansion:
@@ -40,6 +45,7 @@ class _Expansion:
         self._failed: Dict[int, AcrError] = {}
         self.wants: List[Want] = []
         self.failures: List[Failure] = []
+        self.notes: List[str] = []
         self._opened: Dict[int, Source] = {}
         for number, entry in enumerate(entries):
             self._try(number, lambda number=number, entry=entry: self._open(number, entry))
@@ -113,29 +119,71 @@ class _Expansion:
                 self.failures.append(Failure(self._whole(number, place[1]), error))
         if before == (len(self.wants), len(self.failures)):
             name = "{0}/{1}".format(source.name, places[0][1]) if len(places) == 1 else source.name
-            raise AcrError("not_found", "No tag of {0} matches tags; nothing was chosen there.".format(name))
+            error = AcrError("not_found", "No tag of {0} matches tags; nothing was chosen there.".format(name))
+            raise self._sources.explain(Origin(*places[0]), error) if len(places) == 1 else error
 
     def _choose(self, number: int, entry: Entry, place: Place, listing: Future) -> None:
         """Adds the wants for the tags that an entry's selection chooses in one repository."""
         source, repository = place
-        tags = listing.result()
-        if entry.selection.same_digest and not source.azure:
-            tags = self._with_digests(place, list(tags))
-        for tag in select_tags(tags, entry.selection):
+        selection = entry.selection or Selection()
+        denied = False
+        try:
+            tags = dict(listing.result())
+        except AcrError as error:
+            # What is named can be asked for without the right to list.
+            denied = error.kind in DENIED and _names_all(selection)
+            if not denied:
+                raise
+            tags = {}
+        if denied or entry.repositories is None:
+            self._add_named(place, selection, tags)
+        unread: Dict[str, AcrError] = {}
+        if selection.same_digest and not source.azure:
+            unread = self._read_digests(place, tags)
+        chosen = select_tags(tags, selection)
+        for tag in chosen:
             origin = Origin(source, repository, tag, None, entry.platform)
             targets = entry.targets_for(repository, tag)
             self.wants += [Want(target, origin, entry.if_exists, number, selected=True) for target in targets]
+        self._tell_unread(number, place, {tag: error for tag, error in unread.items() if tag not in chosen})
 
-    def _with_digests(self, place: Place, names: List[str]) -> Dict[str, str]:
-        def digest(name: str) -> str:
+    def _add_named(self, place: Place, selection: Selection, tags: Dict[str, Optional[str]]) -> None:
+        """Adds those of *include* that are whole names of tags, where the listing *tags* lacks them: it may not show them
+        yet, or not at all."""
+        names = [pattern for pattern in selection.include if is_tag(pattern) and pattern not in tags]
+        for name, digest in zip(names, self._pool.map(lambda name: self._sources.find(*place, name), names)):
+            if digest is not None:
+                tags[name] = digest
+
+    def _read_digests(self, place: Place, tags: Dict[str, Optional[str]]) -> Dict[str, AcrError]:
+        """Fills in the digests of *tags*; returns why some can't be read. Those that were deleted since fall out."""
+
+        def read(name: str) -> Union[str, AcrError]:
             try:
-                return self._sources.tag(place[0], place[1], name).digest
+                return self._sources.tag(*place, name).digest
             except AcrError as error:
-                if error.kind != "not_found":
-                    raise
-                return ""  # deleted since it was listed
+                return error
 
-        return {name: found for name, found in zip(names, self._pool.map(digest, names)) if found}
+        unread: Dict[str, AcrError] = {}
+        for name, found in zip(list(tags), self._pool.map(read, list(tags))):
+            if not isinstance(found, AcrError):
+                tags[name] = found
+            elif found.kind == "not_found":
+                del tags[name]
+            else:
+                unread[name] = found
+        return unread
+
+    def _tell_unread(self, number: int, place: Place, unread: Dict[str, AcrError]) -> None:
+        """Tells which tags could not be compared. What is wrong with a tag itself leaves it out; while a registry doesn't
+        answer, nobody knows what belongs to the image."""
+        lasting = {tag: error for tag, error in unread.items() if error.kind in LASTING}
+        if lasting:
+            self.notes.append(_left_out(place, lasting))
+        for error in [error for error in unread.values() if error.kind not in LASTING][:1]:
+            message = "Not all tags of {0}/{1} could be compared for same_digest: {2}"
+            error = AcrError(error.kind, message.format(place[0].name, place[1], error), status=error.status)
+            self.failures.append(Failure(self._whole(number, place[1]), error))
 
     def _whole(self, number: int, repository: str = "") -> Want:
         """A want that stands for all of an entry, or for all that it wants of one *repository*."""
@@ -145,3 +193,15 @@ class _Expansion:
         origin = Origin(source, repository, entry.source.tag if entry.source and not entry.selection else "*")
         target = entry.targets[0]
         return Want(Target(target.repository or entry.prefix + repository, target.tag or "*"), origin, entry.if_exists, number)
+
+
+def _names_all(selection: Selection) -> bool:
+    """Whether a selection names all tags that it may choose, so that no listing is needed."""
+    return bool(selection.include) and not selection.same_digest and all(map(is_tag, selection.include))
+
+
+def _left_out(place: Place, unread: Dict[str, AcrError]) -> str:
+    names = ", ".join(list(unread)[:TOLD]) + (" and {0} more".format(len(unread) - TOLD) if len(unread) > TOLD else "")
+    return "Tags of {0}/{1} that can't be read were left out of same_digest ({2}): {3}".format(
+        place[0].name, place[1], names, next(iter(unread.values()))
+    )

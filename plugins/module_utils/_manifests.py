@@ -14,9 +14,11 @@ from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureR
 from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._reference import Platform, parse_registry
-from ansible_collections.registryops.acr.plugins.module_utils._registry import INDEX_TYPES, valid_digest
+from ansible_collections.registryops.acr.plugins.module_utils._registry import INDEX_TYPES, Child, valid_digest
+from ansible_collections.registryops.acr.plugins.module_utils._sources import listing_pays
 
 CONCURRENCY = 16
+GENERAL = frozenset(["unreachable", "certificate", "firewall", "timeout"])  # of a whole registry, and nothing else can be read
 
 
 class Wanted(NamedTuple):
@@ -32,10 +34,17 @@ class Wanted(NamedTuple):
     referrers: bool = False
 
 
-def read(
-    identity: Any, registry: str, resource_group: Optional[str], wanted: Wanted
-) -> Tuple[List[str], List[Dict[str, Any]]]:
-    """The repositories looked at and the manifests found, as the module returns them."""
+class Content(NamedTuple):
+    """The repositories that were looked at, the manifests that were found, as the module returns them, and why repositories
+    could not be read, by name. A manifest that could not be read to the end has an ``error``."""
+
+    repositories: List[str]
+    manifests: List[Dict[str, Any]]
+    unreadable: Dict[str, AcrError]
+
+
+def read(identity: Any, registry: str, resource_group: Optional[str], wanted: Wanted) -> Content:
+    """What a registry holds. AcrError where nothing of it can be read."""
     if wanted.digest is not None and not valid_digest(wanted.digest):
         raise AcrError("invalid", "digest: {0!r} is no digest; it looks like sha256: and 64 hex digits.".format(wanted.digest))
     if wanted.limit is not None and wanted.limit < 1:
@@ -57,37 +66,43 @@ def read(
     else:
         repositories = [wanted.repository]
     with ThreadPoolExecutor(CONCURRENCY) as pool:
-        listed = [entry for entries in pool.map(reader.entries, repositories) for entry in entries]
-        return repositories, list(pool.map(reader.complete, listed))
+        looks = {repository: pool.submit(reader.entries, repository) for repository in repositories}
+        listed: List[Tuple[str, Dict[str, Any]]] = []
+        unreadable: Dict[str, AcrError] = {}
+        for repository, look in looks.items():
+            try:
+                listed += look.result()
+            except AcrError as error:
+                if error.kind in GENERAL:
+                    raise
+                unreadable[repository] = error
+        if unreadable and len(unreadable) == len(repositories):
+            raise next(iter(unreadable.values()))
+        return Content(repositories, list(pool.map(reader.complete, listed)), unreadable)
 
 
 def details(
     registry: AzureRegistry, places: Iterable[Tuple[str, str]], pool: ThreadPoolExecutor
 ) -> Dict[Tuple[str, str], Dict[str, Any]]:
-    """Sizes (bytes) and platforms of manifests, by repository and digest: ``{"size", "platforms": ["linux/amd64"]}``."""
+    """Sizes (bytes) and platforms of manifests, by repository and digest: ``{"size", "platforms": ["linux/amd64"]}``; without
+    those that could not be read. AcrError where none could."""
     wanted: Dict[str, Set[str]] = {}
     for repository, digest in places:
         wanted.setdefault(repository, set()).add(digest)
     reader = _Reader(registry, Wanted())
-
-    def entries(repository: str) -> List[Tuple[str, Dict[str, Any]]]:
-        left = set(wanted[repository])
-        found = []
-        for entry in registry.manifest_list(repository):
-            if entry.get("digest") in left:
-                left.discard(str(entry["digest"]))
-                found.append((repository, entry))
-                if not left:
-                    break
-        return found
-
-    listed = [entry for several in pool.map(entries, wanted) for entry in several]
+    errors: List[AcrError] = []
+    listed: List[Tuple[str, Dict[str, Any]]] = []
+    for look in [pool.submit(reader.find, repository, digests, errors) for repository, digests in wanted.items()]:
+        listed += look.result()
     result = {}
     for found in pool.map(reader.complete, listed):
         platforms = [platform["platform"] for platform in found["platforms"]]
         if not platforms and found["os"]:
             platforms = ["{0}/{1}".format(found["os"], found["architecture"])]
-        result[found["repository"], found["digest"]] = {"size": found["size"], "platforms": platforms}
+        if "error" not in found:
+            result[found["repository"], found["digest"]] = {"size": found["size"], "platforms": platforms}
+    if errors and not result:
+        raise errors[0]
     return result
 
 
@@ -98,14 +113,14 @@ class _Reader:
 
     def entries(self, repository: str) -> List[Tuple[str, Dict[str, Any]]]:
         """Azure's entries for the manifests that are wanted of one repository."""
-        digest = self._wanted.digest
-        if self._wanted.tag is not None:
-            tag = self.registry.tag(repository, self._wanted.tag)
+        digest, name = self._wanted.digest, self._wanted.tag
+        if name is not None:
+            tag = self.registry.confirmed(lambda: self.registry.tag(repository, name))
             if tag is None:
                 return []
             digest = tag.digest
         if digest is not None:
-            entry = self.registry.manifest_metadata(repository, digest)
+            entry = self.registry.confirmed(lambda: self.registry.manifest_metadata(repository, digest))
             return [(repository, entry)] if entry is not None else []
         untagged = self._wanted.untagged
         limit = self._wanted.limit
@@ -116,6 +131,28 @@ class _Reader:
         if untagged is not None:
             found = (entry for entry in found if bool(entry.get("tags")) is not untagged)
         return [(repository, entry) for entry in islice(found, limit)]
+
+    def find(
+        self, repository: str, digests: Iterable[str], errors: List[AcrError]
+    ) -> List[Tuple[str, Dict[str, Any]]]:
+        """Azure's entries for manifests that are known by digest. What could not be read goes to *errors*."""
+        left = set(digests)
+        found: Dict[str, Dict[str, Any]] = {}
+        try:
+            if listing_pays(len(left), lambda: self.registry.counts(repository).manifests):
+                for entry in self.registry.manifest_list(repository):
+                    if entry.get("digest") in left:
+                        left.discard(str(entry["digest"]))
+                        found[str(entry["digest"])] = entry
+                        if not left:
+                            break
+            for digest in sorted(left):
+                entry = self.registry.manifest_metadata(repository, digest)
+                if entry is not None:
+                    found[digest] = entry
+        except AcrError as error:
+            errors.append(error)
+        return [(repository, entry) for entry in found.values()]
 
     def complete(self, named: Tuple[str, Dict[str, Any]]) -> Dict[str, Any]:
         """One manifest as the module returns it."""
@@ -141,13 +178,27 @@ class _Reader:
             },
             "platforms": [],
         }
-        is_index = entry.get("mediaType") in INDEX_TYPES
-        if is_index or self._wanted.raw:
-            manifest = self.registry.manifest(repository, digest)
-            if is_index:
-                result["platforms"] = [_platform(child) for child in manifest.children() if _runs(child)]
-            if self._wanted.raw:
-                result["raw"] = manifest.content.decode("utf-8")
+        # What fails is marked at this manifest alone: it may be locked, or was deleted since it was listed.
+        for look in (self._look_inside, self._look_around):
+            try:
+                look(repository, digest, result)
+            except AcrError as error:
+                if error.kind in GENERAL:
+                    raise
+                result.setdefault("error", str(error))
+        return result
+
+    def _look_inside(self, repository: str, digest: str, result: Dict[str, Any]) -> None:
+        is_index = result["media_type"] in INDEX_TYPES
+        if not (is_index or self._wanted.raw):
+            return
+        manifest = self.registry.confirmed(lambda: self.registry.manifest(repository, digest))
+        if self._wanted.raw:
+            result["raw"] = manifest.content.decode("utf-8")
+        if is_index:
+            result["platforms"] = [_platform(child) for child in self.registry.walk(repository, manifest) if _runs(child)]
+
+    def _look_around(self, repository: str, digest: str, result: Dict[str, Any]) -> None:
         if self._wanted.referrers:
             result["referrers"] = [
                 {
@@ -159,18 +210,17 @@ class _Reader:
                 }
                 for found in self.registry.referrers(repository, digest)
             ]
-        return result
 
 
-def _runs(child: Dict[str, Any]) -> bool:
-    """Whether an index's entry is an image for a platform, and not an attestation."""
-    return (child.get("platform") or {}).get("os") not in (None, "unknown")
+def _runs(child: Child) -> bool:
+    """Whether what an index lists is an image for a platform, and not an attestation or another index."""
+    return child.platform.get("os") not in (None, "unknown")
 
 
-def _platform(child: Dict[str, Any]) -> Dict[str, Any]:
+def _platform(child: Child) -> Dict[str, Any]:
     return {
-        "platform": str(Platform.of(child["platform"])),
-        "digest": child["digest"],
-        "media_type": child.get("mediaType"),
-        "os_version": child["platform"].get("os.version"),
+        "platform": str(Platform.of(child.platform)),
+        "digest": child.digest,
+        "media_type": child.media_type,
+        "os_version": child.platform.get("os.version"),
     }

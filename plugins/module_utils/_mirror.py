@@ -108,7 +108,7 @@ class Mirror:
         draft = Draft(self._sources, targets.result, self._settings.concurrency, entries)
         try:
             self._notify(Progress())
-            wants, failures = expand(entries, self._sources, pool)
+            wants, failures, notes = expand(entries, self._sources, pool)
             batches = draft.batches(wants)
             if self._settings.check or self._settings.stop_on_error:
                 batches = iter(list(batches))  # to know of all failures first
@@ -119,7 +119,7 @@ class Mirror:
                 outcomes = self._carry_out(draft, batches, entries)
             report.login_server = draft.targets.registry.host
             report.diff = _plan.Diff.of(draft.steps[number] for number in sorted(draft.steps))
-            report.notes = self._quota_notes(draft)
+            report.notes = notes + self._quota_notes(draft)
             for failure in failures:
                 report.results.append(Result(Step(failure.want, _plan.NONE), error=failure.error))
             for want in draft.wants:

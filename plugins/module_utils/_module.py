@@ -14,6 +14,7 @@ import traceback
 from typing import Any, Callable, Dict
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.common.validation import check_type_dict
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._identity import AUTH_ARGUMENTS, Identity, IdentityError
@@ -38,6 +39,14 @@ PACKAGES = {
 GRACE = 1.0  # seconds after which a time limit is enforced, if whatever should have heeded it did not
 
 
+class _Module(AnsibleModule):
+    """Keeps the options as they were given: Ansible makes "3.1" of YAML's 3.10, and nobody can tell afterwards."""
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        self.given = dict(self.params)
+
+
 def run(
     arguments: Dict[str, Any],
     work: Callable[[AnsibleModule, Identity], Dict[str, Any]],
@@ -50,7 +59,7 @@ def run(
     *arguments* are the module's own options; those for the registry and for signing in are added. *limited*: its option
     ``timeout`` (seconds) bounds the whole run. *more* goes to `AnsibleModule`.
     """
-    module = AnsibleModule(
+    module = _Module(
         argument_spec={**AUTH_ARGUMENTS, **REGISTRY_ARGUMENTS, **arguments}, supports_check_mode=True, **more
     )
     limit = threading.Timer(module.params["timeout"] + GRACE, _stop, [module]) if limited else None
@@ -65,6 +74,28 @@ def run(
             limit.cancel()
 
 
+def _refuse_misread(given: Dict[str, Any], arguments: Dict[str, Any], place: str = "") -> None:
+    """InvalidReference where an option that is to be text was read as a fraction or a boolean. Whole numbers pass: as text
+    they are what was written. *place* comes before the names of options."""
+    for name, spec in arguments.items():
+        several = spec.get("type") == "list"
+        kind = spec.get("elements" if several else "type", "str")
+        value = given.get(name)
+        for number, one in enumerate(value if several and isinstance(value, list) else [value], 1):
+            if kind == "dict" and one and spec.get("options"):
+                inside = "Entry {0} of {1}: ".format(number, name) if several else "{0}{1}.".format(place, name)
+                _refuse_misread(check_type_dict(one), spec["options"], inside)
+            elif kind in ("str", "path") and isinstance(one, (bool, float)):
+                raise InvalidReference(
+                    "{0}{1} must be text, but {2} was read as a {3} ({4} would be, too). Quote it, as in '{4}'.".format(
+                        place,
+                        name,
+                        "what is given" if spec.get("no_log") else str(one).lower(),
+                        *(("boolean", "yes") if isinstance(one, bool) else ("number", "3.10")),
+                    )
+                )
+
+
 def _stop(module: AnsibleModule) -> None:
     """Ends a module that hangs in a library, such as a sign-in that gets no answer."""
     try:
@@ -77,8 +108,9 @@ def _stop(module: AnsibleModule) -> None:
         os._exit(1)
 
 
-def _run(module: AnsibleModule, work: Callable[[AnsibleModule, Identity], Dict[str, Any]]) -> None:
+def _run(module: _Module, work: Callable[[AnsibleModule, Identity], Dict[str, Any]]) -> None:
     try:
+        _refuse_misread(module.given, module.argument_spec)
         identity = Identity(module.params, os.environ)
         # Ansible knows the secrets among the options, not those of the environment or of a profile.
         module.no_log_values.update(identity.secrets)

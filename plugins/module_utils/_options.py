@@ -6,16 +6,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Target
 from ansible_collections.registryops.acr.plugins.module_utils._reference import (
-    DOCKER_HUB,
-    DOCKER_HUB_HOSTS,
     REPOSITORY_CHARACTERS,
     InvalidReference,
     Reference,
     default_target,
+    parse_place,
     parse_platform,
     parse_registry,
     parse_source,
@@ -163,53 +162,70 @@ def parse_entries(
 ) -> List[Entry]:
     """The entries of a list. InvalidReference, with the number of the entry, for bad input.
 
-    *credentials*: ``{"registry": "host[/namespace]", "username", "password"}`` each; they count for entries that have none
-    of their own, the one with the longest match.
+    *credentials*: ``{"registry", "username", "password"}`` each, the registry as `parse_place` takes it; they count for
+    entries that have none of their own, the one with the longest match. Those that match no entry are told in the notes.
     """
     prefix = prefix or ""
     if prefix and parse_target(prefix + "x").tag:
         raise InvalidReference("target_prefix {0!r} contains a tag; it is put before repositories.".format(prefix))
+    places = [_place(number, entry) for number, entry in enumerate(credentials or [], 1)]
+    unused = set(places)
     found: List[Entry] = []
     for number, image in enumerate(images, 1):
         options = {name: value for name, value in (defaults or {}).items() if value is not None}
         options.update({name: value for name, value in image.items() if value is not None})
         try:
-            if not options.get("source_password"):
-                options.update(_matching_credentials(options, credentials or [], suffix))
+            covering = [place for place in places if place.covers(*_origin(options, suffix))]
+            unused.difference_update(covering)
+            if covering and not options.get("source_password"):
+                best = max(covering, key=lambda place: len(place.namespace))
+                options.update({"source_username": best.username, "source_password": best.password})
             found.append(parse_entry(options, suffix, prefix))
         except (InvalidReference, InvalidSelection) as error:
             raise InvalidReference("Entry {0} of images: {1}".format(number, error)) from None
-    return found
+    notes = tuple(
+        "The credentials for {0} match no entry of images, so that they are not used.".format(place)
+        for place in places
+        if place in unused
+    )
+    # They concern the list, and are told once.
+    return [found[0]._replace(notes=notes + found[0].notes), *found[1:]] if found else found
 
 
-def _matching_credentials(options: Dict[str, Any], credentials: Iterable[Dict[str, Any]], suffix: str) -> Dict[str, Any]:
-    """The options that the longest match among *credentials* sets; none where nothing matches.
+class _Place(NamedTuple):
+    """Where an entry of ``credentials`` counts, and what it holds. ``str()`` has no secret."""
+
+    host: str
+    namespace: str
+    username: Optional[str]
+    password: str
+
+    def covers(self, host: Optional[str], repository: str) -> bool:
+        return host == self.host and (repository + "/").startswith(self.namespace + "/" if self.namespace else "")
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.host, self.namespace) if part)
+
+    __repr__ = __str__
+
+
+def _place(number: int, entry: Dict[str, Any]) -> _Place:
+    try:
+        return _Place(*parse_place(entry["registry"]), entry.get("username"), entry["password"])
+    except InvalidReference as error:
+        raise InvalidReference("Entry {0} of credentials: {1}".format(number, error)) from None
+
+
+def _origin(options: Dict[str, Any], suffix: str) -> Tuple[Optional[str], str]:
+    """The host (None where it isn't named) and repository that an entry reads.
 
     What is given by resource ID or name is read with the rights of the account that signs in.
     """
-    registry = options.get("source_registry")
-    if registry:
-        host = parse_registry(registry, [suffix]).login_server
-        source = parse_source(options.get("source") or "x", in_registry=True)
-    else:
-        source = parse_source(options.get("source") or "")
-        host = source.host
-    if not host:
-        return {}
-    place = "{0}/{1}/".format(host, source.repository)
-    best: Tuple[int, Dict[str, Any]] = (0, {})
-    for entry in credentials:
-        covered = _place(entry["registry"])
-        if place.startswith(covered) and len(covered) > best[0]:
-            best = (len(covered), {"source_username": entry.get("username"), "source_password": entry["password"]})
-    return best[1]
-
-
-def _place(text: str) -> str:
-    """``host/namespace/`` in the one form in which all names of a host are equal."""
-    host, _slash, rest = text.strip().rstrip("/").partition("/")
-    host = host.lower()
-    return "/".join(part for part in (DOCKER_HUB if host in DOCKER_HUB_HOSTS else host, rest) if part) + "/"
+    if options.get("source_registry"):
+        host = parse_registry(options["source_registry"], [suffix]).login_server
+        return host, parse_source(options.get("source") or "x", in_registry=True).repository
+    source = parse_source(options.get("source") or "")
+    return source.host, source.repository
 
 
 def _source(options: Dict[str, Any], registry_id: Optional[Any], suffix: str) -> Optional[Reference]:

@@ -26,6 +26,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(r"(?:{0}(?:\.{0})*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?".format(_LABEL))
 _NAME = re.compile(r"[A-Za-z0-9]{5,50}")
+_LABELED_NAME = re.compile(r"[a-z0-9]{5,50}-[a-z0-9]+")  # name and the hash that a domain name label adds
 _RESOURCE_ID = re.compile(
     r"/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)/providers/"
     r"Microsoft\.ContainerRegistry/registries/(?P<name>[^/]+)/?",
@@ -64,12 +65,12 @@ def parse_source(text: str, in_registry: bool = False) -> Reference:
             "source_registry.".format(text)
         )
     repository, tag, digest = _split_image(text, rest)
-    if host is not None and host.lower() in DOCKER_HUB_HOSTS:
+    if host in DOCKER_HUB_HOSTS:
         host = DOCKER_HUB
         repository = repository if "/" in repository else "library/" + repository
     if tag is None and digest is None:
         tag = "latest"
-    return Reference(host.lower() if host else None, repository, tag, digest)
+    return Reference(host, repository, tag, digest)
 
 
 def parse_target(text: str) -> Reference:
@@ -89,9 +90,42 @@ def parse_target(text: str) -> Reference:
     return Reference(None, repository, tag)
 
 
+def is_tag(text: str) -> bool:
+    """Whether *text* could be a tag's name: a pattern that is none has wildcards."""
+    return _TAG.fullmatch(text) is not None
+
+
 def default_target(source: Reference) -> Reference:
     """Where Azure puts an image if nobody says otherwise: the same repository and tag."""
     return Reference(None, source.repository, source.tag or "latest")
+
+
+def parse_place(text: str) -> Tuple[str, str]:
+    """What credentials are for: a host and the namespace there, "" for all of it. Written ``host[/namespace]``, or as
+    Docker's own configuration has it, as a URL such as ``https://index.docker.io/v1/``."""
+    text = text.strip()
+    _refuse_password(text if "/" in text else text + "/", "registry")
+    url = re.match(r"https?://", text, re.IGNORECASE)
+    host, _slash, namespace = text[url.end() if url else 0:].partition("/")
+    namespace = namespace.strip("/")
+    if not names_host(host) or not _HOST.fullmatch(host_name(host)):
+        raise InvalidReference(
+            "registry {0!r} names no host; write one, such as docker.io, or host and namespace, such as "
+            "docker.io/contoso.".format(text)
+        )
+    host = host_name(host)
+    if host in DOCKER_HUB_HOSTS:
+        host = DOCKER_HUB
+    if namespace in ("v1", "v2") and (url or host == DOCKER_HUB):  # the path of the API, and nobody's namespace
+        namespace = ""
+    return host, namespace
+
+
+def host_name(text: str) -> str:
+    """``host[:port]`` in the one spelling that all others come to: lower case, no dot at its end, no port 443."""
+    found = re.fullmatch(r"(.*?)\.?(?::0*([0-9]{1,5}))?", text.lower(), re.DOTALL)
+    name, port = found.groups() if found else (text, None)
+    return name if port in (None, "443") else "{0}:{1}".format(name, port)
 
 
 def api_host(host: str) -> str:
@@ -122,14 +156,20 @@ def _refuse_password(text: str, what: str) -> None:
 
 def _split_host(text: str) -> Tuple[Optional[str], str]:
     first, slash, rest = text.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost"):
-        if not _HOST.fullmatch(first):
+    if slash and names_host(first):
+        host = host_name(first)
+        if not _HOST.fullmatch(host):
             raise InvalidReference("{0!r} does not start with a valid host name: {1!r}.".format(text, first))
-        port = first.rpartition(":")[2] if re.search(r":[0-9]+$", first) else "1"
+        port = host.rpartition(":")[2] if re.search(r":[0-9]+$", host) else "1"
         if not 0 < int(port) < 65536:
             raise InvalidReference("{0!r} names the port {1}, which does not exist.".format(text, port))
-        return first, rest
+        return host, rest
     return None, text
+
+
+def names_host(text: str) -> bool:
+    """Whether what stands before a reference's first slash is meant as a host, as all tools for images have it."""
+    return "." in text or ":" in text or text == "localhost"
 
 
 def _split_image(text: str, rest: str) -> Tuple[str, Optional[str], Optional[str]]:
@@ -180,7 +220,8 @@ class RegistryId(NamedTuple):
 
 
 def parse_registry(text: str, suffixes: List[str]) -> RegistryId:
-    """A registry by name, login server, regional endpoint or resource ID. *suffixes*: those of the cloud in use."""
+    """A registry by name, login server, regional endpoint or resource ID; also by the first label of its login server, where
+    that has a hash (``contosoprod-h4x0…``). *suffixes*: those of the cloud in use."""
     if not isinstance(text, str) or not text.strip():
         raise InvalidReference("The registry is empty; give its name, login server or resource ID.")
     text = text.strip()
@@ -193,17 +234,20 @@ def parse_registry(text: str, suffixes: List[str]) -> RegistryId:
                 "{{group}}/providers/Microsoft.ContainerRegistry/registries/{{name}}.".format(text)
             )
         return RegistryId("resource_id", found["name"], None, found["subscription"], found["group"])
-    host = re.sub(r"^https://", "", text, flags=re.IGNORECASE).rstrip("/")
+    host = host_name(re.sub(r"^https://", "", text, flags=re.IGNORECASE).rstrip("/"))
+    suffixes = suffixes + list(AZURE_SUFFIXES)
     if "." not in host:
-        if not _NAME.fullmatch(host):
+        if _LABELED_NAME.fullmatch(host):
+            host = "{0}.{1}".format(host, suffixes[0])
+        elif _NAME.fullmatch(host):
+            return RegistryId("name", host)
+        else:
             raise InvalidReference("{0!r} is no name of a registry; that has 5 to 50 letters and digits.".format(text))
-        return RegistryId("name", host.lower())
     if not _HOST.fullmatch(host) or ":" in host:
         raise InvalidReference(
-            "{0!r} is no login server; that looks like {1}.".format(text, "contosoprod." + (suffixes or AZURE_SUFFIXES)[0])
+            "{0!r} is no login server; that looks like {1}.".format(text, "contosoprod." + suffixes[0])
         )
-    host = host.lower()
-    for suffix in tuple(suffixes) + AZURE_SUFFIXES:
+    for suffix in suffixes:
         if host.endswith("." + suffix):
             label = host[: -len(suffix) - 1]
             regional = label.split(".")

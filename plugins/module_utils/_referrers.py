@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Dict, Iterable, List, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, origin_name
@@ -16,9 +16,19 @@ from ansible_collections.registryops.acr.plugins.module_utils._sources import So
 
 SUFFIXES = ("sig", "att", "sbom")  # of the tags under which cosign keeps what belongs to a digest
 DEPTH = 8  # a signature of an SBOM of an image is three deep
+TAG_CHARACTERS = 128  # a longer name, as a SHA-512 makes it, is no tag
 MOST = 1000  # referrers of one image; more are somebody's mistake, or an attack
 
 Key = Tuple[Any, ...]
+
+
+class _Look(NamedTuple):
+    """What is asked about one manifest: its referrers (their descriptors), the digests behind the tags that are named after
+    it, the digests of the platforms that it lists."""
+
+    referrers: Future
+    tags: List[Tuple[str, Future]]
+    platforms: Optional[Future]
 
 
 class Referrers:
@@ -27,7 +37,7 @@ class Referrers:
     def __init__(self, sources: Sources, pool: ThreadPoolExecutor) -> None:
         self._sources = sources
         self._pool = pool
-        self._looks: Dict[Tuple[Source, str, str], Future] = {}
+        self._asked: Dict[Key, Future] = {}  # by the question
 
     def of(self, origins: Iterable[Origin]) -> Dict[Key, Any]:
         """By origin key: a list of origins (those with a tag are to keep it), or the AcrError that kept us from looking.
@@ -47,7 +57,7 @@ class Referrers:
                 if key in failed:
                     continue
                 try:
-                    referrers, children = look.result()
+                    referrers, children = self._around(origin, look)
                 except AcrError as error:
                     message = "What refers to {0} can't be found: {1}".format(origin_name(origin), error)
                     failed[key] = AcrError(error.kind, message, status=error.status)
@@ -67,34 +77,52 @@ class Referrers:
                 break
         return {key: failed.get(key) or list(found[key].values()) for key in images}
 
-    def _look(self, origin: Origin, children: bool) -> Future:
+    def _look(self, origin: Origin, children: bool) -> _Look:
         source: Source = origin.registry  # type: ignore[assignment]
-        key = (source, origin.repository, origin.digest or "")
-        if key not in self._looks:
-            self._looks[key] = self._pool.submit(self._around, source, origin, children)
-        return self._looks[key]
-
-    def _around(self, source: Source, origin: Origin, children: bool) -> Tuple[List[Origin], List[str]]:
-        """What refers to one manifest, and the platforms that it lists."""
         digest = origin.digest or ""
+        tags = ["{0}.{1}".format(digest.replace(":", "-"), suffix) for suffix in SUFFIXES]
+        return _Look(
+            self._ask(self._referrers, source, origin.repository, digest),
+            # By name: that a listing of tags doesn't show one is no sign that there is none.
+            [
+                (tag, self._ask(self._sources.find, source, origin.repository, tag))
+                for tag in tags
+                if len(tag) <= TAG_CHARACTERS
+            ],
+            self._ask(self._platforms, source, origin.repository, digest) if children and self._may_list(digest) else None,
+        )
+
+    def _ask(self, ask: Callable[..., Any], source: Source, repository: str, reference: str) -> Future:
+        """The future of an answer; each question is asked once."""
+        key = (ask, source, repository, reference)
+        if key not in self._asked:
+            self._asked[key] = self._pool.submit(ask, source, repository, reference)
+        return self._asked[key]
+
+    @staticmethod
+    def _around(origin: Origin, look: _Look) -> Tuple[List[Origin], List[str]]:
+        """What refers to one manifest, and the platforms that it lists."""
+        bare = origin._replace(platform=None, tag=None)
         referrers = [
-            Origin(source, origin.repository, None, str(entry["digest"]))
-            for entry in source.registry.referrers(origin.repository, digest)
+            bare._replace(digest=str(entry["digest"]))
+            for entry in look.referrers.result()
             if valid_digest(str(entry.get("digest")))
         ]
-        listing = self._sources.listing(source, origin.repository)
-        for suffix in SUFFIXES:
-            tag = "{0}.{1}".format(digest.replace(":", "-"), suffix)
-            if tag in listing:
-                there = listing[tag] or self._sources.tag(source, origin.repository, tag).digest
-                referrers.append(Origin(source, origin.repository, tag, there))
-        listed: List[str] = []
-        if children and self._may_list(source, origin):
-            for child in source.registry.manifest(origin.repository, digest).children():
-                if (child.get("platform") or {}).get("os") != "unknown":  # attestations come with the index itself
-                    listed.append(str(child["digest"]))
-        return referrers, listed
+        for tag, find in look.tags:
+            if find.result() is not None:
+                referrers.append(bare._replace(tag=tag, digest=find.result()))
+        return referrers, look.platforms.result() if look.platforms else []
 
-    def _may_list(self, source: Source, origin: Origin) -> bool:
-        known = self._sources.known(origin.digest or "")
+    @staticmethod
+    def _referrers(source: Source, repository: str, digest: str) -> List[Dict[str, Any]]:
+        return source.registry.referrers(repository, digest)
+
+    @staticmethod
+    def _platforms(source: Source, repository: str, digest: str) -> List[str]:
+        """The manifests that an index lists, at any depth, but for attestations: those come with the index itself."""
+        manifest = source.registry.confirmed(lambda: source.registry.manifest(repository, digest))
+        return [child.digest for child in source.registry.walk(repository, manifest) if child.platform.get("os") != "unknown"]
+
+    def _may_list(self, digest: str) -> bool:
+        known = self._sources.known(digest)
         return known is None or known.media_type in INDEX_TYPES

@@ -13,7 +13,9 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Opt
 Version = Tuple[int, int, int]
 Test = Callable[[Version], bool]
 
-_VERSION = r"[vV]?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?"
+# Build metadata follows "+", which no tag can hold: Helm writes "_" for it.
+_VERSION = r"[vV]?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:[+_][0-9A-Za-z.-]+)?"
+_BARE_NUMBER = re.compile(r"([vV]?[0-9])[0-9]{4,}(?![0-9.])")  # a date, or the number of a build
 _COMPARISON = r"(\^|~>?|>=|<=|>|<|=)?\s*[vV]?(\d+|[xX*])(?:\.(\d+|[xX*]))?(?:\.(\d+|[xX*]))?(?:-[0-9A-Za-z.-]+)?"
 _HIGHEST: Version = (1 << 62, 0, 0)
 
@@ -53,11 +55,17 @@ def select_tags(tags: Mapping[str, Optional[str]], selection: Selection) -> List
     """The names of the chosen tags, oldest version first. *tags*: name → digest (needed for ``same_digest`` only).
 
     A tag such as ``1.27.3-alpine`` is a variant of version 1.27.3: it satisfies the ranges that 1.27.3 satisfies, but with
-    *semver* or *newest* it is only chosen where *include* names such tags. Tags that are no versions fall out there.
+    *semver* or *newest* it is only chosen where *include* names such tags. Tags that are no versions fall out there, and so
+    do bare numbers of five or more digits, such as dates, unless *include* names them.
     """
     chosen = matching(tags, selection.include, selection.exclude)
     if selection.semver is not None or selection.newest is not None:
-        versions = {name: version for name in chosen for version in [parse_version(name)] if version is not None}
+        versions = {
+            name: version
+            for name in chosen
+            for version in [parse_version(name)]
+            if version is not None and (not _BARE_NUMBER.match(name) or _named(name, selection.include))
+        }
         if not selection.include:
             versions = {name: version for name, version in versions.items() if not version[1]}
         if selection.semver is not None:
@@ -86,6 +94,12 @@ def matching(names: Iterable[str], include: Iterable[str], exclude: Iterable[str
     )
 
 
+def _named(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a pattern means a tag that is a bare number: it fits that, and not a version that begins alike, as ``*`` does."""
+    version = _BARE_NUMBER.sub(r"\1.0.0", name, 1)
+    return any(fnmatchcase(name, pattern) and not fnmatchcase(version, pattern) for pattern in patterns)
+
+
 def parse_version(tag: str) -> Optional[Tuple[Version, str, int]]:
     """Version, suffix and how many numbers were written; None for a tag that is no version."""
     found = re.fullmatch(_VERSION, tag)
@@ -101,9 +115,13 @@ def _order(name: str, version: Optional[Tuple[Version, str, int]]) -> Tuple[Any,
         return (0, (0, 0, 0), 0, name)
     numbers, suffix, written = version
     # 1.2 stands for the newest 1.2.x, and a plain version for its release: both come after what they may follow. Numbers in
-    # a suffix count as such: rc.10 follows rc.9.
-    parts = re.findall(r"[0-9]+|[^0-9.-]+", suffix)
-    return (1, numbers, not suffix, -written, [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts], name)
+    # a suffix count as such: rc.10 follows rc.9. Build metadata makes no version newer; it only orders what is equal else.
+    return (1, numbers, not suffix, -written, _parts(suffix), _parts(name), name)
+
+
+def _parts(text: str) -> List[Tuple[int, int, str]]:
+    parts = re.findall(r"[0-9]+|[^0-9.-]+", text)
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
 
 
 def parse_range(text: str) -> Test:

@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, Union
 
-from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry
+from ansible_collections.registryops.acr.plugins.module_utils._acr import PAGE, AzureRegistry, Counts
 from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, RegistryResource
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
@@ -20,13 +21,29 @@ from ansible_collections.registryops.acr.plugins.module_utils._reference import 
     parse_platform,
     parse_registry,
 )
-from ansible_collections.registryops.acr.plugins.module_utils._registry import Credentials, Descriptor, Registry
-from ansible_collections.registryops.acr.plugins.module_utils._wire import mapping, number, parse
+from ansible_collections.registryops.acr.plugins.module_utils._registry import (
+    INDEX_TYPES,
+    Credentials,
+    Descriptor,
+    Manifest,
+    Registry,
+)
+from ansible_collections.registryops.acr.plugins.module_utils._wire import mapping, parse
 
 MANIFESTS_PER_IMPORT = 50
 # An index lists each manifest in about 130 bytes at the very least: a smaller one needs no counting.
 SMALL_INDEX = 130 * MANIFESTS_PER_IMPORT
-FEW_TAGS = 3  # up to so many tags of a repository are asked for one by one
+FEW_TAGS = 3  # up to so many things of a repository are asked for one by one
+DENIED = ("denied", "unauthorized")
+ASKED_AT_ONCE = 8  # of the tags of one repository that a listing doesn't show
+IMAGE_CONFIGS = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")
+
+
+def listing_pays(wanted: int, total: Callable[[], int]) -> bool:
+    """The one rule for reading many things of an Azure repository: whether its listing takes less than to ask for each of
+    *wanted* things. *total* finds out how many the listing has."""
+    # The rule for going on after a first page, with all pages still to come.
+    return wanted > FEW_TAGS and not AzureRegistry.direct(total() + PAGE, wanted)
 
 
 class Source:
@@ -45,6 +62,7 @@ class Source:
         self.name = name
         self.registry = registry
         self.credentials = credentials
+        self.resource_id: Optional[str] = None  # where it was looked up already
         self._find = find
         self._lock = threading.Lock()
         self._body: Optional[Dict[str, Any]] = None
@@ -57,14 +75,26 @@ class Source:
         """The names of all its repositories. AcrError where it isn't an Azure registry: others don't list them."""
         if not isinstance(self.registry, AzureRegistry):
             raise AcrError("invalid", "{0} is no Azure registry, and only those list their repositories.".format(self.name))
-        return self.registry.repositories()
+        try:
+            return self.registry.repositories()
+        except AcrError as error:
+            if self.credentials is None or error.kind not in DENIED:
+                raise
+            message = (
+                "The repositories of {0} can't be listed with the given credentials. That takes a right of its own, as the role "
+                "AcrPull has it, or Container Registry Repository Catalog Lister where rights go by repository (ABAC). Without "
+                "it, name each repository.{1}"
+            )
+            raise AcrError(error.kind, message.format(self.name, _said(error)), status=error.status) from None
 
     def body(self) -> Dict[str, Any]:
         """How an import names this registry: by resource ID where the signed-in account may use it, so that its own
         rights apply and trusted services count; else by host, with the credentials if there are some."""
         with self._lock:
             if self._body is None:
-                resource_id = self._find() if self._find and self.credentials is None else None
+                resource_id = None
+                if self.credentials is None:
+                    resource_id = self.resource_id or (self._find() if self._find else None)
                 if resource_id is not None:
                     self._body = {"resourceId": resource_id}
                 else:
@@ -85,10 +115,12 @@ class Sources:
         self._http = http
         self._arm = arm
         self._lock = threading.Lock()
-        self._open: Dict[Tuple[Any, ...], Source] = {}
+        self._named: Dict[Tuple[Any, ...], Source] = {}  # by what users write
+        self._open: Dict[Tuple[Any, ...], Source] = {}  # by host: however a registry is named, it is one source
         self._descriptors: Dict[str, Descriptor] = {}
-        self._listing: Dict[Tuple[Source, str], Any] = {}  # locks: of many who want a listing, one reads it
+        self._turns: Dict[Tuple[Source, str], Any] = {}  # locks: of many who want the same of a repository, one reads it
         self._listings: Dict[Tuple[Source, str], Dict[str, Optional[str]]] = {}
+        self._counted: Dict[Tuple[Source, str], Counts] = {}
         self._tags: Dict[Tuple[Source, str, str], Descriptor] = {}
         self._lacking: Dict[Tuple[Source, str], bool] = {}  # repositories of images that were not there
 
@@ -98,15 +130,15 @@ class Sources:
         """The source that *host* or *registry_id* (an Azure registry) names."""
         if registry_id is None and host is not None and self.is_azure(host):
             registry_id = parse_registry(host, self._suffixes())
-        key = (registry_id or host, credentials)
+        named = (registry_id or host, credentials)
         with self._lock:
-            if key not in self._open:
-                self._open[key] = (
-                    self._open_azure(registry_id, credentials)
-                    if registry_id is not None
-                    else Source(host or "", Registry(api_host(host or ""), self._http, credentials, host or ""), credentials, None)
-                )
-            return self._open[key]
+            if named not in self._named:
+                if registry_id is not None:
+                    self._named[named] = self._open_azure(registry_id, credentials)
+                else:
+                    registry = Registry(api_host(host or ""), self._http, credentials, host or "")
+                    self._named[named] = Source(host or "", registry, credentials, None)
+            return self._named[named]
 
     def is_azure(self, host: str) -> bool:
         """Whether *host* is the login server of an Azure registry in this cloud."""
@@ -123,16 +155,21 @@ class Sources:
             login_server = resource.login_server
 
         def find() -> Optional[str]:
-            return self._resource_id(registry_id) if resource is None else resource.id
+            return self._resource_id(registry_id)
 
-        registry = AzureRegistry(
-            login_server,
-            self._http,
-            entra=lambda: self._identity.token(self._identity.registry_scope),
-            tenant=self._identity.tenant,
-            credentials=credentials,
-        )
-        return Source(login_server, registry, credentials, find)
+        key = (login_server.lower(), credentials)
+        if key not in self._open:
+            registry = AzureRegistry(
+                login_server,
+                self._http,
+                entra=lambda: self._identity.token(self._identity.registry_scope),
+                tenant=self._identity.tenant,
+                credentials=credentials,
+            )
+            self._open[key] = Source(login_server, registry, credentials, find)
+        if resource is not None:
+            self._open[key].resource_id = resource.id
+        return self._open[key]
 
     def _resource(self, registry_id: Any) -> RegistryResource:
         try:
@@ -162,7 +199,7 @@ class Sources:
             if origin.platform:
                 descriptor = self._platform(source, origin, parse_platform(origin.platform))
             elif origin.digest:
-                descriptor = source.registry.describe(origin.repository, origin.digest)
+                descriptor = self._there(source, origin.repository, origin.digest)
             else:
                 descriptor = self.tag(source, origin.repository, origin.tag or "latest")
         except AcrError as error:
@@ -173,33 +210,68 @@ class Sources:
     def explain(self, origin: Origin, error: AcrError) -> AcrError:
         """Why an origin could not be read: where it is not there, says whether its whole repository isn't."""
         source: Source = origin.registry  # type: ignore[assignment]
-        if error.kind != "not_found":
+        told = ": there is no repository {0}.".format(origin.repository)
+        if error.kind != "not_found" or str(error).endswith(told) or not self._lacks(source, origin.repository):
             return error
-        key = (source, origin.repository)
-        if key not in self._lacking:
-            try:
-                self._lacking[key] = source.registry.lacks(origin.repository)
-            except AcrError:
-                self._lacking[key] = False
-        if not self._lacking[key]:
-            return error
-        message = "{0}: there is no repository {1}.".format(str(error).rstrip("."), origin.repository)
-        return AcrError("not_found", message, status=error.status)
+        return AcrError("not_found", str(error).rstrip(".") + told, status=error.status)
+
+    def _lacks(self, source: Source, repository: str) -> bool:
+        """Whether the registry says again and again that it has no such repository."""
+        registry = source.registry
+        with self._turn(source, repository):
+            if (source, repository) not in self._lacking:
+                try:
+                    lacks = registry.confirmed(lambda: None if registry.lacks(repository) else False) is None
+                except AcrError:
+                    lacks = False
+                self._lacking[source, repository] = lacks
+            return self._lacking[source, repository]
+
+    def _there(self, source: Source, repository: str, reference: str) -> Descriptor:
+        """What a tag or digest names that somebody says exists. AcrError ``not_found`` only where the registry denies that
+        again and again; once is enough where it lacks the whole repository."""
+        if self._lacking.get((source, repository)):
+            return source.registry.describe(repository, reference)
+        return source.registry.confirmed(lambda: source.registry.describe(repository, reference))
+
+    def _turn(self, source: Source, repository: str) -> Any:
+        with self._lock:
+            return self._turns.setdefault((source, repository), threading.RLock())
 
     def listing(self, source: Source, repository: str) -> Dict[str, Optional[str]]:
-        """All tags of a repository, read once; with their digests where the listing carries them (Azure's does)."""
+        """All tags that a repository lists, read once; with their digests where the listing carries them (Azure's does).
+
+        It shows what is there; what it lacks may be there all the same. It is empty, or AcrError ``not_found``, where there
+        is no such repository.
+        """
         key = (source, repository)
-        with self._lock:
-            lock = self._listing.setdefault(key, threading.Lock())
-        with lock:
-            if key in self._listings:
-                return self._listings[key]
-            if isinstance(source.registry, AzureRegistry):
-                found: Dict[str, Optional[str]] = {tag.name: tag.digest for tag in source.registry.tag_list(repository)}
-            else:
-                found = dict.fromkeys(source.registry.tags(repository))
-            self._listings[key] = found
-            return found
+        with self._turn(source, repository):
+            if key not in self._listings:
+                try:
+                    found = source.registry.confirmed(lambda: self._read_listing(source, repository) or None) or {}
+                except AcrError as error:
+                    raise self._unlisted(source, repository, error) from None
+                self._listings[key] = found
+            return self._listings[key]
+
+    @staticmethod
+    def _read_listing(source: Source, repository: str) -> Dict[str, Optional[str]]:
+        if isinstance(source.registry, AzureRegistry):
+            return {tag.name: tag.digest for tag in source.registry.tag_list(repository)}
+        return dict.fromkeys(source.registry.tags(repository))
+
+    @staticmethod
+    def _unlisted(source: Source, repository: str, error: AcrError) -> AcrError:
+        """The error of a listing; where it was denied, it says that this takes more than the right to pull."""
+        if error.kind not in DENIED or not source.azure:
+            return error
+        message = (
+            "The tags of {0}/{1} can't be listed {2}, as choosing some of them takes. To pull is not enough for that: it takes "
+            "the right metadata_read, which the role AcrPull has (Container Registry Repository Reader where rights go by "
+            "repository), or metadata/read in the scope map of a token. Without it, name each tag.{3}"
+        )
+        who = "by the account that signs in" if source.credentials is None else "with the given credentials"
+        return AcrError(error.kind, message.format(source.name, repository, who, _said(error)), status=error.status)
 
     def lists(self, source: Source, repository: str) -> bool:
         """Whether the digests of a repository's tags are at hand from a listing."""
@@ -209,39 +281,78 @@ class Sources:
         """What a tag names, asked once. AcrError ``not_found`` where there is none."""
         key = (source, repository, tag)
         if key not in self._tags:
-            self._tags[key] = source.registry.describe(repository, tag)
+            self._tags[key] = self._there(source, repository, tag)
         return self._tags[key]
 
-    def digests(self, source: Source, repository: str, tags: Iterable[str]) -> Dict[str, str]:
-        """Digests of many tags of an Azure repository, in the cheapest way: tag → digest, for those that exist."""
-        wanted = set(tags)
-        if self.lists(source, repository):
-            listed = self._listings[source, repository]
-            return {tag: listed[tag] or "" for tag in wanted if tag in listed}
-        found, complete = source.registry.find_tags(repository, wanted)  # type: ignore[attr-defined]
-        digests = {name: tag.digest for name, tag in found.items()}
-        for tag in () if complete else wanted - set(found):
+    def find(self, source: Source, repository: str, tag: str) -> Optional[str]:
+        """The digest of a tag of which nobody says that it exists; None where there is none, by one answer."""
+        listed = self._listings.get((source, repository), {})
+        if listed.get(tag):
+            return listed[tag]
+        try:
+            if tag in listed:
+                return self.tag(source, repository, tag).digest
+            return source.registry.describe(repository, tag).digest
+        except AcrError as error:
+            if error.kind != "not_found":
+                raise
+            return None
+
+    def digests(self, source: Source, repository: str, tags: Iterable[str]) -> Dict[str, Union[str, AcrError]]:
+        """The digests of many tags of an Azure repository, in the cheapest way: by tag a digest, or what is wrong with that
+        tag alone, such as ``not_found``. What a listing lacks, or nobody may list, is asked for by itself."""
+        wanted = list(dict.fromkeys(tags))
+        listed = self._listed(source, repository, len(wanted))
+        found: Dict[str, Union[str, AcrError]] = {tag: listed[tag] or "" for tag in wanted if listed.get(tag)}
+        left = [tag for tag in wanted if tag not in found]
+        if left:
+            with ThreadPoolExecutor(min(ASKED_AT_ONCE, len(left))) as pool:
+                found.update(zip(left, pool.map(lambda tag: self._digest(source, repository, tag), left)))
+        return found
+
+    def _digest(self, source: Source, repository: str, tag: str) -> Union[str, AcrError]:
+        try:
+            return self.tag(source, repository, tag).digest
+        except AcrError as error:
+            return self.explain(Origin(source, repository, tag), error)
+
+    def _listed(self, source: Source, repository: str, wanted: int) -> Dict[str, Optional[str]]:
+        """What a listing shows that is at hand, or pays for so many tags; nothing where it can't be read."""
+        if (source, repository) not in self._listings:
             try:
-                digests[tag] = self.tag(source, repository, tag).digest
-            except AcrError as error:
-                if error.kind != "not_found":
-                    raise
-        return digests
+                if not listing_pays(wanted, lambda: self._counts(source, repository).tags):
+                    return {}
+                self.listing(source, repository)
+            except AcrError:
+                return {}  # whoever asks for a tag itself learns what is wrong with that
+        return self._listings[source, repository]
+
+    def _counts(self, source: Source, repository: str) -> Counts:
+        with self._turn(source, repository):
+            if (source, repository) not in self._counted:
+                self._counted[source, repository] = source.registry.counts(repository)  # type: ignore[attr-defined]
+            return self._counted[source, repository]
 
     def known(self, digest: str) -> Optional[Descriptor]:
         """What a digest is, where it was read already."""
         return self._descriptors.get(digest)
 
     def learn(self, source: Source, repository: str, digests: Iterable[str]) -> None:
-        """Reads what kind of manifest many digests of an Azure repository are, by its list of manifests."""
+        """Reads what kind of manifest many digests of an Azure repository are, by its list of manifests where that pays.
+        What isn't learnt is to be asked for one by one, and tells then what is wrong."""
         left = set(digests)
-        for entry in source.registry.manifest_list(repository):  # type: ignore[attr-defined]
-            digest = str(entry.get("digest"))
-            if digest in left:
-                left.discard(digest)
-                self._descriptors.setdefault(digest, Descriptor(digest, str(entry.get("mediaType") or "")))
-                if not left:
-                    return
+        try:
+            if not listing_pays(len(left), lambda: self._counts(source, repository).manifests):
+                return
+            for entry in source.registry.manifest_list(repository):  # type: ignore[attr-defined]
+                digest = str(entry.get("digest"))
+                if digest in left:
+                    left.discard(digest)
+                    self._descriptors.setdefault(digest, Descriptor(digest, str(entry.get("mediaType") or "")))
+                    if not left:
+                        return
+        except AcrError:
+            pass
 
     def check_importable(self, origin: Origin) -> Descriptor:
         """What an origin's digest names; refuses what Azure can't import: an index of more than 50 manifests."""
@@ -249,9 +360,9 @@ class Sources:
         registry, reference = source.registry, origin.digest or ""
         descriptor = self._descriptors.get(reference)
         if descriptor is None or not descriptor.media_type:
-            descriptor = registry.describe(origin.repository, reference)
+            descriptor = self._there(source, origin.repository, reference)
         if descriptor.is_index and (descriptor.size is None or descriptor.size > SMALL_INDEX):
-            count = len(registry.manifest(origin.repository, reference).children())
+            count = len(registry.confirmed(lambda: registry.manifest(origin.repository, reference)).children())
             if count > MANIFESTS_PER_IMPORT:
                 raise AcrError(
                     "invalid",
@@ -263,23 +374,54 @@ class Sources:
         return descriptor
 
     def _platform(self, source: Source, origin: Origin, wanted: Platform) -> Descriptor:
-        registry = source.registry
-        manifest = registry.manifest(origin.repository, origin.digest or origin.tag or "latest")
+        registry, repository = source.registry, origin.repository
+        manifest = registry.confirmed(lambda: registry.manifest(repository, origin.digest or origin.tag or "latest"))
         name = "{0}/{1}".format(source.name, origin.image)
         if not manifest.descriptor.is_index:
-            config = mapping(manifest.json().get("config"), name)
-            offered = Platform.of(mapping(parse(registry.blob(origin.repository, str(config.get("digest")))), name))
+            offered = self._runs_on(source, repository, manifest)
             if not wanted.matches(offered):
                 raise AcrError("not_found", "{0} is a single image for {1}, not for {2}.".format(name, offered, wanted))
             return manifest.descriptor
         offers: List[str] = []
-        for child in manifest.children():
-            platform = Platform.of(child.get("platform") or {})
+        unsaid: List[str] = []  # images whose platform only they themselves tell
+        for child in registry.walk(repository, manifest):
+            platform = Platform.of(child.platform)
             if wanted.matches(platform):
-                return Descriptor(str(child["digest"]), str(child.get("mediaType")), number(child.get("size")))
+                return Descriptor(child.digest, child.media_type, child.size)
+            if platform.os != "unknown":
+                offers.append(str(platform))
+            elif not child.platform and child.media_type not in INDEX_TYPES:
+                unsaid.append(child.digest)
+        for digest in unsaid[:MANIFESTS_PER_IMPORT]:
+            image = self._image(source, repository, digest)
+            platform = self._runs_on(source, repository, image) if image else Platform.of({})
+            if image and wanted.matches(platform):
+                return image.descriptor
             if platform.os != "unknown":
                 offers.append(str(platform))
         raise AcrError(
             "not_found",
             "{0} has no image for {1}; it has {2}.".format(name, wanted, ", ".join(dict.fromkeys(offers)) or "none at all"),
         )
+
+    @staticmethod
+    def _image(source: Source, repository: str, digest: str) -> Optional[Manifest]:
+        """A manifest that an index lists, if it is there and that of an image."""
+        try:
+            manifest = source.registry.confirmed(lambda: source.registry.manifest(repository, digest))
+        except AcrError as error:
+            if error.kind != "not_found":
+                raise
+            return None
+        return manifest if mapping(manifest.json().get("config"), source.name).get("mediaType") in IMAGE_CONFIGS else None
+
+    @staticmethod
+    def _runs_on(source: Source, repository: str, manifest: Manifest) -> Platform:
+        """The platform that an image's configuration states."""
+        name = "{0}/{1}@{2}".format(source.name, repository, manifest.descriptor.digest)
+        config = str(mapping(manifest.json().get("config"), name).get("digest"))
+        return Platform.of(mapping(parse(source.registry.confirmed(lambda: source.registry.blob(repository, config))), name))
+
+
+def _said(error: AcrError) -> str:
+    return " The registry says: {0}.".format(error.detail.rstrip(".")) if error.detail else ""

@@ -22,6 +22,8 @@ options:
     description:
       - The registry to import into, by its name (V(contosoprod)), its login server (V(contosoprod.azurecr.io)) or its
         resource ID.
+      - If a domain name label adds a hash to the login server, the login server's first part will do
+        (V(contosoprod-h4x0c3d4e5f6g7h8)).
       - By login server it need not be looked up, which saves a request as long as nothing has to be imported.
     type: str
     required: true

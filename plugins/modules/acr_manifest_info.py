@@ -16,6 +16,8 @@ options:
   registry:
     description:
       - The registry, by its name (V(contosoprod)), its login server (V(contosoprod.azurecr.io)) or its resource ID.
+      - If a domain name label adds a hash to the login server, the login server's first part will do
+        (V(contosoprod-h4x0c3d4e5f6g7h8)).
     type: str
     required: true
   resource_group:
@@ -201,7 +203,9 @@ manifests:
           returned: always
           sample: true
     platforms:
-      description: What a multi-architecture image is made of. Empty for a single image.
+      description:
+        - What a multi-architecture image is made of. Empty for a single image, and where RV(manifests[].error) says that it
+          could not be read.
       type: list
       elements: dict
       returned: always
@@ -229,13 +233,13 @@ manifests:
     raw:
       description: The manifest itself, as text, whose SHA-256 is the digest.
       type: str
-      returned: when O(raw=true)
+      returned: when O(raw=true), and it could be read
       sample: '{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}'
     referrers:
       description: What refers to it.
       type: list
       elements: dict
-      returned: when O(referrers=true)
+      returned: when O(referrers=true), and they could be read
       contains:
         digest:
           description: The digest of the referrer.
@@ -262,12 +266,35 @@ manifests:
           type: dict
           returned: always
           sample: {org.opencontainers.image.created: "2026-06-11T19:11:38Z"}
+    error:
+      description:
+        - Why the manifest itself or its referrers could not be read, as with a read lock, or where it was deleted meanwhile. The
+          other values are what the registry lists.
+      type: str
+      returned: when not all could be read
+      sample: contosoprod.azurecr.io/library/nginx@sha256:9f3b1c5e… does not exist.
 repositories:
   description: The repositories that were looked at.
   returned: success
   type: list
   elements: str
   sample: [library/nginx]
+unreadable:
+  description: The repositories that could not be read, beside others that could.
+  returned: when there are some
+  type: list
+  elements: dict
+  contains:
+    repository:
+      description: Its name.
+      type: str
+      returned: always
+      sample: team/secret
+    error:
+      description: What failed, and what to do.
+      type: str
+      returned: always
+      sample: contosoprod.azurecr.io/team/secret denies access. The account needs the right to pull it.
 """
 
 from typing import Any, Dict
@@ -288,8 +315,12 @@ def work(module: Any, identity: Any) -> Dict[str, Any]:
         raw=params["raw"],
         referrers=params["referrers"],
     )
-    repositories, manifests = read(identity, params["registry"], params["resource_group"], wanted)
-    return dict(changed=False, repositories=repositories, manifests=manifests)
+    found = read(identity, params["registry"], params["resource_group"], wanted)
+    result = dict(changed=False, repositories=found.repositories, manifests=found.manifests)
+    if found.unreadable:
+        result["unreadable"] = [{"repository": name, "error": str(error)} for name, error in found.unreadable.items()]
+        module.warn("Repositories were left out, since they can't be read: {0}.".format(", ".join(found.unreadable)))
+    return result
 
 
 def main() -> None:

@@ -22,6 +22,8 @@ options:
     description:
       - The registry to import into, by its name (V(contosoprod)), its login server (V(contosoprod.azurecr.io)) or its
         resource ID.
+      - If a domain name label adds a hash to the login server, the login server's first part will do
+        (V(contosoprod-h4x0c3d4e5f6g7h8)).
     type: str
     required: true
   resource_group:
@@ -118,6 +120,7 @@ options:
           include:
             description:
               - Only tags that match one of these shell patterns, such as V(1.27*). All if not given.
+              - Quote what looks like a number. YAML reads 3.10 as 3.1, which is refused.
             type: list
             elements: str
           exclude:
@@ -129,11 +132,14 @@ options:
             description:
               - Only tags that are versions in this range, such as V(>=1.26 <2), V(^1.27), V(1.x) or V(1.26 - 1.28).
               - Tags with a suffix, such as V(1.27.3-alpine), count only together with O(images[].tags.include).
+              - Build metadata may follow after C(_), as Helm writes it, so that V(1.2.0_build.7) is version 1.2.0.
+              - A bare number of five or more digits, such as V(20240807), is a date or a build and not a version, unless a
+                pattern of O(images[].tags.include) names it, as V(2024*) does.
             type: str
           newest:
             description:
-              - Only so many, the highest versions. Tags that are no versions fall out. Never decided by time, since an old release
-                may be built again.
+              - Only so many, the highest versions. Tags that are no versions, in the sense of O(images[].tags.semver), fall out. Never
+                decided by time, since an old release may be built again.
               - Numbers in suffixes count as numbers, so that V(1.0-rc.10) is higher than V(1.0-rc.9).
             type: int
           same_digest:
@@ -205,6 +211,7 @@ options:
           include:
             description:
               - Only tags that match one of these shell patterns, such as V(1.27*). All if not given.
+              - Quote what looks like a number. YAML reads 3.10 as 3.1, which is refused.
             type: list
             elements: str
           exclude:
@@ -216,11 +223,14 @@ options:
             description:
               - Only tags that are versions in this range, such as V(>=1.26 <2), V(^1.27), V(1.x) or V(1.26 - 1.28).
               - Tags with a suffix, such as V(1.27.3-alpine), count only together with O(defaults.tags.include).
+              - Build metadata may follow after C(_), as Helm writes it, so that V(1.2.0_build.7) is version 1.2.0.
+              - A bare number of five or more digits, such as V(20240807), is a date or a build and not a version, unless a
+                pattern of O(defaults.tags.include) names it, as V(2024*) does.
             type: str
           newest:
             description:
-              - Only so many, the highest versions. Tags that are no versions fall out. Never decided by time, since an old release
-                may be built again.
+              - Only so many, the highest versions. Tags that are no versions, in the sense of O(defaults.tags.semver), fall out. Never
+                decided by time, since an old release may be built again.
               - Numbers in suffixes count as numbers, so that V(1.0-rc.10) is higher than V(1.0-rc.9).
             type: int
           same_digest:
@@ -235,12 +245,15 @@ options:
       - User names and passwords of source registries, so that secrets stand in one place. Of those that match an entry's
         source, the one with the longest O(credentials[].registry) counts.
       - They don't count for sources that are given by resource ID or name in O(images[].source_registry).
+      - Those that match no entry are reported by a warning.
     type: list
     elements: dict
     suboptions:
       registry:
         description:
           - The registry's host, such as V(docker.io), or host and namespace, such as V(docker.io/contoso).
+          - A URL is understood too, such as V(https://index.docker.io/v1/) in Docker's own configuration. What names no host
+            is refused.
         type: str
         required: true
       username:

@@ -357,6 +357,23 @@ def test_hosts_are_registries(sandbox: Sandbox, role: Role, tmp_path: Path) -> N
         assert report["registry"] == name and images == [f"{name}.azurecr.test/library/hello-world:{tags[name]}"]
 
 
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"acr_mirror_images": [{"source": "docker.io/library/python", "tags": {"include": [3.10]}}]},
+        {"acr_mirror_images": "- source: docker.io/library/python\n  tags:\n    semver: 3.10\n"},
+        {"acr_mirror_images": [{"source": HELLO}], "acr_mirror_defaults": {"tags": {"include": [3.10]}}},
+    ],
+    ids=["a list", "text", "defaults"],
+)
+def test_e10_a_version_without_quotes_is_refused(sandbox: Sandbox, role: Role, variables: dict[str, Any]) -> None:
+    images = variables.pop("acr_mirror_images")
+    run = role(images, acr_mirror_trusted_services="ignore", **variables)
+    said = [str(task["result"].get("msg")) for task in run.tasks if task["status"] == "failed"]
+    assert run.rc == 2 and len(said) == 1 and "must be text, but 3.1 was read as a number" in said[0], run.output
+    assert said[0].endswith("Quote it, as in '3.10'.") and not sandbox.operations()
+
+
 def test_tags_run_a_part(sandbox: Sandbox, closed: str, role: Role, tmp_path: Path) -> None:
     images = [{"source": HELLO}, {"source": "docker.io/library/hello-world:none"}]
     page = tmp_path / "report.html"

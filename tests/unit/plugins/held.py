@@ -43,18 +43,18 @@ class _Held:
         self.tagged: dict[str, dict[str, str]] = {name.replace("_", "/"): tags for name, tags in repositories.items()}
         self.manifests: dict[str, tuple[str, dict[str, Any]]] = {}
         self.referring: dict[str, list[str]] = {}
-        self.unlisted: set[str] = set()  # tags and digests that listings leave out
+        self.hidden: set[str] = set()  # tags and digests that no listing shows
         self.lost: set[str] = set()  # digests that are tagged, and not there
-        self.stale: dict[tuple[str, ...], int] = {}  # what is asked -> how often the answer is "not found" all the same
+        self.late: dict[tuple[str, ...], int] = {}  # what is asked → how often it is said not to be there before it is
         self.locks: set[str] = set()  # repositories, tags and digests that must not be written
-        self.http.pause = lambda seconds: True  # type: ignore[attr-defined]
+        self.crowd = 0  # more tags and manifests that a repository counts
         self._asking = threading.Lock()
 
     def _ask(self, *what: str) -> None:
         with self._asking:
             self.asked.append(what)
-            late = self.stale.get(what, 0)
-            self.stale[what] = late - 1
+            late = self.late.get(what, 0)
+            self.late[what] = late - 1
         error = self.fails.get(what) or self.fails.get(what[:1])
         if error is not None:
             raise error
@@ -84,7 +84,7 @@ class _Held:
 
     def tags(self, repository: str) -> list[str]:
         self._ask("tags", repository)
-        return list(self.tagged.get(repository, {}))
+        return [name for name in self.tagged.get(repository, {}) if name not in self.hidden]
 
     def lacks(self, repository: str) -> bool:
         self._ask("lacks", repository)
@@ -112,7 +112,7 @@ class _Held:
 
     def _listed(self, repository: str) -> list[Tag]:
         tags = self.tagged.get(repository, {}).items()
-        return [Tag(name, found, "now", name in self.locks) for name, found in tags if name not in self.unlisted]
+        return [Tag(name, found, "now", name in self.locks) for name, found in tags if name not in self.hidden]
 
     def tag(self, repository: str, tag: str) -> Tag | None:
         found = self.tagged.get(repository, {}).get(tag)
@@ -134,7 +134,7 @@ class _Held:
     def manifest_list(self, repository: str, *, orderby: str = "", limit: int | None = None) -> Iterator[dict[str, Any]]:
         self._ask("manifest_list", repository)
         for one in dict.fromkeys([*self.tagged.get(repository, {}).values(), *self.manifests]):
-            if one not in self.unlisted | self.lost:
+            if one not in self.hidden | self.lost:
                 yield {"digest": one, "mediaType": self.manifests.get(one, (IMAGE, {}))[0]}
 
     def manifest_metadata(self, repository: str, one: str) -> dict[str, Any] | None:
@@ -144,8 +144,9 @@ class _Held:
         return {"digest": one, "changeableAttributes": {"writeEnabled": one not in self.locks}}
 
     def counts(self, repository: str) -> Counts:
+        self._ask("counts", repository)
         tags = self.tagged.get(repository, {})
-        return Counts(len(tags), len(set(tags.values())))
+        return Counts(len(tags) + self.crowd, len(set(tags.values())) + self.crowd)
 
 
 def unhurried() -> Http:

@@ -11,6 +11,7 @@ import pytest
 from ansible.errors import AnsibleLookupError
 
 from ansible_collections.registryops.acr.plugins.lookup.digest import LookupModule
+from ansible_collections.registryops.acr.plugins.module_utils import _registry
 from ansible_collections.registryops.acr.plugins.module_utils._identity import AUTH_ARGUMENTS
 from ansible_collections.registryops.acr.plugins.module_utils._registry import MANIFEST_TYPES, Credentials
 
@@ -39,7 +40,9 @@ def error_of(*terms: Any, **options: Any) -> str:
 
 
 @pytest.fixture
-def registry(far_side: Any) -> Any:
+def registry(far_side: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(_registry, "CONFIRM_PAUSES", (0.001,) * 4)
+
     def manifest(digest: str) -> Any:
         headers = {"Content-Type": MANIFEST_TYPES[2], "Docker-Content-Digest": digest}
         return lambda request: request.reply(200, "{}", headers)

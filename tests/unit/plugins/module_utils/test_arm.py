@@ -241,18 +241,18 @@ def test_all_pages(arm: Arm, far_side: Any) -> None:
     assert far_side.paths[1] == "/p?skip=1"
 
 
+@pytest.mark.parametrize("body", ["{}", '{"message": "ok"}'])
+def test_an_answer_without_a_list_is_no_empty_list(arm: Arm, far_side: Any, body: str) -> None:
+    far_side.answer = refuse(200, body)
+    assert "with no list" in str(error_of(arm.subscriptions))
+    far_side.answer = refuse(200, '{"value": null}')
+    assert arm.subscriptions() == []
+
+
 @pytest.mark.parametrize("link", ["https://elsewhere.test/p", "http://{0}/p", "https://127.0.0.1.evil.test/p"])
 def test_the_next_page_is_on_no_other_host(arm: Arm, far_side: Any, link: str) -> None:
     far_side.answer = lambda request: request.reply(200, json.dumps({"value": [], "nextLink": link.format(far_side.host)}))
     assert "refused" in str(error_of(arm.subscriptions)) and len(far_side.seen) == 1
-
-
-def test_a_listing_that_leads_back_to_itself_is_refused(arm: Arm, far_side: Any) -> None:
-    pages = iter("121212")
-    far_side.answer = lambda request: request.reply(
-        200, json.dumps({"value": [], "nextLink": far_side.url + "/p?skip=" + next(pages)})
-    )
-    assert "lists the list of subscriptions without end" in str(error_of(arm.subscriptions)) and len(far_side.seen) == 3
 
 
 def test_a_token_that_azure_calls_expired_is_renewed_once(arm: Arm, far_side: Any) -> None:
@@ -269,6 +269,7 @@ def test_a_token_that_azure_calls_expired_is_renewed_once(arm: Arm, far_side: An
     [
         (409, "<html>", "invalid", "answered for registry contosoprod in resource group rg with status 409 and nothing that"),
         (200, "[]", "invalid", "with status 200 and nothing that explains it"),
+        (200, "<html>", "invalid", "with status 200 and nothing that explains it"),
         (200, '{"id": "/subscriptions/s1"}', "invalid", "describes a registry without a resource ID"),
         (200, json.dumps({**resource("s1"), "name": "{{ 1 }}"}), "invalid", "by a name that makes no sense ('{{ 1 }}'"),
         (200, json.dumps(resource("s1", loginServer="a.test/b@c.test")), "invalid", "by a name that makes no sense"),
@@ -429,6 +430,12 @@ def test_an_import_that_is_over_at_once(arm: Arm, far_side: Any) -> None:
     far_side.answer = lambda request: request.reply(200, "")
     operation = arm.start_import(RESOURCE, BODY, CONTEXT)
     assert (operation.done, operation.id) == (True, "")
+
+
+def test_the_page_of_a_proxy_is_no_import_that_is_over(arm: Arm, far_side: Any) -> None:
+    far_side.answer = refuse(200, "<html>Welcome</html>", Content_Type="text/html")
+    operation = arm.start_import(RESOURCE, BODY, CONTEXT)
+    assert (operation.done, operation.ask_at) == (False, math.inf)
 
 
 def test_an_import_that_fails_at_once(arm: Arm, far_side: Any) -> None:
@@ -627,6 +634,13 @@ def test_failed(arm: Arm, far_side: Any, operation: Operation, status: int, stat
     assert isinstance(found, ImportFailed) and found.kind == "exists" and not operation.done
 
 
+@pytest.mark.parametrize("state", ["Accepted", "Pending", "InProgress"])
+def test_a_status_that_is_no_end_is_none(arm: Arm, far_side: Any, operation: Operation, state: str) -> None:
+    far_side.answer = refuse(200, json.dumps({"status": state}))
+    arm.ask(operation)
+    assert not operation.done and not arm.start_import(RESOURCE, BODY, CONTEXT).done
+
+
 def test_failed_without_a_word(arm: Arm, far_side: Any, operation: Operation) -> None:
     far_side.answer = refuse(200, '{"status": "Failed"}')
     found = error_of(lambda: arm.ask(operation))
@@ -653,6 +667,9 @@ OWN_404 = '{"error": {"code": "NotFound", "message": "The resource x could not b
         (400, "<html>Bad Request</html>", {}),
         (400, '{"error": {"code": "InvalidApiVersionParameter", "message": "x"}}', {"x_ms_failure_cause": "gateway"}),
         (409, "{}", {}),
+        (400, '{"error": {"code": "AuthenticationFailed", "message": "x"}}', {}),
+        (409, '{"error": {"code": "ReadOnlyDisabledSubscription", "message": "x"}}', {}),
+        (200, "<html>Welcome to the proxy</html>", {}),
         (302, "", {"Location": "https://elsewhere.test/x"}),
     ],
 )

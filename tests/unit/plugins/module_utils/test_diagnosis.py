@@ -353,6 +353,7 @@ LIKELY = [
         "InvalidParameters",
         OPERATION + "Invalid message MethodNotAllowed Method Not Allowed " + DISALLOWED,
     ),
+    ("locked", 400, "InvalidParameters", OPERATION + "The tag base/nginx:1.27 is locked."),
     (
         "cache rule",
         400,
@@ -503,8 +504,10 @@ def test_b2_b3_a_quotation_decides_nothing(code: str, phrase: str, quoted: str) 
     ],
 )
 def test_b3_only_azures_own_form_says_that_a_tag_exists(code: str, text: str, exists: bool) -> None:
+    several = Context("contosoprod.azurecr.io/other/app:1, " + TARGET, SOURCE, REGISTRY)
     for prefix in (OPERATION, ""):
-        assert (explain_failure(code, prefix + text, 400, CONTEXT).kind == "exists") is exists
+        for context in (CONTEXT, several):
+            assert (explain_failure(code, prefix + text, 400, context).kind == "exists") is exists
 
 
 @pytest.mark.parametrize("row", REFUSALS, ids=lambda row: row.name)

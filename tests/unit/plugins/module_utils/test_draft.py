@@ -53,7 +53,7 @@ def plan(quay: HeldRegistry, azure: HeldAzure, target: HeldAzure) -> Iterator[Pl
             sources = Opened(quay, azure)
             targets = Targets(target)
             found = Draft(sources, lambda: targets, 4, entries)
-            wants, failures = expand(entries, sources, pool)
+            wants, failures, _notes = expand(entries, sources, pool)
             assert failures == []
             for batch in found.batches(wants):
                 noted(batch)
@@ -157,14 +157,14 @@ def test_a1_what_is_not_listed_is_not_overwritten(plan: Plan, target: HeldAzure,
     """Tags whose manifests no listing shows, with other digests than the source's."""
     names = list(TAGS)[:count]
     target.tagged = {"team/app": {name: digest(100 + number) for number, name in enumerate(names)}}
-    target.unlisted = set(target.tagged["team/app"].values())
+    target.hidden = set(target.tagged["team/app"].values())
     draft = plan(*[{"source": "{0}/team/app:{1}".format(SERVER, name), "if_exists": if_exists} for name in names])
     assert set(actions(draft).values()) == {"keep" if if_exists == "keep" else "exists"}
 
 
 def test_a2_what_is_not_listed_and_equal_is_left_alone(plan: Plan, target: HeldAzure) -> None:
     target.tagged = {"team/app": dict(TAGS)}
-    target.unlisted = set(TAGS.values())
+    target.hidden = set(TAGS.values())
     draft = plan(*[{"source": "{0}/team/app:{1}".format(SERVER, name)} for name in TAGS])
     assert set(actions(draft).values()) == {"none"}
 
@@ -175,7 +175,7 @@ def test_a4_one_answer_that_a_tag_does_not_exist_overwrites_nothing(
     plan: Plan, target: HeldAzure, if_exists: str, lost: bool
 ) -> None:
     target.tagged = {"team/app": {"1.0": B}}
-    target.stale = {("describe", "team/app", "1.0"): 1}
+    target.late = {("describe", "team/app", "1.0"): 1}
     target.lost = {B} if lost else set()
     draft = plan(app(if_exists=if_exists))
     assert actions(draft) == {"team/app:1.0": "keep" if if_exists == "keep" and not lost else "exists"}
@@ -187,7 +187,7 @@ def test_a4_one_answer_that_a_tag_does_not_exist_overwrites_nothing(
 
 def test_a11_check_mode_sees_what_is_not_listed(plan: Plan, target: HeldAzure) -> None:
     target.tagged = {"team/app": dict(TAGS)}
-    target.unlisted = {"1.0", "1.1"}
+    target.hidden = {"1.0", "1.1"}
     draft = plan(*[{"source": "{0}/team/app:{1}".format(SERVER, name)} for name in TAGS])
     assert set(actions(draft).values()) == {"none"}
 
@@ -231,7 +231,7 @@ def test_d1_a_source_that_keeps_its_images_waiting_holds_up_no_other(
     ("host", "count", "asked"),
     [
         (SERVER, 3, {"prepare": 1, "describe": 3}),
-        (SERVER, 4, {"prepare": 1, "find_tags": 1, "manifest_list": 1}),
+        (SERVER, 4, {"prepare": 1, "counts": 1, "tag_list": 1, "manifest_list": 1}),
         ("quay.io", 4, {"describe": 4}),
     ],
 )
@@ -257,7 +257,7 @@ def test_only_what_will_be_imported_is_looked_at(plan: Plan, azure: HeldAzure, t
     target.tagged = {"team/app": dict(TAGS)}
     draft = plan(*[{"source": "{0}/team/app:{1}".format(SERVER, tag)} for tag in TAGS])
     assert set(actions(draft).values()) == {"none"}
-    assert [what[0] for what in azure.asked] == ["prepare", "find_tags"]
+    assert [what[0] for what in azure.asked] == ["prepare", "counts", "tag_list"]
 
 
 # -- failures ----------------------------------------------------------------------------------------------------------

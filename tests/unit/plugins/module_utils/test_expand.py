@@ -52,7 +52,7 @@ def names(wants: list[Want]) -> list[str]:
 def test_one_image_for_several_targets(pool: ThreadPoolExecutor, quay: HeldRegistry) -> None:
     sources = Opened(quay)
     image = {"source": "quay.io/team/app:1.0", "target": ["a:1", "b:2"], "untagged_repositories": ["c"], "if_exists": "keep"}
-    wants, failures = expand(entries(image, {**image, "target": ["d"], "platform": "linux/amd64"}), sources, pool)
+    wants, failures, _notes = expand(entries(image, {**image, "target": ["d"], "platform": "linux/amd64"}), sources, pool)
     origin = Origin(sources.by_host["quay.io"], "team/app", "1.0")
     assert failures == []
     assert wants[:3] == [
@@ -64,7 +64,7 @@ def test_one_image_for_several_targets(pool: ThreadPoolExecutor, quay: HeldRegis
 
 def test_the_tags_that_a_selection_chooses(pool: ThreadPoolExecutor, quay: HeldRegistry) -> None:
     image = {"source": "quay.io/team/app", "tags": {"include": ["1.*"]}, "target": ["a", "b"]}
-    wants, failures = expand(entries(image, {**image, "target": ["c"], "tags": {"newest": 1}}), Opened(quay), pool)
+    wants, failures, _notes = expand(entries(image, {**image, "target": ["c"], "tags": {"newest": 1}}), Opened(quay), pool)
     assert failures == [] and all(want.selected for want in wants)
     assert names(wants) == [
         "a:1.0 <- team/app:1.0", "b:1.0 <- team/app:1.0", "a:1.1 <- team/app:1.1", "b:1.1 <- team/app:1.1", "c:1.1 <- team/app:1.1",
@@ -77,7 +77,7 @@ def test_the_repositories_of_a_registry(pool: ThreadPoolExecutor, azure: HeldAzu
         {"source_registry": SERVER, "repositories": {"include": ["team/*"]}},
         {"source_registry": SERVER, "repositories": {"exclude": ["team/*"]}, "tags": {"include": ["0*"]}},
     ]
-    wants, failures = expand(entries(*images, prefix="mirror/"), Opened(azure), pool)
+    wants, failures, _notes = expand(entries(*images, prefix="mirror/"), Opened(azure), pool)
     assert failures == []
     assert sorted(names(wants)[:4]) == [
         "mirror/team/app:1.0 <- team/app:1.0", "mirror/team/app:1.1 <- team/app:1.1",
@@ -91,7 +91,7 @@ def test_the_repositories_of_a_registry(pool: ThreadPoolExecutor, azure: HeldAzu
 
 def test_tokens_that_can_not_be_had_together_are_no_failure_yet(pool: ThreadPoolExecutor, azure: HeldAzure) -> None:
     azure.fails = {("prepare",): AcrError("denied", "no.")}
-    wants, failures = expand(entries({"source_registry": SERVER, "source": "team/web", "tags": {"newest": 1}}), Opened(azure), pool)
+    wants, failures, _notes = expand(entries({"source_registry": SERVER, "source": "team/web", "tags": {"newest": 1}}), Opened(azure), pool)
     assert names(wants) == ["team/web:1.0 <- team/web:1.0"] and failures == []
 
 
@@ -101,7 +101,7 @@ def test_tokens_that_can_not_be_had_together_are_no_failure_yet(pool: ThreadPool
 def test_every_tag_of_the_chosen_image(pool: ThreadPoolExecutor, azure: HeldAzure, quay: HeldRegistry) -> None:
     chosen = {"newest": 1, "same_digest": True}
     images = [{"source": host + "/team/app", "tags": chosen, "target": [name]} for host, name in ((SERVER, "a"), ("quay.io", "q"))]
-    wants, failures = expand(entries(*images), Opened(azure, quay), pool)
+    wants, failures, _notes = expand(entries(*images), Opened(azure, quay), pool)
     assert [str(want.target) for want in wants] == ["a:1.1", "a:stable", "q:1.1", "q:stable"] and failures == []
     assert {what[0] for what in azure.asked} == {"prepare", "tag_list"}, "Azure's listing has the digests"
     assert sorted(what for what in quay.asked if what[0] == "describe") == [
@@ -109,13 +109,107 @@ def test_every_tag_of_the_chosen_image(pool: ThreadPoolExecutor, azure: HeldAzur
     ]
 
 
+SAME = {"source": "quay.io/team/app", "tags": {"include": ["1.0"], "same_digest": True}}
+
+
 def test_a_tag_that_went_since_it_was_listed_is_left_out(pool: ThreadPoolExecutor, quay: HeldRegistry) -> None:
-    image = {"source": "quay.io/team/app", "tags": {"include": ["1.0"], "same_digest": True}}
+    quay.tagged["team/app"]["stable"] = digest(1)
     quay.fails = {("describe", "team/app", "stable"): AcrError("not_found", "gone.")}
-    assert names(expand(entries(image), Opened(quay), pool)[0]) == ["team/app:1.0 <- team/app:1.0"]
-    quay.fails = {("describe", "team/app", "stable"): AcrError("throttled", "later.")}
-    wants, (failure,) = expand(entries(image), Opened(quay), pool)
-    assert wants == [] and failure.error.kind == "throttled"
+    wants, failures, notes = expand(entries(SAME), Opened(quay), pool)
+    assert (names(wants), failures, notes) == (["team/app:1.0 <- team/app:1.0"], [], [])
+    quay.fails, quay.late = {}, {("describe", "team/app", "stable"): 2}
+    assert len(expand(entries(SAME), Opened(quay), pool)[0]) == 2, "one 404 is no absence of what is listed"
+
+
+@pytest.mark.parametrize("kind", ["invalid", "denied", "unauthorized"])
+def test_c3_a_tag_that_can_not_be_read_is_left_out_of_same_digest_and_told(
+    pool: ThreadPoolExecutor, quay: HeldRegistry, kind: str
+) -> None:
+    quay.tagged["team/app"].update({"old": digest(9), "companion": digest(1)})
+    quay.fails = {("describe", "team/app", "old"): AcrError(kind, "quay.io/team/app:old is of the retired Docker schema 1.")}
+    wants, failures, notes = expand(entries(SAME), Opened(quay), pool)
+    assert names(wants) == ["team/app:1.0 <- team/app:1.0", "team/app:companion <- team/app:companion"] and failures == []
+    assert notes == [
+        "Tags of quay.io/team/app that can't be read were left out of same_digest (old): quay.io/team/app:old is of the retired "
+        "Docker schema 1."
+    ]
+
+
+def test_c3_many_tags_that_can_not_be_read_are_one_note(pool: ThreadPoolExecutor, quay: HeldRegistry) -> None:
+    quay.tagged["team/app"].update({"old{0}".format(number): digest(9) for number in range(8)})
+    quay.fails = {("describe", "team/app", "old{0}".format(number)): AcrError("invalid", "no.") for number in range(8)}
+    wants, _failures, (note,) = expand(entries(SAME), Opened(quay), pool)
+    assert names(wants) == ["team/app:1.0 <- team/app:1.0"] and "(old0, old1, old2, old3, old4 and 3 more): no." in note
+
+
+def test_c3_a_tag_that_is_meant_itself_is_left_to_fail_by_itself(pool: ThreadPoolExecutor, quay: HeldRegistry) -> None:
+    quay.fails = {("describe", "team/app", "1.0"): AcrError("invalid", "no.")}
+    wants, failures, notes = expand(entries(SAME), Opened(quay), pool)
+    assert (names(wants), failures, notes) == (["team/app:1.0 <- team/app:1.0"], [], [])
+
+
+def test_c2_while_a_registry_does_not_answer_nobody_knows_what_is_the_same(pool: ThreadPoolExecutor, quay: HeldRegistry) -> None:
+    quay.fails = {("describe", "team/app", tag): AcrError("throttled", "later.") for tag in ("1.1", "stable")}
+    wants, (failure,), notes = expand(entries(SAME), Opened(quay), pool)
+    assert names(wants) == ["team/app:1.0 <- team/app:1.0"] and notes == [], "what was read goes on"
+    assert failure.error.kind == "throttled" and str(failure.want.target) == "team/app:*"
+    assert str(failure.error) == "Not all tags of quay.io/team/app could be compared for same_digest: later."
+
+
+# -- tags that are named, and not listed -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", [SERVER, "quay.io"])
+@pytest.mark.parametrize(
+    "image",
+    [
+        {"source": "{0}/team/app:1.0", "tags": {"same_digest": True}},
+        {"source": "{0}/team/app", "tags": {"include": ["1.0", "stabl*", "none"], "newest": 1}},
+    ],
+)
+def test_a10_a_tag_that_an_entry_names_is_asked_for_if_it_is_not_listed(
+    pool: ThreadPoolExecutor, azure: HeldAzure, quay: HeldRegistry, host: str, image: dict[str, Any]
+) -> None:
+    azure.hidden = quay.hidden = {"1.0"}
+    images = {**image, "source": image["source"].format(host)}
+    wants, failures, _notes = expand(entries(images), Opened(azure, quay), pool)
+    assert names(wants) == ["team/app:1.0 <- team/app:1.0"] and failures == []
+
+
+def test_a_whole_registry_is_not_asked_for_names(pool: ThreadPoolExecutor, azure: HeldAzure) -> None:
+    every = {"source_registry": SERVER, "repositories": {"include": ["*"]}, "tags": {"include": ["1.0", "latest"]}}
+    wants, _failures, _notes = expand(entries(every), Opened(azure), pool)
+    assert len(wants) == 2 and not [what for what in azure.asked if what[0] == "describe"]
+
+
+def test_a10_a_repository_that_does_not_exist_is_told_as_such(pool: ThreadPoolExecutor, azure: HeldAzure, quay: HeldRegistry) -> None:
+    quay.fails = {("tags",): AcrError("not_found", "quay.io/none does not exist.")}
+    images = [{"source": host + "/none", "tags": {"newest": 1}} for host in (SERVER, "quay.io")]
+    wants, failures, _notes = expand(entries(*images), Opened(azure, quay), pool)
+    told = "No tag of {0}/none matches tags; nothing was chosen there: there is no repository none.".format(SERVER)
+    assert wants == [] and [str(failure.error) for failure in failures] == [told, "quay.io/none does not exist."]
+    images = [{"source": SERVER + "/team/web", "tags": {"include": ["9*"]}}]
+    assert str(expand(entries(*images), Opened(azure), pool)[1][0].error).endswith("nothing was chosen there.")
+
+
+@pytest.mark.parametrize(
+    ("tags", "found"),
+    [
+        ({"include": ["1.0", "1.1", "none"]}, ["1.0", "1.1"]),
+        ({"include": ["1.0", "1.1"], "newest": 1}, ["1.1"]),
+        ({"include": ["1.*"]}, None),
+        ({"include": ["1.0"], "same_digest": True}, None),
+        ({"newest": 1}, None),
+    ],
+)
+def test_e5_only_what_takes_a_listing_fails_without_the_right_to_list(
+    pool: ThreadPoolExecutor, azure: HeldAzure, tags: dict[str, Any], found: list[str] | None
+) -> None:
+    azure.fails = {("tag_list",): AcrError("unauthorized", "no.", detail="authentication required")}
+    wants, failures, _notes = expand(entries({"source": SERVER + "/team/app", "tags": tags}), Opened(azure), pool)
+    assert [want.origin.tag for want in wants] == (found or [])
+    told = [str(failure.error) for failure in failures]
+    assert len(told) == (0 if found else 1) and all("metadata_read" in one for one in told)
 
 
 # -- failures ----------------------------------------------------------------------------------------------------------
@@ -151,7 +245,7 @@ def test_an_entry_that_fails_leaves_the_others_alone(
     image: dict[str, Any], kind: str, sentence: str, target: str, repository: str, tag: str,
 ) -> None:  # fmt: skip
     good = {"source": "quay.io/team/app:1.0"}
-    wants, failures = expand(entries(good, image, {**good, "target": ["b"]}), Opened(azure, quay), pool)
+    wants, failures, _notes = expand(entries(good, image, {**good, "target": ["b"]}), Opened(azure, quay), pool)
     assert [want.entry for want in wants] == [0, 2]
     ((want, error),) = [(failure.want, failure.error) for failure in failures]
     assert (error.kind, str(error), want.entry) == (kind, sentence, 1)
@@ -159,9 +253,9 @@ def test_an_entry_that_fails_leaves_the_others_alone(
 
 
 def test_a_repository_that_fails_leaves_the_others_of_its_entry_alone(pool: ThreadPoolExecutor, azure: HeldAzure) -> None:
-    azure.fails = {("tag_list", "team/app"): AcrError("denied", "no.")}
+    azure.fails = {("tag_list", "team/app"): AcrError("invalid", "no.")}
     every = {"source_registry": SERVER, "repositories": {"include": ["*"]}}
-    wants, failures = expand(entries(every, prefix="copy/"), Opened(azure), pool)
+    wants, failures, _notes = expand(entries(every, prefix="copy/"), Opened(azure), pool)
     assert names(wants) == ["copy/old/app:0.1 <- old/app:0.1", "copy/team/web:1.0 <- team/web:1.0"]
     assert [(str(failure.want.target), str(failure.error)) for failure in failures] == [("copy/team/app:*", "no.")]
 
@@ -169,6 +263,6 @@ def test_a_repository_that_fails_leaves_the_others_of_its_entry_alone(pool: Thre
 def test_a_registry_whose_catalog_can_not_be_read(pool: ThreadPoolExecutor, azure: HeldAzure) -> None:
     azure.fails = {("repositories",): AcrError("unauthorized", "no.")}
     every = {"source_registry": SERVER, "repositories": {"include": ["*"]}}
-    wants, failures = expand(entries(every, every, {"source_registry": SERVER, "source": "team/web:1.0"}), Opened(azure), pool)
+    wants, failures, _notes = expand(entries(every, every, {"source_registry": SERVER, "source": "team/web:1.0"}), Opened(azure), pool)
     assert [failure.want.entry for failure in failures] == [0, 1] and names(wants) == ["team/web:1.0 <- team/web:1.0"]
     assert azure.asked == [("repositories",)]

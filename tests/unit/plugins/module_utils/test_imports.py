@@ -342,18 +342,21 @@ def test_after_a_stop_a_damaged_image_is_told_as_damaged(azure: Azure) -> None:
 
 def test_what_waits_for_its_turn_is_dropped_at_a_stop_and_not_tried_again(azure: Azure) -> None:
     dropped: list[AcrError] = []
+    waiting = threading.Event()
     real = azure.start_import
 
     def start(resource: Any, body: dict[str, Any], context: Any, check: Callable[[], None]) -> Operation:
         if body["targetTags"] == ["a:1"] and body in azure.bodies:
-            time.sleep(0.5)  # for its turn
+            waiting.set()
             try:
-                check()
+                for _look in range(500):  # until its turn comes
+                    check()
+                    time.sleep(0.01)
             except AcrError as error:
                 dropped.append(error)
                 raise
         if body["targetTags"] == ["x:1"]:
-            time.sleep(0.3)
+            waiting.wait(5)
         return real(resource, body, context, check)
 
     azure.start_import = start  # type: ignore[method-assign]

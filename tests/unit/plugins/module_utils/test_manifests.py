@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils import _manifests
-from ansible_collections.registryops.acr.plugins.module_utils._acr import Tag
+from ansible_collections.registryops.acr.plugins.module_utils._acr import Counts, Tag
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._identity._clouds import Cloud
 from ansible_collections.registryops.acr.plugins.module_utils._manifests import Wanted, details, read
 from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference
-from ansible_collections.registryops.acr.plugins.module_utils._registry import Descriptor, Manifest
+from ansible_collections.registryops.acr.plugins.module_utils._registry import Descriptor, Manifest, Registry
+from tests.unit.plugins.held import unhurried
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -59,8 +60,13 @@ REGISTRY = {
 class FakeRegistry:
     """Stands in for AzureRegistry: as many of its methods as are needed, and what was asked of them."""
 
+    confirmed, walk, _open = Registry.confirmed, Registry.walk, Registry._open
+
     def __init__(self) -> None:
+        self.http = unhurried()
+        self.fails: dict[tuple[Any, ...], AcrError] = {}
         self.asked: list[tuple[Any, ...]] = []
+        self.many = 0  # manifests, as each repository counts them
         self.sent = 0  # entries that were taken from listings
         self.host = ""
 
@@ -68,20 +74,30 @@ class FakeRegistry:
         self.host, self.signed_in = host, (entra(), tenant)
         return self
 
+    def _ask(self, *what: Any) -> None:
+        self.asked.append(what)
+        error = self.fails.get(what[:3]) or self.fails.get(what[:1])
+        if error is not None:
+            raise error
+
     def repositories(self) -> list[str]:
         return list(REGISTRY)
 
+    def counts(self, repository: str) -> Counts:
+        self._ask("counts", repository)
+        return Counts(0, self.many)
+
     def prepare(self, repositories: list[str]) -> None:
-        self.asked.append(("prepare", *repositories))
+        self._ask("prepare", *repositories)
 
     def manifest_list(self, repository: str, *, orderby: str = "", limit: int | None = None) -> Iterator[Any]:
-        self.asked.append(("list", repository, orderby, limit))
+        self._ask("list", repository, orderby, limit)
         for entry in REGISTRY.get(repository, []):
             self.sent += 1
             yield entry
 
     def manifest_metadata(self, repository: str, digest: str) -> dict[str, Any] | None:
-        self.asked.append(("entry", repository, digest))
+        self._ask("entry", repository, digest)
         return next((entry for entry in REGISTRY.get(repository, []) if entry["digest"] == digest), None)
 
     def tag(self, repository: str, tag: str) -> Tag | None:
@@ -89,13 +105,13 @@ class FakeRegistry:
         return next((Tag(tag, digest) for digest in found), None)
 
     def manifest(self, repository: str, digest: str) -> Manifest:
-        self.asked.append(("manifest", repository, digest))
+        self._ask("manifest", repository, digest)
         media_type = self.manifest_metadata(repository, digest)["mediaType"]
         content = {"manifests": CHILDREN} if media_type != IMAGE else {"layers": []}
         return Manifest(Descriptor(digest, media_type), json.dumps(content).encode())
 
     def referrers(self, repository: str, digest: str) -> list[dict[str, Any]]:
-        self.asked.append(("referrers", repository, digest))
+        self._ask("referrers", repository, digest)
         signature = {"digest": C, "mediaType": IMAGE, "artifactType": "x/sig", "size": 7}
         return [signature, {"digest": D, "annotations": {"a": "b"}}]
 
@@ -168,8 +184,8 @@ def test_all_manifests_of_a_repository(registry: FakeRegistry) -> None:
 
 
 def test_all_repositories(registry: FakeRegistry) -> None:
-    repositories, found = read(IDENTITY, "contosoprod.azurecr.test", None, Wanted())
-    assert repositories == ["team/app", "old/app", "empty"]
+    repositories, found, unreadable = read(IDENTITY, "contosoprod.azurecr.test", None, Wanted())
+    assert unreadable == {} and repositories == ["team/app", "old/app", "empty"]
     assert names(found) == [("team/app", letter) for letter in "abcd"] + [("old/app", "a")]
     # Tokens for all at once.
     assert registry.asked[0] == ("prepare", "team/app", "old/app", "empty")
@@ -207,7 +223,7 @@ def test_what_does_not_exist_is_no_manifest(registry: FakeRegistry, wanted: dict
 
 
 def test_an_unknown_repository_holds_nothing(registry: FakeRegistry) -> None:
-    assert read(IDENTITY, "contosoprod.azurecr.test", None, Wanted(repository="none")) == (["none"], [])
+    assert read(IDENTITY, "contosoprod.azurecr.test", None, Wanted(repository="none")) == (["none"], [], {})
 
 
 def test_raw(registry: FakeRegistry) -> None:
@@ -290,8 +306,89 @@ def test_details_of_manifests_that_are_known_by_digest() -> None:
     }
 
 
-def test_details_read_a_listing_no_further_than_needed() -> None:
-    registry = FakeRegistry()
+def test_details_read_a_listing_no_further_than_needed(registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = [listed("sha256:{0:064x}".format(number)) for number in range(9)]
+    monkeypatch.setitem(REGISTRY, "many", held)
     with ThreadPoolExecutor(1) as pool:
-        assert list(details(registry, [("team/app", B)], pool)) == [("team/app", B)]
-    assert registry.sent == 2
+        assert len(details(registry, [("many", entry["digest"]) for entry in held[:4]], pool)) == 4
+    assert registry.sent == 4 and [asked[0] for asked in registry.asked] == ["counts", "list"]
+
+
+def test_d6_details_of_a_few_of_many_manifests_take_no_listing(registry: FakeRegistry) -> None:
+    registry.many = 20_000
+    with ThreadPoolExecutor(1) as pool:
+        assert len(details(registry, [("team/app", one) for one in (A, B, C, D)], pool)) == 4
+    assert [asked[0] for asked in registry.asked if asked[0] != "manifest"][:1] == ["counts"] and registry.sent == 0
+
+
+def test_c2_details_that_can_not_be_read_leave_the_others(registry: FakeRegistry) -> None:
+    places = [("team/app", A), ("team/app", B), ("old/app", A)]
+    registry.fails = {("manifest", "team/app", A): AcrError("invalid", "locked."), ("entry", "old/app", A): AcrError("denied", "no.")}
+    with ThreadPoolExecutor(2) as pool:
+        assert list(details(registry, places, pool)) == [("team/app", B)]
+        registry.fails = {("entry",): AcrError("denied", "no.")}
+        with pytest.raises(AcrError, match="no."):
+            details(registry, places, pool)
+
+
+# -- what can't be read ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["invalid", "denied", "not_found", "throttled"])
+def test_c5_an_index_that_can_not_be_read_is_marked_and_the_rest_returned(registry: FakeRegistry, kind: str) -> None:
+    whole = look(repository="team/app", raw=True, referrers=True)
+    registry.fails = {("manifest", "team/app", A): AcrError(kind, "It is locked.")}
+    found = look(repository="team/app", raw=True, referrers=True)
+    assert [manifest.pop("error", None) for manifest in found] == ["It is locked.", None, None, None]
+    assert found[1:] == whole[1:]
+    without = {name: value for name, value in whole[0].items() if name != "raw"}
+    assert found[0] == {**without, "platforms": []}, "what the registry lists of it, and what refers to it"
+
+
+def test_c5_referrers_that_can_not_be_read_are_no_empty_list(registry: FakeRegistry) -> None:
+    registry.fails = {("referrers", "team/app", A): AcrError("denied", "No right.")}
+    first, second = look(repository="team/app", referrers=True)[:2]
+    assert (first["error"], "referrers" in first, len(first["platforms"])) == ("No right.", False, 2)
+    assert "error" not in second and len(second["referrers"]) == 2
+
+
+@pytest.mark.parametrize("kind", ["unreachable", "firewall", "certificate", "timeout"])
+def test_what_is_wrong_with_the_whole_registry_is_told_once(registry: FakeRegistry, kind: str) -> None:
+    for what in ("manifest", "list"):
+        registry.fails = {(what,): AcrError(kind, "no.")}
+        with pytest.raises(AcrError, match="no."):
+            read(IDENTITY, "contosoprod.azurecr.test", None, Wanted())
+
+
+def test_c5_a_repository_that_can_not_be_read_is_told_beside_the_others(registry: FakeRegistry) -> None:
+    registry.fails = {("list", "team/app", ""): AcrError("denied", "no.")}
+    repositories, found, unreadable = read(IDENTITY, "contosoprod.azurecr.test", None, Wanted())
+    assert repositories == ["team/app", "old/app", "empty"] and names(found) == [("old/app", "a")]
+    assert {name: str(error) for name, error in unreadable.items()} == {"team/app": "no."}
+    registry.fails = {("list",): AcrError("denied", "no.")}
+    for wanted in (Wanted(), Wanted(repository="team/app")):
+        with pytest.raises(AcrError, match="no."):
+            read(IDENTITY, "contosoprod.azurecr.test", None, wanted)
+
+
+def test_a10_one_404_is_no_absence(registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    late = {"tag": 2, "manifest_metadata": 2}
+    for name in late:
+
+        def answer(repository: str, reference: str, name: str = name, real: Any = getattr(registry, name)) -> Any:
+            late[name] -= 1
+            return None if late[name] >= 0 else real(repository, reference)
+
+        monkeypatch.setattr(registry, name, answer)
+    assert names(look(repository="team/app", tag="arm")) == [("team/app", "d")]
+
+
+def test_e7_the_platforms_of_an_index_in_an_index(registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    outer, inner = ("sha256:" + letter * 64 for letter in "ef")
+    monkeypatch.setitem(REGISTRY, "nested", [listed(outer, INDEX), listed(inner, LIST)])
+    real = registry.manifest
+    nested = json.dumps({"manifests": [{"digest": inner, "mediaType": LIST}]}).encode()
+    outermost = Manifest(Descriptor(outer, INDEX), nested)
+    monkeypatch.setattr(registry, "manifest", lambda place, one: outermost if one == outer else real(place, one))
+    found = look(repository="nested")
+    assert [[platform["digest"] for platform in manifest["platforms"]] for manifest in found] == [[B, C], [B, C]]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.registryops.acr.plugins.module_utils import _imports
+from ansible_collections.registryops.acr.plugins.module_utils import _imports, _registry
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._identity._clouds import Cloud
@@ -107,11 +107,14 @@ class World:
             digest = self.held.get((repository, reference), reference)
             if any(one == digest for (place, _tag), one in self.held.items() if place == repository):
                 return request.reply(200, BY_DIGEST[digest], {"Content-Type": IMAGE, "Docker-Content-Digest": digest})
-        elif path.endswith("/_manifests"):
-            place = path[len("/acr/v1/"):-len("/_manifests")]
+        elif "/_manifests" in path:
+            place, _kind, wanted = path[len("/acr/v1/"):].partition("/_manifests")
             found = {digest for (repository, _tag), digest in self.held.items() if repository == place}
             facts = {"mediaType": IMAGE, "imageSize": 4473, "os": "linux", "architecture": "amd64"}
-            return request.reply(200, json.dumps({"manifests": [{"digest": digest, **facts} for digest in found]}))
+            if not wanted:
+                return request.reply(200, json.dumps({"manifests": [{"digest": digest, **facts} for digest in found]}))
+            if wanted[1:] in found:
+                return request.reply(200, json.dumps({"manifest": {"digest": wanted[1:], **facts}}))
         request.reply(404, '{"errors": [{"code": "MANIFEST_UNKNOWN", "message": "unknown"}]}')
 
 
@@ -119,6 +122,7 @@ class World:
 def world(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(_imports, "FASTEST", 0.01)
     monkeypatch.setattr(_imports, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(_registry, "CONFIRM_PAUSES", (0.001,) * 4)
     return World(serve(), serve())
 
 
@@ -129,7 +133,9 @@ def outcomes(report: Report) -> list[tuple[str, str]]:
     ]
 
 
-LOCKED = (400, '{"error": {"code": "InvalidParameters", "message": "the tag is locked"}}')
+_DISALLOWED = '{"errors": [{"code": "REGISTRY_DISALLOWED_OPERATION", "message": "The operation is disallowed."}]}'
+_REFUSED = "Invalid message MethodNotAllowed Method Not Allowed " + _DISALLOWED
+LOCKED = (400, json.dumps({"error": {"code": "InvalidParameters", "message": _REFUSED}}))
 
 
 def test_a_run_and_another_that_has_nothing_to_do(world: World) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -102,6 +103,63 @@ def test_secrets_of_the_environment_are_masked(run: Any, monkeypatch: pytest.Mon
     assert result["said"] == "a ******** b"
     result = run(raising(AcrError("denied", "Not of-the-environment.")), auth_source="env")
     assert result["msg"] == "Not ********."
+
+
+# -- what is text ------------------------------------------------------------------------------------------------------
+
+TEXTS: dict[str, Any] = {
+    "one": {"type": "str"},
+    "several": {"type": "list", "elements": "str"},
+    "hidden": {"type": "str", "no_log": True},
+    "count": {"type": "int"},
+    "ratio": {"type": "float"},
+    "entries": {
+        "type": "list",
+        "elements": "dict",
+        "options": {"one": {"type": "str"}, "tags": {"type": "dict", "options": {"include": {"type": "list", "elements": "str"}}}},
+    },
+    "defaults": {"type": "dict", "options": {"one": {}, "several": {"type": "list", "elements": "str"}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"one": 3.10}, "one must be text, but 3.1 "),
+        ({"one": 1e3}, "one must be text, but 1000.0 "),
+        ({"registry": 5.0}, "registry must be text, but 5.0 "),
+        ({"several": [3.10]}, "several must be text, but 3.1 "),
+        ({"several": ["3.9", 3.10]}, "several must be text, but 3.1 "),
+        ({"several": 3.10}, "several must be text, but 3.1 "),
+        ({"several": [True]}, "several must be text, but true "),
+        ({"one": False}, "one must be text, but false "),
+        ({"entries": [{"one": "a"}, {"one": "b", "tags": {"include": ["1", 3.10]}}]}, "Entry 2 of entries: tags.include must be text, "),
+        ({"entries": [{"one": 3.10}]}, "Entry 1 of entries: one must be text, but 3.1 "),
+        ({"defaults": {"several": [3.10]}}, "defaults.several must be text, but 3.1 "),
+        ({"defaults": {"one": 3.10}}, "defaults.one must be text, but 3.1 "),
+        ({"defaults": '{"several": [3.10]}'}, "defaults.several must be text, but 3.1 "),
+        ({"hidden": 3.1415}, "hidden must be text, but what is given "),
+    ],
+)
+def test_e10_text_that_yaml_read_as_something_else_is_refused(run: Any, options: dict[str, Any], sentence: str) -> None:
+    result = run(raising(KeyError("not reached")), TEXTS, **options)
+    assert result["failed"] and result["msg"].startswith(sentence) and "3.1415" not in str(result)
+    assert re.search(r"Quote it, as in '(3\.10|yes)'\.$", result["msg"]), "what to do"
+
+
+def test_e10_what_is_no_other_text_as_a_number_is_taken(run: Any) -> None:
+    given = {
+        "one": 1, "several": [20240807, "3.10", 3], "count": 2, "ratio": 0.5, "hidden": 12345,
+        "entries": [{"one": None, "tags": {"include": ["3.10", 1]}}, {"tags": None}], "defaults": {"one": "3.10", "several": 5},
+    }  # fmt: skip
+
+    def work(module: Any, identity: Any) -> dict[str, Any]:
+        return {"params": {name: module.params[name] for name in ("one", "several", "count", "ratio", "defaults")}}
+
+    assert run(work, TEXTS, **given)["params"] == {
+        "one": "1", "several": ["20240807", "3.10", "3"], "count": 2, "ratio": 0.5,
+        "defaults": {"one": "3.10", "several": ["5"]},
+    }  # fmt: skip
 
 
 # -- the time limit ----------------------------------------------------------------------------------------------------

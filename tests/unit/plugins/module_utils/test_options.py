@@ -406,6 +406,75 @@ def test_credentials_go_nowhere_else(registry: str, source: str, used: bool) -> 
     assert (found.credentials == Credentials("u", "p")) is used
 
 
+HUB = "https://index.docker.io/v1/"
+
+
+@pytest.mark.parametrize(
+    ("registry", "source", "used"),
+    [
+        (HUB, "docker.io/nginx", True),
+        ("index.docker.io/v1/", "docker.io/acme/app", True),
+        ("https://registry-1.docker.io/v2", "docker.io/acme/app", True),
+        ("HTTPS://Quay.IO/", "quay.io/a:1", True),
+        ("http://quay.io", "quay.io/a:1", True),
+        ("quay.io/", "quay.io/a:1", True),
+        ("quay.io.", "quay.io/a:1", True),
+        ("QUAY.io:443", "quay.io/a:1", True),
+        ("quay.io", "Quay.io.:443/a:1", True),
+        ("https://quay.io:8443/v2/", "quay.io:8443/a:1", True),
+        ("quay.io:8443", "quay.io/a:1", False),
+        ("docker.io:443/acme", "docker.io/acme/app", True),
+        ("https://quay.io/team", "quay.io/team/app:1", True),
+        ("https://quay.io/team/", "quay.io/teams/app:1", False),
+        # A namespace may have such a name; only of a URL is it the API's path.
+        ("quay.io/v2", "quay.io/v2/app:1", True),
+        ("quay.io/v2", "quay.io/app:1", False),
+        ("contosodev.azurecr.test", "contosodev.azurecr.test/team/app:1", True),
+        ("quay.io.evil.test", "quay.io/a:1", False),
+        ("https://quay.io.evil.test/quay.io", "quay.io/a:1", False),
+    ],
+)
+def test_e11_credentials_are_found_by_any_spelling_of_their_registry(registry: str, source: str, used: bool) -> None:
+    (found,) = entries({"source": source}, credentials=[{"registry": registry, "username": "u", "password": "hidden"}])
+    assert (found.credentials == Credentials("u", "hidden")) is used
+    assert len(found.notes) == (0 if used else 1), "what is for nothing is told"
+
+
+@pytest.mark.parametrize(
+    "registry",
+    ["myteam", "myteam/app", "", " ", "https://", "https:///v1/", "/", "//", "contosodev", "ftp://quay.io", "quay io/a", "[x]/a", ID],
+)
+def test_e11_credentials_for_no_host_are_refused(registry: str) -> None:
+    listed = [{"registry": "quay.io", "password": "p"}, {"registry": registry, "username": "u", "password": "hidden"}]
+    with pytest.raises(InvalidReference) as caught:
+        entries({"source": NGINX}, credentials=listed)
+    assert str(caught.value).startswith("Entry 2 of credentials: registry {0!r} names no host; ".format(registry.strip()))
+    assert str(caught.value).endswith(".") and "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("registry", ["https://me:hidden@quay.io/v2/", "me:hidden@quay.io", "me:hidden@quay.io/a"])
+def test_e11_a_password_in_the_registrys_place_is_not_repeated(registry: str) -> None:
+    with pytest.raises(InvalidReference, match="^Entry 1 of credentials: registry must not hold a user name or password") as caught:
+        entries({"source": NGINX}, credentials=[{"registry": registry, "password": "p"}])
+    assert "hidden" not in str(caught.value)
+
+
+def test_e11_credentials_that_match_nothing_are_told_once_by_their_registry_alone() -> None:
+    listed = [
+        {"registry": place, "username": "someone", "password": "hidden"}
+        for place in ("https://Quay.io/team/", "docker.io", "docker.io/library", "ghcr.io", "contosodev.azurecr.test")
+    ]
+    images: list[dict[str, Any]] = [
+        {"source": NGINX}, {"source": "ghcr.io/a:1", "source_password": "own"}, {"source": "a:1", "source_registry": "contosodev"},
+    ]  # fmt: skip
+    notes = [note for entry in entries(*images, credentials=listed) for note in entry.notes]
+    # That an entry has its own, or another one matches better, is no mistake.
+    assert notes == [
+        "The credentials for {0} match no entry of images, so that they are not used.".format(place)
+        for place in ("quay.io/team", "contosodev.azurecr.test")
+    ]
+
+
 def test_a_user_name_without_a_password_for_a_whole_registry() -> None:
     with pytest.raises(InvalidReference, match="source_username is given for contosodev"):
         entries({"source_registry": "contosodev", "repositories": {"include": ["*"]}, "source_username": "u"})

@@ -26,11 +26,13 @@ from ansible_collections.registryops.acr.plugins.module_utils._reference import 
     RegistryId,
     api_host,
     default_target,
+    host_name,
     parse_platform,
     parse_registry,
     parse_source,
     parse_target,
 )
+from ansible_collections.registryops.acr.plugins.module_utils._wire import same_host
 
 A, B = "sha256:" + "a" * 64, "sha512:" + "b" * 128
 
@@ -387,6 +389,8 @@ def _difference(text: str) -> str | None:
         return "tag and digest together: skopeo has no such references, and here the digest decides"
     if first.lower() in ("registry-1.docker.io", "registry.hub.docker.com") or first in ("DOCKER.io", "Docker.io"):
         return "more names are Docker Hub's"
+    if re.search(r"\.(:[0-9]+)?$|:0*443$", first):
+        return "a dot at the end of a host and the port 443 are dropped"
     port = re.search(r":([0-9]+)$", first)
     if slash and port and not 0 < int(port[1]) < 65536:
         return "a port that can't exist is refused"
@@ -477,6 +481,65 @@ def test_registry(text: str, expected: RegistryId) -> None:
     assert parse_registry(text, ["azurecr.test"]) == expected
 
 
+LABEL = RegistryId("login_server", "contosoprod", "contosoprod-h4x0c3d4e5f6g7h8.azurecr.test")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "contosoprod-h4x0c3d4e5f6g7h8", "ContosoProd-H4X0c3d4e5f6g7h8", "https://contosoprod-h4x0c3d4e5f6g7h8/",
+        " contosoprod-h4x0c3d4e5f6g7h8 ",
+    ],
+)  # fmt: skip
+def test_e12_a_domain_name_label_is_a_login_server_of_the_cloud_in_use(text: str) -> None:
+    assert parse_registry(text, ["azurecr.test"]) == LABEL
+    assert parse_registry(LABEL.login_server or "", ["azurecr.test"]) == LABEL
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "HTTPS://ContosoProd.azurecr.test/", "contosoprod.azurecr.test.", "contosoprod.azurecr.test:443",
+        "https://contosoprod.azurecr.test.:443/", "contosoprod.uksouth.geo.AZURECR.test.",
+    ],
+)  # fmt: skip
+def test_e11_a_registry_by_any_spelling_of_its_login_server(text: str) -> None:
+    assert parse_registry(text, ["azurecr.test"]) == RegistryId("login_server", "contosoprod", "contosoprod.azurecr.test")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("docker.io:443/nginx:1", Reference("docker.io", "library/nginx", "1")),
+        ("Docker.IO./acme/a:1", Reference("docker.io", "acme/a", "1")),
+        ("index.docker.io:443/nginx:1", Reference("docker.io", "library/nginx", "1")),
+        ("quay.io./a:1", Reference("quay.io", "a", "1")),
+        ("quay.io.:443/a:1", Reference("quay.io", "a", "1")),
+        ("host:443/a:1", Reference("host", "a", "1")),
+        ("quay.io.:8443/a:1", Reference("quay.io:8443", "a", "1")),
+        ("quay.io:0443/a:1", Reference("quay.io", "a", "1")),
+    ],
+)
+def test_e11_a_source_by_any_spelling_of_its_host(text: str, expected: Reference) -> None:
+    assert parse_source(text) == expected
+
+
+hosts = st.builds(
+    "{0}{1}{2}".format,
+    st.sampled_from(["quay.io", "QUAY.io", "docker.io", "10.0.0.1", "localhost", "[::1]"]),
+    st.sampled_from(["", "."]),
+    st.sampled_from(["", ":443", ":0443", ":8443", ":8443"]),
+).filter(lambda host: not host.startswith("[::1]."))
+
+
+@thorough
+@given(hosts, hosts)
+def test_e11_hosts_have_one_spelling_where_they_are_one_host(one: str, other: str) -> None:
+    """What is compared here as text is equal exactly where the comparison of URLs' hosts says so."""
+    assert (host_name(one) == host_name(other)) is same_host(one, other)
+    assert same_host(host_name(one), one) and host_name(host_name(one)) == host_name(one)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -485,7 +548,10 @@ def test_registry(text: str, expected: RegistryId) -> None:
         ("contoso_prod", "'contoso_prod' is no name of a registry; that has 5 to 50 letters and digits."),
         ("http://contosoprod", "'http://contosoprod' is no name of a registry; that has 5 to 50 letters and digits."),
         ("me:secret@contoso.test", "The registry must not hold a user name or password; give those by options of their own."),
-        ("contoso.test:443", "'contoso.test:443' is no login server; that looks like contosoprod.azurecr.test."),
+        ("contoso.test:8443", "'contoso.test:8443' is no login server; that looks like contosoprod.azurecr.test."),
+        ("contosoprod-", "'contosoprod-' is no name of a registry; that has 5 to 50 letters and digits."),
+        ("prod-a1b2c3d4", "'prod-a1b2c3d4' is no name of a registry; that has 5 to 50 letters and digits."),
+        ("contosoprod-a1b2-c3", "'contosoprod-a1b2-c3' is no name of a registry; that has 5 to 50 letters and digits."),
         ("contoso.test/app", "'contoso.test/app' is no login server; that looks like contosoprod.azurecr.test."),
         (
             "/subscriptions/1/registries/a",

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,43 +14,35 @@ from ansible_collections.registryops.acr.plugins.module_utils import _referrers
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin
 from ansible_collections.registryops.acr.plugins.module_utils._referrers import DEPTH, Referrers
+from ansible_collections.registryops.acr.plugins.module_utils._sources import Source
+from tests.unit.plugins.held import IMAGE, INDEX, HeldRegistry, Opened, digest
 
 
-def digest(number: int) -> str:
-    return "sha256:{0:064x}".format(number)
-
-
-class Graph:
+class Graph(HeldRegistry):
     """A source whose manifests refer to each other as *referring* says (digest number → numbers), and list *children*."""
 
     def __init__(self, referring: dict[int, list[int]], children: dict[int, list[int]] | None = None) -> None:
-        self.asked: list[str] = []
-        self.registry = self
-        self.name = "registry.test"
-        self._referring = {digest(one): [digest(n) for n in others] for one, others in referring.items()}
-        self._children = {digest(one): [digest(n) for n in others] for one, others in (children or {}).items()}
-
-    def referrers(self, repository: str, subject: str) -> list[dict[str, Any]]:
-        self.asked.append(subject)
-        return [{"digest": one} for one in self._referring.get(subject, [])]
-
-    def manifest(self, repository: str, reference: str) -> Any:
-        found = [{"digest": one} for one in self._children.get(reference, [])]
-        return SimpleNamespace(children=lambda: found)
+        super().__init__("registry.test", team_app={"1": digest(0)})
+        self.referring = {digest(one): [digest(n) for n in others] for one, others in referring.items()}
+        for one in range(101):
+            self.manifests[digest(one)] = (IMAGE, {})
+        for one, others in (children or {}).items():
+            listed = [{"digest": digest(n), "mediaType": INDEX if n in (children or {}) else IMAGE} for n in others]
+            self.manifests[digest(one)] = (INDEX, {"manifests": listed})
 
 
-def find(graph: Any, tags: dict[str, str] | None = None) -> Any:
-    sources: Any = SimpleNamespace(listing=lambda source, repository: tags or {}, known=lambda one: None)
-    origin = Origin(graph, "team/app", "1", digest(0))
+def find(graph: Graph, tags: dict[str, str] | None = None) -> Any:
+    graph.tagged["team/app"].update(tags or {})
+    origin = Origin(Source(graph.host, graph, None, None), "team/app", "1", digest(0))
     with ThreadPoolExecutor(2) as pool:
-        found = Referrers(sources, pool).of([origin])[origin.key]
+        found = Referrers(Opened(), pool).of([origin])[origin.key]
     return found if isinstance(found, AcrError) else [(one.tag, one.digest) for one in found]
 
 
 def test_signatures_of_signatures_and_of_platforms() -> None:
     graph = Graph({0: [1, 2], 1: [3], 10: [4], 3: []}, {0: [10, 11]})
     assert sorted(find(graph)) == [(None, digest(n)) for n in (1, 2, 3, 4)]
-    assert len(graph.asked) == len(set(graph.asked)), "each manifest is asked for once"
+    assert len(graph.asked) == len(set(graph.asked)), "all is asked for once"
 
 
 def test_circles_end() -> None:
@@ -74,10 +65,54 @@ def test_tags_of_a_digest_keep_their_tag() -> None:
     assert find(Graph({}), tags) == [(tag + ".sig", digest(5))]
 
 
-def test_what_can_not_be_read_is_no_empty_list() -> None:
-    class Busy(Graph):
-        def referrers(self, repository: str, subject: str) -> list[dict[str, Any]]:
-            raise AcrError("throttled", "registry.test is busy.")
+SIG = digest(0).replace(":", "-") + ".sig"
 
-    found = find(Busy({}))
-    assert isinstance(found, AcrError) and found.kind == "throttled" and "team/app:1" in str(found)
+
+def test_a9_a_signature_that_no_listing_shows_is_found() -> None:
+    graph = Graph({})
+    graph.hidden = {SIG}
+    assert find(graph, {SIG: digest(5)}) == [(SIG, digest(5))]
+    asked = [what for what in graph.asked if what[0] == "describe"]
+    names = {digest(n).replace(":", "-") + end for n in (0, 5) for end in (".sig", ".att", ".sbom")}
+    assert sorted(what[2] for what in asked) == sorted(names), "each name once"
+    assert not [what for what in graph.asked if what[0] == "tags"], "and no listing"
+
+
+def test_what_is_too_long_for_a_tag_is_no_question() -> None:
+    graph = Graph({})
+    long = "sha512:" + "a" * 128
+    graph.manifests[long] = (IMAGE, {})
+    origin = Origin(Source(graph.host, graph, None, None), "team/app", "1", long)
+    with ThreadPoolExecutor(2) as pool:
+        assert Referrers(Opened(), pool).of([origin]) == {origin.key: []}
+    assert not [what for what in graph.asked if what[0] == "describe"]
+
+
+def test_e7_what_refers_to_the_platforms_of_an_index_in_an_index() -> None:
+    graph = Graph({10: [1], 11: [2], 13: [3]}, {0: [10, 12], 10: [11], 12: [13]})
+    assert sorted(find(graph)) == [(None, digest(n)) for n in (1, 2, 3)]
+
+
+def test_an_image_that_is_also_a_part_of_another_is_looked_into() -> None:
+    """What is asked for once must not depend on who asked first."""
+    graph = Graph({11: [1]}, {0: [10], 10: [11]})
+    source = Source(graph.host, graph, None, None)
+    origins = [Origin(source, "team/app", "1", digest(0)), Origin(source, "team/app", "2", digest(10))]
+    with ThreadPoolExecutor(2) as pool:
+        for order in (origins, origins[::-1]):
+            found = Referrers(Opened(), pool).of(order)
+            assert [[one.digest for one in found[origin.key]] for origin in origins] == [[digest(1)]] * 2
+
+
+@pytest.mark.parametrize(
+    "what", [("referrers",), ("describe", "team/app", SIG), ("manifest", "team/app", digest(0)), ("manifest", "team/app", digest(10))]
+)
+def test_c2_what_can_not_be_read_is_no_empty_list_and_nobody_elses_failure(what: tuple[str, ...]) -> None:
+    graph = Graph({9: []}, {0: [10], 10: [11]})
+    graph.fails = {what if len(what) > 1 else ("referrers", "team/app", digest(0)): AcrError("throttled", "registry.test is busy.")}
+    source = Source(graph.host, graph, None, None)
+    origins = [Origin(source, "team/app", "1", digest(0)), Origin(source, "team/app", "2", digest(9))]
+    with ThreadPoolExecutor(2) as pool:
+        bad, good = Referrers(Opened(), pool).of(origins).values()
+    assert isinstance(bad, AcrError) and bad.kind == "throttled" and "team/app:1" in str(bad)
+    assert good == []

@@ -184,7 +184,11 @@ def test_any_text_is_a_range_or_one_clear_error(text: str, version: tuple[int, i
         ("latest", None),
         ("alpine", None),
         ("1.2.3.4", None),
-        ("1.2.3_4", None),
+        ("1.2.3_4", ((1, 2, 3), "", 3)),
+        ("1.2.0-rc.1_build.7", ((1, 2, 0), "rc.1", 3)),
+        ("v1.2.0_2024-08-07", ((1, 2, 0), "", 3)),
+        ("1.2.3_", None),
+        ("1.2.3_4_5", None),
         ("1.", None),
         ("version1", None),
         ("sha256-" + "a" * 64 + ".sig", None),
@@ -248,6 +252,61 @@ def test_newest_is_by_version_and_not_by_text_or_place() -> None:
     # A release comes after its candidates, which count only where they are included.
     assert select("2.0.0 2.0.0-rc.1 1.9.0", newest=2, include=["*"]) == ["2.0.0-rc.1", "2.0.0"]
     assert select("2.0.0 2.0.0-rc.1 1.9.0", newest=2) == ["1.9.0", "2.0.0"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "options", "expected"),
+    [
+        # Helm writes "+" as "_", since a tag can't hold it.
+        ("1.2.0_build.7 1.0.0 1.1.0", {"newest": 1}, "1.2.0_build.7"),
+        ("1.2.0_build.7 1.0.0 1.1.0", {"semver": ">=1.1"}, "1.1.0 1.2.0_build.7"),
+        ("1.2.0_build-7 1.0.0", {"newest": 1}, "1.2.0_build-7"),
+        ("v1.2.0_sha.0a1b2c 1.0.0", {"semver": "^1.2"}, "v1.2.0_sha.0a1b2c"),
+        ("1.2.0_build.7 1.2.0-rc.1_build.9", {"newest": 2}, "1.2.0_build.7"),
+        ("1.2.0_build.7 1.2.0-rc.1_build.9", {"newest": 2, "include": ["*"]}, "1.2.0-rc.1_build.9 1.2.0_build.7"),
+        # It is no newer or older version, but one order is needed: the plain one, then builds by number.
+        ("1.2.0_build.10 1.2.0_build.9 1.2.0 1.2.1", {"newest": 3}, "1.2.0_build.9 1.2.0_build.10 1.2.1"),
+        ("1.2.0_build.10 1.2.0_build.9 1.2.0", {"newest": 9}, "1.2.0 1.2.0_build.9 1.2.0_build.10"),
+        ("1.2.0_build.10 1.2.0_build.9 1.2", {"newest": 1}, "1.2"),
+    ],
+)
+def test_e8_build_metadata_leaves_a_version_a_version(tags: str, options: dict[str, object], expected: str) -> None:
+    for order in (tags.split(), tags.split()[::-1]):
+        assert select(dict.fromkeys(order), **options) == expected.split()
+
+
+ALPINE = "3.20.0 3.19.1 2.7 20240807 20231219 v20240807 edge latest"
+
+
+@pytest.mark.parametrize(
+    ("tags", "options", "expected"),
+    [
+        (ALPINE, {"newest": 2}, "3.19.1 3.20.0"),
+        (ALPINE, {"semver": ">=3"}, "3.19.1 3.20.0"),
+        (ALPINE, {"newest": 2, "include": ["*"]}, "3.19.1 3.20.0"),
+        (ALPINE, {"newest": 9, "include": ["2*"]}, "2.7"),
+        (ALPINE, {"newest": 9, "include": ["[0-9]*", "v*"]}, "2.7 3.19.1 3.20.0"),
+        (ALPINE, {"newest": 9, "exclude": ["2024*"]}, "2.7 3.19.1 3.20.0"),
+        # What a pattern names is meant.
+        (ALPINE, {"newest": 9, "include": ["2024*"]}, "20240807"),
+        (ALPINE, {"newest": 1, "include": ["202?????"]}, "20240807"),
+        (ALPINE, {"newest": 1, "include": ["3*", "20231219"]}, "20231219"),
+        (ALPINE, {"newest": 9, "include": ["[12]" + "[0-9]" * 7]}, "20231219 20240807"),
+        (ALPINE, {"newest": 9, "include": ["v2024*"]}, "v20240807"),
+        (ALPINE, {"semver": ">=20240101", "include": ["20*"]}, "20240807"),
+        # A build number counts as such from five digits on, as does a date with a variant behind it.
+        ("99999 10234 9999 4", {"newest": 1}, "9999"),
+        ("3.20-alpine 20240807-alpine", {"newest": 1, "include": ["*-alpine"]}, "3.20-alpine"),
+        ("3.20-alpine 20240807-alpine", {"newest": 1, "include": ["2024*-alpine"]}, "20240807-alpine"),
+        ("3.20 20240807_1", {"newest": 1}, "3.20"),
+        # More than one number is a version, however big the first.
+        ("20240807.1 20240807.2 3.20", {"newest": 2}, "20240807.1 20240807.2"),
+        # Without an order of versions, all that is asked for is taken.
+        (ALPINE, {"include": ["*0807", "3*"]}, "v20240807 3.19.1 3.20.0 20240807"),
+    ],
+)
+def test_e9_a_bare_number_of_five_digits_is_no_version(tags: str, options: dict[str, object], expected: str) -> None:
+    assert sorted(select(tags, **options)) == sorted(expected.split())
 
 
 DIGESTS: dict[str, str | None] = {

@@ -55,7 +55,7 @@ def test_a_tag_whose_manifest_is_gone_is_broken(names: list[str]) -> None:
 @pytest.mark.parametrize("names", [["a"], NAMES])
 def test_a1_what_a_listing_of_manifests_lacks_is_asked_for_by_digest(names: list[str]) -> None:
     registry = held(**{name: digest(number) for number, name in enumerate(NAMES)})
-    registry.unlisted = {digest(number) for number in range(5)}
+    registry.hidden = {digest(number) for number in range(5)}
     assert all(seen.present for seen in Targets(registry).tags("r", names).values() if isinstance(seen, Seen))
 
 
@@ -64,7 +64,7 @@ def test_a3_children_that_are_not_listed_are_not_missing(hidden: int) -> None:
     registry = held(a=digest(1))
     registry.manifests = {digest(1): index(*range(2, 2 + hidden))}
     registry.manifests.update({digest(number): (IMAGE, {}) for number in range(2, 2 + hidden)})
-    registry.unlisted = set(registry.manifests)
+    registry.hidden = set(registry.manifests)
     assert Targets(registry).damage("r", [digest(1)]) == {digest(1): []}
 
 
@@ -72,13 +72,13 @@ def test_a3_children_that_are_not_listed_are_not_missing(hidden: int) -> None:
 @pytest.mark.parametrize("times", [1, 4])
 def test_a4_a_tag_is_broken_only_when_its_digest_is_missed_again_and_again(what: str, times: int) -> None:
     registry = held(a=digest(1))
-    registry.stale = {("describe", "r", "a"): 1, ("describe", "r", what): times}
+    registry.late = {("describe", "r", "a"): 1, ("describe", "r", what): times}
     assert Targets(registry).tag("r", "a").present
 
 
 def test_a11_a_tag_that_is_not_listed_is_asked_for() -> None:
     registry = held(**{name: digest(number) for number, name in enumerate(NAMES)})
-    registry.unlisted = {"c", "d"}
+    registry.hidden = {"c", "d"}
     assert [seen.digest for seen in Targets(registry).tags("r", NAMES).values()] != [None]
     found = Targets(registry).tags("r", NAMES)
     assert {name: seen.digest for name, seen in found.items() if isinstance(seen, Seen)} == registry.tagged["r"]
@@ -107,7 +107,7 @@ def test_a13_a_lock_is_seen_though_a_replica_does_not_know_the_thing_yet(look: s
     registry = held(a=digest(1))
     registry.locks = {lock}
     names = {"repository": ("repository", "r"), "tag": ("tag", "r", "a"), "metadata": ("metadata", "r", digest(1))}
-    registry.stale = {names[look]: 1}
+    registry.late = {names[look]: 1}
     assert Targets(registry).guarded(Target("r", "a"), Seen(digest(1))).locks
 
 
@@ -174,7 +174,7 @@ def test_damage_that_a_late_replica_reports_is_believed_when_it_is_said_again() 
     registry = held()
     registry.manifests = {digest(1): index(2), digest(2): (IMAGE, {})}
     for what in (("manifest", "r", digest(1)), ("describe", "r", digest(2))):
-        registry.stale = {what: 1}
+        registry.late = {what: 1}
         assert Targets(registry).damage("r", [digest(1)], expected=True) == {digest(1): []}
-        registry.stale = {what: 1}
+        registry.late = {what: 1}
         assert Targets(registry).damage("r", [digest(1)])[digest(1)] == [what[-1]]

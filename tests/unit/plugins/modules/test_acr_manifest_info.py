@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from ansible.module_utils import basic
 
-from ansible_collections.registryops.acr.plugins.module_utils._manifests import Wanted
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._manifests import Content, Wanted
 from ansible_collections.registryops.acr.plugins.modules import acr_manifest_info
 
 PARAMS = {
@@ -34,10 +35,20 @@ def test_what_is_read(
     module: Any, identity: Any, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], wanted: Wanted
 ) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(acr_manifest_info, "read", lambda *what: asked.append(what) or (["team/app"], [{"digest": "d"}]))
+    monkeypatch.setattr(acr_manifest_info, "read", lambda *what: asked.append(what) or Content(["team/app"], [{"digest": "d"}], {}))
     found = acr_manifest_info.work(module(**{**PARAMS, **options}), identity)
     assert found == {"changed": False, "repositories": ["team/app"], "manifests": [{"digest": "d"}]}
     assert asked == [(identity, "contosoprod", "rg", wanted)]
+
+
+def test_c5_repositories_that_were_left_out_are_told(module: Any, identity: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = Content(["a", "b", "c"], [{"digest": "d"}], {"b": AcrError("denied", "No b."), "c": AcrError("denied", "No c.")})
+    monkeypatch.setattr(acr_manifest_info, "read", lambda *what: content)
+    given = module(**PARAMS)
+    found = acr_manifest_info.work(given, identity)
+    assert found["unreadable"] == [{"repository": "b", "error": "No b."}, {"repository": "c", "error": "No c."}]
+    assert found["manifests"] == [{"digest": "d"}]
+    assert given.warnings == ["Repositories were left out, since they can't be read: b, c."]
 
 
 @pytest.mark.parametrize(
