@@ -150,10 +150,17 @@ class _Expansion:
     def _add_named(self, place: Place, selection: Selection, tags: Dict[str, Optional[str]]) -> None:
         """Adds those of *include* that are whole names of tags, where the listing *tags* lacks them: it may not show them
         yet, or not at all."""
+
+        def find(name: str) -> Union[str, AcrError, None]:
+            try:
+                return self._sources.find(*place, name)
+            except AcrError as error:
+                return error
+
         names = [pattern for pattern in selection.include if is_tag(pattern) and pattern not in tags]
-        for name, digest in zip(names, self._pool.map(lambda name: self._sources.find(*place, name), names)):
-            if digest is not None:
-                tags[name] = digest
+        for name, found in zip(names, self._pool.map(find, names)):
+            if found is not None:  # what can't be read may be there: if it is chosen, it fails by itself
+                tags[name] = None if isinstance(found, AcrError) else found
 
     def _read_digests(self, place: Place, tags: Dict[str, Optional[str]]) -> Dict[str, AcrError]:
         """Fills in the digests of *tags*; returns why some can't be read. Those that were deleted since fall out."""

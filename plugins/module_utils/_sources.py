@@ -290,9 +290,9 @@ class Sources:
         if listed.get(tag):
             return listed[tag]
         try:
-            if tag in listed:
-                return self.tag(source, repository, tag).digest
-            return source.registry.describe(repository, tag).digest
+            if tag not in listed:
+                self._tags.setdefault((source, repository, tag), source.registry.describe(repository, tag))
+            return self.tag(source, repository, tag).digest
         except AcrError as error:
             if error.kind != "not_found":
                 raise

@@ -176,6 +176,14 @@ def test_a10_a_tag_that_an_entry_names_is_asked_for_if_it_is_not_listed(
     assert names(wants) == ["team/app:1.0 <- team/app:1.0"] and failures == []
 
 
+def test_c2_a_named_tag_that_can_not_be_read_is_left_to_fail_by_itself(pool: ThreadPoolExecutor, azure: HeldAzure) -> None:
+    azure.hidden = {"1.0", "1.1"}
+    azure.fails = {("describe", "team/app", "1.1"): AcrError("denied", "no.")}
+    image = {"source": SERVER + "/team/app", "tags": {"include": ["1.0", "1.1", "1.2"]}}
+    wants, failures, _notes = expand(entries(image), Opened(azure), pool)
+    assert [want.origin.tag for want in wants] == ["1.0", "1.1"] and failures == []
+
+
 def test_a_whole_registry_is_not_asked_for_names(pool: ThreadPoolExecutor, azure: HeldAzure) -> None:
     every = {"source_registry": SERVER, "repositories": {"include": ["*"]}, "tags": {"include": ["1.0", "latest"]}}
     wants, _failures, _notes = expand(entries(every), Opened(azure), pool)
