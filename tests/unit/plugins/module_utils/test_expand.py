@@ -200,6 +200,17 @@ def test_a10_a_repository_that_does_not_exist_is_told_as_such(pool: ThreadPoolEx
     assert str(expand(entries(*images), Opened(azure), pool)[1][0].error).endswith("nothing was chosen there.")
 
 
+def test_d6_a_few_names_of_a_crowd_take_no_listing(pool: ThreadPoolExecutor, azure: HeldAzure, quay: HeldRegistry) -> None:
+    tags = {"1.{0}".format(number): digest(20 + number) for number in range(5)}
+    azure.tagged["team/app"], azure.crowd, quay.tagged["team/app"] = tags, 20_000, tags
+    names = {"include": [*tags, "none"], "newest": 2}
+    images = [{"source": host + "/team/app", "tags": names, "target": [host[:1]]} for host in (SERVER, "quay.io")]
+    wants, failures, _notes = expand(entries(*images), Opened(azure, quay), pool)
+    assert [str(want.target) for want in wants] == ["c:1.3", "c:1.4", "q:1.3", "q:1.4"] and failures == []
+    kinds = [what[0] for what in azure.asked + quay.asked if what[0] != "prepare"]
+    assert {kind: kinds.count(kind) for kind in kinds} == {"counts": 1, "describe": 12}
+
+
 @pytest.mark.parametrize(
     ("tags", "found"),
     [
