@@ -20,7 +20,7 @@ description:
     C(subscription_id), C(resource_group), C(registry_tags), a dictionary, and C(network), which holds what
     M(registryops.acr.acr_trusted_services) returns as RV(registryops.acr.acr_trusted_services#module:before). All but C(name)
     are variables of the host, too; its name is C(inventory_hostname).
-  - What Azure says, such as a tag's value, is never read as a template.
+  - What Azure says, such as a tag's name or value, is never read as a template.
 options:
   plugin:
     description:
@@ -48,7 +48,9 @@ seealso:
   - module: registryops.acr.acr_mirror
   - module: registryops.acr.acr_trusted_services
 notes:
-  - The account needs V(Reader) on the registries; those that it can't read are no hosts.
+  - The account needs V(Reader) on the registries; those that it can't read don't become hosts.
+  - If a subscription can't be read, its registries are left out with a warning, and the inventory isn't cached. If none can
+    be read, the inventory fails.
 author:
   - registryops.acr contributors (@registryops)
 """
@@ -76,8 +78,9 @@ cache_timeout: 3600
 """
 
 import os
+import re
 import sys
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
@@ -87,15 +90,25 @@ from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, p
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._identity import AUTH_ARGUMENTS, Identity, IdentityError
 
+# Text that no template can be made of. Anything else is marked: braces, and the first line by which a text can choose other
+# marks than braces (#jinja2:).
+PLAIN = re.compile(r"[\w ./:@+,=-]*")
 
-def _inert(found: Any) -> Any:
+
+def _inert(found: Any, mark: bool = False) -> Any:
     """The same, with each text marked that could be read as a template: before ansible-core 2.19 every text is one, and tags
-    are free text. The others stay plain, so that exports of the inventory, such as AWX's, read as ever."""
+    are free text. The others stay plain, so that exports of the inventory, such as AWX's, read as ever.
+
+    Names in a dictionary are texts, too. If one of them is marked, so are all values (*mark*): only by its values does
+    ansible-core tell that what is made of a dictionary must not be read as a template, and exports keep the marks of values
+    only.
+    """
     if isinstance(found, dict):
-        return {name: _inert(value) for name, value in found.items()}
+        mark = mark or not all(PLAIN.fullmatch(name) for name in found)
+        return {_inert(name): _inert(value, mark) for name, value in found.items()}
     if isinstance(found, list):
-        return [_inert(value) for value in found]
-    return wrap_var(found) if isinstance(found, str) and "{" in found else found
+        return [_inert(value, mark) for value in found]
+    return wrap_var(found) if isinstance(found, str) and (mark or not PLAIN.fullmatch(found)) else found
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -113,36 +126,53 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         use_cache = self.get_option("cache") and cache
         found = self._cache.get(key) if use_cache else None
         if found is None:
-            found = self._registries()
-            if self.get_option("cache"):
+            found, complete = self._registries()
+            if self.get_option("cache") and complete:
                 self._cache[key] = found
         for facts in found:
             self._add(facts)
 
-    def _registries(self) -> List[Dict[str, Any]]:
+    def _registries(self) -> Tuple[List[Dict[str, Any]], bool]:
+        """The facts of all registries, and whether all subscriptions could be read: one that can't is left out, and decides
+        nothing about the others."""
         params = {name: self._templated(self.get_option(name)) for name in AUTH_ARGUMENTS}
-        groups = {group.lower() for group in self.get_option("resource_groups")}
+        found: List[Dict[str, Any]] = []
+        failures: Dict[str, AcrError] = {}
         try:
             identity = Identity(params, os.environ)
             arm = Arm(identity, identity.http)
-            return [
-                {
-                    "name": registry.name,
-                    "id": registry.id,
-                    "login_server": registry.login_server,
-                    "location": registry.location,
-                    "sku": registry.sku,
-                    "subscription_id": registry.subscription,
-                    "resource_group": registry.resource_group,
-                    "registry_tags": registry.tags,
-                    "network": posture(registry.properties),
-                }
-                for subscription in self.get_option("subscriptions") or arm.subscriptions()
-                for registry in arm.registries(subscription)
-                if not groups or registry.resource_group.lower() in groups
-            ]
+            subscriptions = self.get_option("subscriptions") or arm.subscriptions()
+            for subscription in subscriptions:
+                try:
+                    found += self._facts(arm, subscription)
+                except AcrError as error:
+                    failures[subscription] = error
         except (AcrError, IdentityError) as error:
             raise AnsibleParserError(str(error)) from error
+        if failures and len(failures) == len(set(subscriptions)):
+            told = ["{0}: {1}".format(subscription, error) for subscription, error in failures.items()]
+            raise AnsibleParserError("No subscription can be read. " + " ".join(told))
+        for subscription, error in failures.items():
+            self.display.warning("The registries of subscription {0} are left out: {1}".format(subscription, error))
+        return found, not failures
+
+    def _facts(self, arm: Arm, subscription: str) -> List[Dict[str, Any]]:
+        groups = {group.lower() for group in self.get_option("resource_groups")}
+        return [
+            {
+                "name": registry.name,
+                "id": registry.id,
+                "login_server": registry.login_server,
+                "location": registry.location,
+                "sku": registry.sku,
+                "subscription_id": registry.subscription,
+                "resource_group": registry.resource_group,
+                "registry_tags": registry.tags,
+                "network": posture(registry.properties),
+            }
+            for registry in arm.registries(subscription)
+            if not groups or registry.resource_group.lower() in groups
+        ]
 
     def _templated(self, value: Any) -> Any:
         return self.templar.template(value) if isinstance(value, str) and self.templar.is_template(value) else value

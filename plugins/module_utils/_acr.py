@@ -31,7 +31,7 @@ class Tag(NamedTuple):
 
     name: str
     digest: str
-    updated: str = ""
+    updated: Optional[str] = None
     locked: bool = False
 
 
@@ -141,6 +141,11 @@ class AzureRegistry(Registry):
             return Counts(0, 0)
         return Counts(number(content.get("tagCount")) or 0, number(content.get("manifestCount")) or 0)
 
+    def repository_locked(self, repository: str) -> Optional[bool]:
+        """Whether a repository is locked against writing; None where it does not exist."""
+        content = self._read("/acr/v1/" + quote(repository, safe="/"), repository)
+        return locked(content, self.name) if content is not None else None
+
     def tag(self, repository: str, tag: str) -> Optional[Tag]:
         """One tag; None where the registry says that it does not exist. Its manifest may be gone all the same."""
         path = "/acr/v1/{0}/_tags/{1}".format(quote(repository, safe="/"), quote(tag, safe=""))
@@ -150,27 +155,44 @@ class AzureRegistry(Registry):
     def tag_list(self, repository: str, newest: Optional[int] = None) -> Iterator[Tag]:
         """All tags with their digests, page by page; or the *newest* ones, one page only."""
         query = "?n={0}&orderby=timedesc".format(min(newest, PAGE)) if newest else "?n={0}".format(PAGE)
-        for page in self._list("/acr/v1/{0}/_tags{1}".format(quote(repository, safe="/"), query), repository):
-            for entry in objects(page.get("tags"), self.name):
-                yield self._tag(entry)
+        for page in self._list(self._tags_path(repository) + query, repository):
+            yield from self._tags(page)
             if newest:
                 return
 
     def find_tags(self, repository: str, names: Iterable[str]) -> Tuple[Dict[str, Tag], bool]:
-        """Those of *names* that a listing shows, and whether it was read to the point where the others can't come.
+        """Those of *names* that a listing shows, and whether the repository exists. The others may exist all the same: a
+        listing leaves out what is hidden or was just made.
 
-        It is not where asking for each tag that is left takes fewer requests, as with a few tags of a huge repository.
+        The listing is not read to its end if asking for each tag that is left takes fewer requests, as with a few tags of
+        a huge repository.
         """
         wanted = set(names)
         found: Dict[str, Tag] = {}
-        for position, tag in enumerate(self.tag_list(repository), 1):
-            if tag.name in wanted:
-                found[tag.name] = tag
+        listed, weighed = 0, False
+        try:
+            for page in self._pages("{0}?n={1}".format(self._tags_path(repository), PAGE), repository):
+                for tag in self._tags(page):
+                    listed += 1
+                    if tag.name in wanted:
+                        found[tag.name] = tag
                 if len(found) == len(wanted):
                     break
-            if position == PAGE and self.direct(self.counts(repository).tags, len(wanted) - len(found)):
-                return found, False
+                if listed >= PAGE and not weighed:
+                    weighed = True
+                    if self.direct(self.counts(repository).tags, len(wanted) - len(found)):
+                        break
+        except AcrError as error:
+            if error.kind != "not_found":
+                raise
+            return {}, False
         return found, True
+
+    def _tags_path(self, repository: str) -> str:
+        return "/acr/v1/{0}/_tags".format(quote(repository, safe="/"))
+
+    def _tags(self, page: Dict[str, Any]) -> Iterator[Tag]:
+        return map(self._tag, objects(page.get("tags"), self.name))
 
     @staticmethod
     def direct(total: int, missing: int) -> bool:
@@ -197,11 +219,26 @@ class AzureRegistry(Registry):
         return found
 
     def _list(self, path: str, repository: str) -> Iterator[Dict[str, Any]]:
+        """The pages of a listing; none if the repository does not exist."""
         try:
-            yield from self.pages("reads", path, self.scope(repository), repository)
+            yield from self._pages(path, repository)
         except AcrError as error:
             if error.kind != "not_found":
                 raise
+
+    def _pages(self, path: str, repository: str) -> Iterator[Dict[str, Any]]:
+        """The pages of a listing. AcrError ``not_found`` if the repository does not exist."""
+        begun = False
+        try:
+            for page in self.pages("reads", path, self.scope(repository), repository):
+                begun = True
+                yield page
+        except AcrError as error:
+            if error.kind != "not_found" or not begun:
+                raise
+            # The first page has shown that there is such a repository.
+            message = "{0} broke off the listing of {1}: {2} Run again."
+            raise AcrError("unavailable", message.format(self.name, repository, error)) from None
 
     def _read(self, path: str, repository: str, reference: str = "") -> Optional[Dict[str, Any]]:
         answer = self.get("reads", path, self.scope(repository))
@@ -217,8 +254,8 @@ class AzureRegistry(Registry):
 
     def _tag(self, entry: Dict[str, Any]) -> Tag:
         (name,), digest = names([entry.get("name")], self.name), self._digest(entry)
-        locked = mapping(entry.get("changeableAttributes"), self.name).get("writeEnabled") is False
-        return Tag(name, digest, str(entry.get("lastUpdateTime") or ""), locked)
+        updated = entry.get("lastUpdateTime")
+        return Tag(name, digest, str(updated) if updated else None, locked(entry, self.name))
 
     def _manifest(self, entry: Dict[str, Any]) -> Dict[str, Any]:
         """An entry of a list of manifests, after a look at what is relied on."""
@@ -233,3 +270,8 @@ class AzureRegistry(Registry):
             named = "tag {0!r:.140}".format(entry["name"]) if "name" in entry else "a manifest"
             raise AcrError("invalid", "{0} lists {1} with the digest {2!r:.100}.".format(self.name, named, digest))
         return digest
+
+
+def locked(entry: Dict[str, Any], who: str) -> bool:
+    """Whether Azure's properties of a repository, tag or manifest forbid to write it."""
+    return mapping(entry.get("changeableAttributes"), who).get("writeEnabled") is False

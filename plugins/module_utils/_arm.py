@@ -10,15 +10,23 @@ Reads go over `_http` straight away; azure-mgmt-containerregistry is loaded only
 from __future__ import annotations
 
 import json
+import math
 import re
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 from urllib.parse import quote, urlsplit
 
-from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import Context, explain
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import (
+    Context,
+    explain,
+    explain_failure,
+    quoted,
+    refuses,
+)
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, ImportFailed
 from ansible_collections.registryops.acr.plugins.module_utils._http import (
     CONNECT_SECONDS,
     REQUEST_SECONDS,
@@ -28,14 +36,18 @@ from ansible_collections.registryops.acr.plugins.module_utils._http import (
     closed,
     root_reason,
 )
-from ansible_collections.registryops.acr.plugins.module_utils._wire import link, mapping, number, objects
+from ansible_collections.registryops.acr.plugins.module_utils._wire import link, mapping, objects, retry_after, same_host
 
 SUBSCRIPTIONS_VERSION = "2022-12-01"
 REGISTRIES_VERSION = "2023-07-01"
 PROVIDER = "Microsoft.ContainerRegistry"
 WHO = "Azure Resource Manager"
 PAGES = 1000  # of a listing; more are one that never ends
-RETRY_AFTER = 10.0  # seconds between two questions about an import, where Azure names none
+RETRY_AFTER = 10.0  # seconds between two questions about an import, if Azure names none
+SOONEST, LATEST = 1.0, 120.0  # seconds between two questions, whatever Azure names
+UPDATE_PAUSE = 2.0  # seconds between two questions about an update, if Azure names none
+LAST_QUESTION = 2.0  # seconds before the end of the time limit at which an update is asked for once more
+FAILED = ("Failed", "Canceled")  # how what Azure does in the background ends, other than well
 
 
 class RegistryResource(NamedTuple):
@@ -61,7 +73,10 @@ class RegistryResource(NamedTuple):
 @dataclass
 class Operation:
     """An accepted import. *location* is where to ask next; it changes with each answer. Times are monotonic seconds.
-    *uncertain*: it was asked for before without an answer that tells whether it was taken."""
+    *uncertain*: it was asked for before without an answer that tells whether it was taken.
+
+    Without a *location* nothing can be asked: *ask_at* is never then.
+    """
 
     location: str
     ask_at: float
@@ -89,45 +104,73 @@ class Arm:
     # -- registries ------------------------------------------------------------------------------------------------
 
     def registry(self, registry_id: Any, resource_group: Optional[str] = None) -> RegistryResource:
-        """The registry that a `RegistryId` names; looked for in all subscriptions where it takes that.
+        """The registry that a `RegistryId` names, in *resource_group* if given; looked for in all subscriptions if it takes
+        that, the account's own first.
 
-        AcrError ``not_found`` where no subscription that the account sees has it.
+        AcrError ``not_found`` if no subscription that the account sees has it, all of which were read.
         """
+        group = resource_group or ""
         if registry_id.kind == "resource_id":
+            if group.lower() not in ("", registry_id.resource_group.lower()):
+                message = "The resource ID of registry {0} names the resource group {1}, and not {2}; leave resource_group out."
+                raise AcrError("invalid", message.format(registry_id.name, registry_id.resource_group, group))
             return self._find(registry_id.subscription, registry_id.resource_group, registry_id.name)
         default = self._identity.subscription_id
-        if registry_id.name and resource_group and default:
-            there = self._find(default, resource_group, registry_id.name)
-            if _is(there, registry_id):
-                return there
-            message = "Registry {0} in resource group {1} has the login server {2}, not {3}."
-            raise AcrError(
-                "not_found", message.format(there.name, resource_group, there.login_server, registry_id.login_server)
-            )
+        found: List[RegistryResource] = []
+        failure: Optional[AcrError] = None
         seen = 0
         for subscription in self._candidates(default):
             try:
-                for found in self.registries(subscription):
-                    if _is(found, registry_id):
-                        return found
+                for one in self._named(subscription, registry_id, group):
+                    if _unique(one, registry_id):
+                        return one
+                    found.append(one)
                 seen += 1
             except AcrError as error:
-                if error.kind != "denied":
+                # What one subscription answers says nothing of the others; no answer at all does.
+                if error.kind == "unauthorized" or error.status is None and error.kind != "invalid":
                     raise
+                if error.kind != "denied":
+                    failure = failure or error
+            if found and subscription == default:
+                break
+        if len(found) == 1:
+            return found[0]
+        if found:
+            message = "There are {0} registries {1}: {2}. Give the resource ID or the login server of the one that is meant."
+            raise AcrError("invalid", message.format(len(found), registry_id.name, ", ".join(one.id for one in found)))
+        if failure is not None:
+            raise failure
         raise AcrError(
             "not_found",
             "There is no registry {0} in {1} that this account sees. Check the name, the sign-in ({2}) and its rights "
             "(Reader on the registry; AcrPull and AcrPush alone don't show it), or give the resource ID.".format(
                 registry_id.login_server or registry_id.name,
-                {0: "any subscription", 1: "the subscription"}.get(seen, "the {0} subscriptions".format(seen)),
+                ("resource group {0} of ".format(group) if group else "")
+                + {0: "any subscription", 1: "the subscription"}.get(seen, "the {0} subscriptions".format(seen)),
                 self._identity.describe(),
             ),
         )
 
+    def _named(self, subscription: str, registry_id: Any, group: str) -> Iterator[RegistryResource]:
+        """The registries of a subscription, or of a resource group in it, that *registry_id* can mean."""
+        if not group:
+            everything: Iterable[RegistryResource] = self.registries(subscription)
+        elif not registry_id.name:
+            everything = (one for one in self.registries(subscription) if one.resource_group.lower() == group.lower())
+        else:
+            try:
+                everything = [self._find(subscription, group, registry_id.name)]
+            except AcrError as error:
+                if error.detail != "not found":
+                    raise
+                everything = []
+        return (one for one in everything if _is(one, registry_id))
+
     def registries(self, subscription: str) -> Iterator[RegistryResource]:
         """All registries of a subscription that the account sees."""
         path = "/subscriptions/{0}/providers/{1}/registries?api-version={2}".format(
-            quote(subscription), PROVIDER, REGISTRIES_VERSION
+            quote(subscription, safe=""), PROVIDER, REGISTRIES_VERSION
         )
         for entry in self._list(path, Context("subscription {0}".format(subscription))):
             yield _resource(entry)
@@ -135,7 +178,8 @@ class Arm:
     def subscriptions(self) -> List[str]:
         """The IDs of all subscriptions that the account sees."""
         path = "/subscriptions?api-version=" + SUBSCRIPTIONS_VERSION
-        return [str(entry.get("subscriptionId")) for entry in self._list(path, Context("the list of subscriptions"))]
+        entries = self._list(path, Context("the list of subscriptions"))
+        return [str(entry["subscriptionId"]) for entry in entries if entry.get("subscriptionId")]
 
     def _candidates(self, default: Optional[str]) -> Iterator[str]:
         if default:
@@ -146,7 +190,7 @@ class Arm:
 
     def _find(self, subscription: str, resource_group: str, name: str) -> RegistryResource:
         path = "/subscriptions/{0}/resourceGroups/{1}/providers/{2}/registries/{3}?api-version={4}".format(
-            quote(subscription), quote(resource_group), PROVIDER, quote(name), REGISTRIES_VERSION
+            quote(subscription, safe=""), quote(resource_group, safe=""), PROVIDER, quote(name, safe=""), REGISTRIES_VERSION
         )
         what = "registry {0} in resource group {1}".format(name, resource_group)
         return _resource(self._read(self._url + path, Context(what)))
@@ -155,7 +199,9 @@ class Arm:
         url = self._url + path
         for _page in range(PAGES):
             page = self._read(url, context)
-            yield from objects(page.get("value"), WHO)
+            if "value" not in page:  # no listing, and so nothing that is missing from it
+                raise AcrError("invalid", "{0} answered for {1} with no list.".format(WHO, context.target))
+            yield from objects(page["value"], WHO)
             following = page.get("nextLink")
             if not following:
                 return
@@ -188,26 +234,55 @@ class Arm:
 
     def _own(self, url: Any) -> str:
         """A URL that Azure Resource Manager names, where it leads to itself."""
-        parts = link(self._url, url, WHO)
-        if parts.scheme != "https" or not (parts.netloc == self._host or parts.netloc.endswith("." + self._host)):
+        parts = link(self._url, url or None, WHO)
+        regional = parts.netloc.lower().endswith("." + self._host.lower())
+        if parts.scheme != "https" or not (same_host(parts.netloc, self._host) or regional):
             raise AcrError("invalid", "{0} points to another host ({1}); refused.".format(self._host, parts.netloc))
         return parts.geturl()
 
     # -- changes ---------------------------------------------------------------------------------------------------
 
     def update(self, resource: RegistryResource, properties: Dict[str, Any]) -> RegistryResource:
-        """Sets these *properties* (Azure's names) of a registry, and no other."""
+        """Sets these *properties* (Azure's names) of a registry, and no other; returns when Azure has done so.
+
+        AcrError ``timeout`` if that takes longer than the run may.
+        """
         body = json.dumps({"properties": properties}).encode("utf-8")
         context = Context("the update of registry {0}".format(resource.name))
 
         def send(hook: Callable[[Any], None]) -> Any:
-            poller = self._client(resource.subscription).registries.begin_update(
-                resource.resource_group, resource.name, _stream(body), raw_response_hook=hook, polling_interval=2
+            return self._client(resource.subscription).registries.begin_update(
+                resource.resource_group, resource.name, _stream(body), polling=False, raw_response_hook=hook
             )
-            return poller.result()
 
-        self._change("arm_writes", context, send)
-        return self._find(resource.subscription, resource.resource_group, resource.name)
+        answer, _uncertain = self._change("arm_writes", context, send)
+        # The SDK would wait without end, and as long between two questions as Azure says.
+        place = ""
+        with suppress(AcrError):  # where there is none, or none of its own, the registry tells
+            place = self._own(answer.headers.get("Azure-AsyncOperation") or answer.headers.get("Location"))
+        while place:
+            self._wait(_seconds(answer, UPDATE_PAUSE), context)
+            answer = self._get(place)
+            state = _state(answer)
+            if answer.status not in (200, 202, 204) or state in FAILED:
+                raise _failure(answer, context)
+            if state == "Succeeded" or state is None and answer.status != 202:
+                break
+        while True:
+            found = self._find(resource.subscription, resource.resource_group, resource.name)
+            state = found.properties.get("provisioningState") or "Succeeded"
+            if state in FAILED:
+                raise AcrError("invalid", "Azure ended {0} with the state {1}.".format(context.target, state))
+            if state == "Succeeded":
+                return found
+            self._wait(UPDATE_PAUSE, context)
+
+    def _wait(self, seconds: float, context: Context) -> None:
+        if self._http.deadline is not None:  # however long Azure says to wait, it is asked once more at the end
+            seconds = min(seconds, max(SOONEST, self._http.deadline - time.monotonic() - LAST_QUESTION))
+        if not self._http.pause(seconds):
+            message = "Azure has not finished {0} within the time limit, but may still do so. A longer limit is set by timeout."
+            raise AcrError("timeout", message.format(context.target))
 
     def start_import(
         self, resource: RegistryResource, body: Dict[str, Any], context: Context, check: Callable[[], None] = lambda: None
@@ -224,31 +299,42 @@ class Arm:
                 resource.resource_group, resource.name, _stream(content), polling=False, raw_response_hook=hook
             )
 
-        answer, uncertain = self._change("imports", context, send)
-        location = answer.headers.get("Location") or ""
-        if answer.status == 200 or not location:
+        context = context._replace(targets=tuple(body.get("targetTags") or ()))
+        answer, uncertain = self._change("imports", context, send, starting=True)
+        if answer.status == 200 and _state(answer) in FAILED:
+            raise _failed_import(answer, context)
+        if _done(answer):
             return Operation("", time.monotonic(), context, done=True, uncertain=uncertain)
-        return Operation(self._own(location), time.monotonic() + _seconds(answer), context, uncertain=uncertain)
+        operation = Operation("", math.inf, context, uncertain=uncertain)
+        # From here on Azure has taken the import: without a place to ask, or with one that we don't follow, how it ends is
+        # not known. It has not failed, and must not be started again.
+        with suppress(AcrError):
+            operation.location = self._own(answer.headers.get("Location"))
+            operation.ask_at = time.monotonic() + _seconds(answer)
+        return operation
 
     def ask(self, operation: Operation) -> None:
         """Asks how an import stands: sets ``done`` when it succeeded, ``ask_at`` while it is under way.
 
-        AcrError, with what Azure says, when it failed. Call it no sooner than ``ask_at``.
+        ImportFailed, with what Azure says, when it failed. Any other AcrError means that the question failed, and says
+        nothing of the import. Call it no sooner than ``ask_at``.
         """
         answer = self._get(operation.location)
-        content = answer.json()
-        status = content.get("status") if isinstance(content, dict) else None
-        if answer.status in (200, 202) and status not in ("Failed", "Canceled"):
-            operation.done = answer.status == 200
-            operation.ask_at = time.monotonic() + _seconds(answer)
-            location = answer.headers.get("Location")
-            if location and not operation.done:
-                operation.location = self._own(location)
-            return
-        raise _failure(answer, operation.context)
+        if _about_import(answer):
+            raise _failed_import(answer, operation.context)
+        operation.done = _done(answer)
+        if answer.status not in (200, 202) or answer.status == 200 and _foreign(answer):
+            kind = {401: "unauthorized", 403: "denied"}.get(answer.status, "invalid")
+            message = "Azure Resource Manager doesn't say how the import of {0} stands (status {1}).{2}"
+            told = message.format(operation.context.target, answer.status, quoted(_words(answer)[1]))
+            raise AcrError(kind, told, status=answer.status)
+        operation.ask_at = time.monotonic() + _seconds(answer)
+        location = answer.headers.get("Location")
+        if location and not operation.done:
+            operation.location = self._own(location)
 
     def _change(
-        self, kind: str, context: Context, send: Callable[[Callable[[Any], None]], Any]
+        self, kind: str, context: Context, send: Callable[[Callable[[Any], None]], Any], *, starting: bool = False
     ) -> Tuple[Answer, bool]:
         """Carries out a call of the SDK under our own pacing and retries; returns its first answer, and whether an earlier
         try may have got through, since its own answer was lost or a failure of Azure's."""
@@ -293,7 +379,7 @@ class Arm:
         try:
             answer = self._signed_in(lambda: self._http.attempts(self._host, kind, once))
             if answer.status >= 300:
-                raise _failure(answer, context)
+                raise _failure(answer, context, starting=starting)
         except AcrError as error:
             error.uncertain = any(unknown)
             raise
@@ -320,6 +406,7 @@ class Arm:
                     ),
                     proxies=self._http.proxies(self._url),
                     retry_total=0,  # `_http` retries, at a pace that all requests share
+                    permit_redirects=False,  # nobody but Azure Resource Manager gets our sign-in
                 )
             return self._clients[subscription]
 
@@ -327,20 +414,20 @@ class Arm:
 def posture(properties: Dict[str, Any]) -> Dict[str, Any]:
     """What a registry's properties, by Azure's names, say about its network."""
     rules = mapping(properties.get("networkRuleSet"), WHO)
-    public = properties.get("publicNetworkAccess") != "Disabled"
-    default_action = rules.get("defaultAction") or "Allow"
+    public = str(properties.get("publicNetworkAccess") or "Enabled").lower() == "enabled"
+    default_action = str(rules.get("defaultAction") or "Allow")
     connections = objects(properties.get("privateEndpointConnections"), WHO)
     return {
         "public_network_access": public,
         "default_action": default_action,
-        "ip_rules": [str(rule.get("value")) for rule in objects(rules.get("ipRules"), WHO)],
+        "ip_rules": [str(rule["value"]) for rule in objects(rules.get("ipRules"), WHO) if rule.get("value")],
         "private_endpoints": [
             str(connection.get("name") or connection.get("id"))
             for connection in connections
             if _status(connection) in (None, "Approved")
         ],
-        "trusted_services": properties.get("networkRuleBypassOptions") != "None",
-        "restricted": not public or default_action == "Deny",
+        "trusted_services": str(properties.get("networkRuleBypassOptions") or "AzureServices").lower() != "none",
+        "restricted": not public or default_action.lower() != "allow",
     }
 
 
@@ -361,34 +448,83 @@ def _is(resource: RegistryResource, registry_id: Any) -> bool:
     return resource.name.lower() == registry_id.name.lower()
 
 
+def _unique(resource: RegistryResource, registry_id: Any) -> bool:
+    """Whether no other registry can be meant: a login server is one registry's alone, and so is a name without a domain
+    name label, which would show in the login server."""
+    return bool(registry_id.login_server) or resource.login_server.partition(".")[0] == resource.name.lower()
+
+
 def _resource(entry: Dict[str, Any]) -> RegistryResource:
     properties = mapping(entry.get("properties"), WHO)
+    tags = mapping(entry.get("tags"), WHO)
     found = RegistryResource(
         id=str(entry.get("id")),
         name=str(entry.get("name")),
         login_server=str(properties.get("loginServer") or "").lower(),
         location=str(entry.get("location") or ""),
         sku=str(mapping(entry.get("sku"), WHO).get("name") or ""),
-        tags=mapping(entry.get("tags"), WHO),
+        tags={name: "" if value is None else str(value) for name, value in tags.items()},
         properties=properties,
     )
     if not re.match(r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/[^/]+/registries/[^/]+$", found.id, re.I):
         raise AcrError("invalid", "Azure Resource Manager describes a registry without a resource ID.")
+    # The one becomes the name of a host, the other is where sign-ins are sent to.
+    if not re.fullmatch(r"[\w-]+", found.name) or not re.fullmatch(r"([\w-]+(\.[\w-]+)+(:\d+)?)?", found.login_server, re.ASCII):
+        message = "Azure Resource Manager describes a registry by a name that makes no sense ({0!r:.100}, {1!r:.100})."
+        raise AcrError("invalid", message.format(found.name, found.login_server))
     return found
 
 
-def _seconds(answer: Answer) -> float:
-    asked = number(answer.headers.get("Retry-After"))
-    return RETRY_AFTER if asked is None else float(asked)
+def _seconds(answer: Answer, usual: float = RETRY_AFTER) -> float:
+    """Seconds until the next question of the same kind, of which Azure's own wish is kept within bounds."""
+    asked = retry_after(answer.headers, time.time())
+    return usual if asked is None else min(max(asked, SOONEST), LATEST)
 
 
-def _failure(answer: Answer, context: Context) -> AcrError:
+def _state(answer: Answer) -> Any:
+    """The ``status`` of what Azure does in the background, as an answer tells it; None where it doesn't."""
+    content = answer.json()
+    return content.get("status") if isinstance(content, dict) else None
+
+
+def _foreign(answer: Answer) -> bool:
+    """Whether this is no answer of Azure Resource Manager's, such as the page of a proxy."""
+    return answer.json() is None and answer.body.strip() not in (b"", b"null")
+
+
+def _done(answer: Answer) -> bool:
+    """Whether Azure says that an import succeeded."""
+    return answer.status == 200 and _state(answer) in (None, "Succeeded") and not _foreign(answer)
+
+
+def _about_import(answer: Answer) -> bool:
+    """Whether Azure says of an import that it failed. All other answers are about the question: no right to ask, a gateway, a
+    resource provider that doesn't know the operation any more (404)."""
+    if answer.status in (200, 202) or answer.status in (400, 409) and _state(answer) in FAILED:
+        return _state(answer) in FAILED
+    code, text = _words(answer)
+    gateway = answer.headers.get("x-ms-failure-cause") == "gateway"
+    return answer.status in (400, 409) and bool(code or text) and not gateway and not refuses(code)
+
+
+def _words(answer: Answer) -> Tuple[str, str]:
+    """The code and the message of Azure's ``error`` object; empty where there is none."""
     content = answer.json()
     error = content.get("error") if isinstance(content, dict) else None
     if not isinstance(error, dict):
-        error = {}
-    code, text = str(error.get("code") or ""), str(error.get("message") or "")
+        return "", ""
+    return str(error.get("code") or ""), str(error.get("message") or "")
+
+
+def _failed_import(answer: Answer, context: Context) -> ImportFailed:
+    code, text = _words(answer)
+    return explain_failure(code, text, answer.status, context)
+
+
+def _failure(answer: Answer, context: Context, *, starting: bool = False) -> AcrError:
+    """The error for a request that Azure Resource Manager refused."""
+    code, text = _words(answer)
     if not code and not text and answer.status not in (401, 403, 404):
         message = "Azure Resource Manager answered for {0} with status {1} and nothing that explains it."
         return AcrError("invalid", message.format(context.target, answer.status), status=answer.status)
-    return explain(code, text, answer.status, context)
+    return explain(code, text, answer.status, context, starting=starting)

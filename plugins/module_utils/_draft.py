@@ -2,99 +2,175 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads both sides, sources and target registry, and makes the steps from what they show."""
+"""Reads both sides, sources and target registry, and makes the steps from what they show.
+
+Each source is planned on its own, as soon as it has answered: one that keeps us waiting holds up no other. What can't be
+read fails the images that it was read for.
+"""
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+import itertools
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
 
 from ansible_collections.registryops.acr.plugins.module_utils import _plan
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._identity import IdentityError
 from ansible_collections.registryops.acr.plugins.module_utils._options import Entry
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, Seen, Step, Target, Want
 from ansible_collections.registryops.acr.plugins.module_utils._referrers import Referrers
 from ansible_collections.registryops.acr.plugins.module_utils._sources import FEW_TAGS, Source, Sources
-from ansible_collections.registryops.acr.plugins.module_utils._targets import Targets
+from ansible_collections.registryops.acr.plugins.module_utils._targets import GENERAL, Targets
 
-# Failures that concern a whole registry: on the target's side they end the run, instead of being told for each image.
-GENERAL = frozenset(["unreachable", "certificate", "firewall", "timeout"])
+Resolved = Dict[Any, Union[Origin, AcrError]]  # by the key of the origin that was asked for
 
 
 class Draft:
     """Reads both sides and makes the steps. Both are read at once, each repository by one task. *targets* is called when
-    the target is first needed, and may block: the sources are being read by then."""
+    the target is first needed, and may block: the sources are being read by then. *concurrency*: tasks at once for the
+    target, and for each source."""
 
     def __init__(
-        self, sources: Sources, targets: Callable[[], Targets], pool: ThreadPoolExecutor, entries: List[Entry]
+        self, sources: Sources, targets: Callable[[], Targets], concurrency: int, entries: List[Entry]
     ) -> None:
         self._find_targets = targets
-        self.wants: List[Want] = []  # in the order in which they were asked for, then what refers to them
         self.steps: Dict[int, Step] = {}  # by the number of the want
         self.failures: Dict[int, AcrError] = {}  # of those that have no step
-        self.seen: Dict[int, Seen] = {}  # what their targets show, where that was read
+        self.seen: Dict[int, Seen] = {}  # what their targets show, if that was read
+        self._wants: Dict[int, Want] = {}
+        self._numbers = itertools.count()
+        self._untagged: Dict[Target, int] = {}  # manifests without a tag, and the want that brings them
+        self._referrers: Dict[Target, Want] = {}
         self._sources = sources
-        self._pool = pool
+        self._concurrency = concurrency
+        self._pools: Dict[Any, ThreadPoolExecutor] = {}
         self._entries = entries
 
     @property
     def targets(self) -> Targets:
         return self._find_targets()
 
+    @property
+    def wants(self) -> List[Want]:
+        """In the order in which they were asked for, then what refers to them."""
+        return [self._wants[number] for number in sorted(self._wants)]
+
+    def close(self) -> None:
+        """Starts no further reads."""
+        for pool in list(self._pools.values()):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _pool(self, source: Optional[Source]) -> ThreadPoolExecutor:
+        """The threads that read one source; None: the target. A registry that keeps its own waiting holds up no other."""
+        if source not in self._pools:
+            self._pools.setdefault(source, ThreadPoolExecutor(self._concurrency))
+        return self._pools[source]
+
     def plan(self, wants: List[Want]) -> None:
-        """Fills in *wants*, *steps*, *failures* and *seen*. Conflict where two entries want different things of one
-        target."""
-        self.wants = _numbered(_plan.merge(wants), 0)
-        blind = [want for want in self.wants if not self._entries[want.entry].verify]
-        for want in blind:
-            again = want.if_exists == "reimport"
-            self.steps[want.number] = Step(want, _plan.REIMPORT if again else _plan.IMPORT, Seen("") if again else Seen())
-        sighted = [want for want in self.wants if self._entries[want.entry].verify]
-        if not sighted:
+        """Fills in *wants*, *steps*, *failures* and *seen*. Conflict if two entries want different things of one target."""
+        for _steps in self.batches(wants):
+            pass
+
+    def batches(self, wants: List[Want]) -> Iterator[List[Step]]:
+        """Does what `plan` does, and yields the steps of each source once they are made; those without verification, which
+        need no reading, only stand in *steps*."""
+        for want in _plan.merge(wants):
+            self._add(want)
+        verified = []
+        for want in self.wants:
+            if self._entries[want.entry].verify:
+                verified.append(want)
+            else:
+                self.steps[want.number] = Step(want, _plan.REIMPORT if want.if_exists == "reimport" else _plan.IMPORT)
+        if not verified:
             return
-        # The source is asked at once, except where it may turn out that it need not be.
-        asked = [want for want in sighted if want.if_exists != "keep" or want.target.tag is None]
-        resolving = self._start_resolving(asked)
-        tagged = [want for want in sighted if want.target.tag is not None]
-        self.seen.update(self._observe(tagged))
-        later = [want for want in tagged if want.if_exists == "keep" and not self.seen.get(want.number, Seen()).present]
-        resolving.update(self._start_resolving(later))
-        resolved = self._finish_resolving(resolving, asked + later)
-        sighted = _distinct([resolved.get(want.number, want) for want in sighted])
-        there = [want for want in sighted if want.number in resolved]
-        self._settle(sighted, [want for want in there if want.target.tag is None])
-        # What refers to an image goes with it, and so not where that fails.
-        good = [want for want in there if want.number not in self.failures]
-        referring = self._referring(good, {want.target for want in sighted})
-        self._settle(referring, referring)
-        self.wants = sorted(blind + sighted, key=lambda want: want.number) + referring
+        # The source is asked at once, unless it may turn out that it need not be.
+        resolving = self._start_resolving([want for want in verified if not _may_be_kept(want)])
+        tagged = [want for want in verified if want.target.tag is not None]
+        self._observe(tagged)
+        failed = [self.failures.get(want.number) for want in tagged]
+        if failed and all(error is not None and error.kind in GENERAL for error in failed):
+            raise failed[0]  # type: ignore[misc]  # it isn't None
+        resolving.update(self._start_resolving([want for want in tagged if _may_be_kept(want) and self._is_needed(want)]))
+        groups: Dict[Any, List[Want]] = {}
+        for want in verified:
+            groups.setdefault(want.origin.registry, []).append(want)
+        planners = self._pools["planners"] = ThreadPoolExecutor(len(groups))
+        for planned in as_completed([planners.submit(self._plan_source, group, resolving) for group in groups.values()]):
+            yield planned.result()
+
+    def _plan_source(self, group: List[Want], resolving: Dict[Any, Future]) -> List[Step]:
+        """Makes the steps for what is wanted of one source; returns them."""
+        try:
+            asked = [want for want in group if not _may_be_kept(want) or self._is_needed(want)]
+            resolved = self._finish_resolving(resolving, asked)
+            found = [resolved.get(want.number, want) for want in group]
+            for want in found:
+                self._wants[want.number] = want
+                # Two images that are to be there without a tag may turn out to be the same.
+                if want.target.digest and self._untagged.setdefault(want.target, want.number) != want.number:
+                    del self._wants[want.number]
+            found = [want for want in found if want.number in self._wants]
+            self._settle(found, [want for want in found if want.target.tag is None and want.number in resolved])
+            # What refers to an image goes with it, and so not if that fails.
+            referring = self._referring([want for want in found if want.number in resolved])
+            self._settle(referring, referring)
+        except (AcrError, IdentityError) as error:  # of this source: the others may be under way already
+            failure = error if isinstance(error, AcrError) else AcrError("sign_in", str(error))
+            found, referring = group, []
+            for want in group:
+                if want.number not in self.steps:
+                    self._fail(want, failure)
+        return [self.steps[want.number] for want in found + referring if want.number in self.steps]
+
+    def _add(self, want: Want) -> Want:
+        number = next(self._numbers)
+        self._wants[number] = want._replace(number=number, repair=self._entries[want.entry].repair)
+        return self._wants[number]
+
+    def _is_needed(self, want: Want) -> bool:
+        """Whether an image that is to be kept, if it is there, must be read from its source."""
+        seen = self.seen.get(want.number)
+        return seen is not None and (seen.digest is None or seen.broken and want.repair)
 
     def _settle(self, wants: List[Want], unseen: List[Want]) -> None:
         """Fills in the steps of *wants*, after a look at the targets of those that are *unseen*."""
-        self.seen.update(self._observe(unseen))
-        wants = [want for want in wants if want.number not in self.failures]
-        self._look_for_locks(wants)
-        for want in wants:
-            self._decide(want, self.seen[want.number])
+        self._observe([want for want in unseen if want.number not in self.failures])
+        self._decide(wants)
         self._repair([self.steps[want.number] for want in wants if want.number in self.steps])
         self._check_importable([self.steps[want.number] for want in wants if want.number in self.steps])
 
-    def _decide(self, want: Want, seen: Seen) -> None:
-        try:
-            self.steps[want.number] = _plan.decide(want, seen)
-        except _plan.Conflict as conflict:
-            self._fail(want, AcrError("exists", str(conflict)))
+    def _decide(self, wants: List[Want]) -> None:
+        wants = [want for want in wants if want.number in self.seen and want.number not in self.failures]
+        looks = {
+            want.number: self._pool(None).submit(self.targets.guarded, want.target, self.seen[want.number])
+            for want in wants
+            if _plan.overwrites(want, self.seen[want.number])
+        }
+        for want in wants:
+            try:
+                if want.number in looks:
+                    self.seen[want.number] = looks[want.number].result()
+                self.steps[want.number] = _plan.decide(want, self.seen[want.number])
+            except _plan.Conflict as conflict:
+                self._fail(want, AcrError("exists", str(conflict)))
+            except AcrError as error:
+                self._fail(want, error)
 
     def _fail(self, want: Want, error: AcrError) -> None:
         self.steps.pop(want.number, None)
         self.failures[want.number] = error
 
-    def _referring(self, wants: List[Want], taken: Set[Target]) -> List[Want]:
-        """Wants for what refers to the images of *wants*, where their entries ask for it; without the targets *taken*."""
-        wants = [want for want in wants if self._entries[want.entry].referrers]
+    def _referring(self, wants: List[Want]) -> List[Want]:
+        """Wants for what refers to the images of *wants*, if their entries ask for it; but for targets that are wanted
+        anyway."""
+        wants = [want for want in wants if self._entries[want.entry].referrers and want.number not in self.failures]
         if not wants:
             return []
-        found = Referrers(self._sources, self._pool).of([want.origin for want in wants])
+        source: Source = wants[0].origin.registry  # type: ignore[assignment]
+        found = Referrers(self._sources, self._pool(source)).of([want.origin for want in wants])
+        taken = {want.target for want in list(self._wants.values())}
         extra: List[Want] = []
         for want in wants:
             referrers = found[want.origin.key]
@@ -103,10 +179,21 @@ class Draft:
                 continue
             # What an image's release rule forbids must not stop a signature that was added later.
             if_exists = "update" if want.if_exists == "fail" else want.if_exists
+            more = []
             for origin in referrers:
                 target = Target(want.target.repository, origin.tag, None if origin.tag else origin.digest)
-                extra.append(Want(target, origin, if_exists, want.entry, selected=True))
-        return _numbered(_plan.merge(want for want in extra if want.target not in taken), len(self.wants))
+                referrer = Want(target, origin, if_exists, want.entry, selected=True)
+                other = self._referrers.setdefault(target, referrer)
+                if other is referrer:
+                    if target not in taken:
+                        more.append(referrer)
+                elif other.digest != origin.digest:
+                    message = "{0} is wanted twice: {1} of {2}, and {3} of {4}. Give one of the images another target."
+                    names = [_plan.origin_name(one) for one in (origin, other.origin)]
+                    self._fail(want, AcrError("exists", message.format(target, origin.digest, names[0], other.digest, names[1])))
+            if want.number not in self.failures:
+                extra += more
+        return [self._add(want) for want in extra]
 
     def media_type(self, step: Step) -> Optional[str]:
         """The media type of a step's manifest, where it happens to be known."""
@@ -114,94 +201,70 @@ class Draft:
 
     # -- the target ------------------------------------------------------------------------------------------------
 
-    def _observe(self, wants: List[Want]) -> Dict[int, Seen]:
-        """What the target shows, by the number of the want."""
+    def _observe(self, wants: List[Want]) -> None:
+        """Fills in what the targets show, or why an image's target can't be read."""
         if not wants:
-            return {}
+            return
         groups: Dict[str, List[Want]] = {}
         for want in wants:
             groups.setdefault(want.target.repository, []).append(want)
         self.targets.registry.prepare(groups)
-        futures = [
-            (group, self._pool.submit(self._observe_repository, repository, group)) for repository, group in groups.items()
+        looks = [
+            (group, self._pool(None).submit(self._observe_repository, repository, group))
+            for repository, group in groups.items()
         ]
-        found: Dict[int, Seen] = {}
-        for group, future in futures:
-            try:
-                found.update(future.result())
-            except AcrError as error:
-                if error.kind in GENERAL:
-                    raise
-                for want in group:
-                    self.failures[want.number] = error
+        for group, look in looks:
+            for want in group:
+                try:
+                    seen = look.result()[want.target.tag or want.target.digest]
+                except AcrError as error:
+                    seen = error
+                if isinstance(seen, AcrError):
+                    self._fail(want, seen)
+                else:
+                    self.seen[want.number] = seen
+
+    def _observe_repository(self, repository: str, wants: List[Want]) -> Dict[Optional[str], Union[Seen, AcrError]]:
+        """What tags, and manifests that are to have none, show; by tag or digest."""
+        tags = [want.target.tag for want in wants if want.target.tag is not None]
+        digests = [want.digest for want in wants if want.target.tag is None and want.digest is not None]
+        found: Dict[Optional[str], Union[Seen, AcrError]] = {}
+        if tags:
+            found.update(self.targets.tags(repository, tags))
+        if digests:
+            found.update(self.targets.manifests(repository, digests))
         return found
-
-    def _observe_repository(self, repository: str, wants: List[Want]) -> Dict[int, Seen]:
-        found: Dict[int, Seen] = {}
-        tags = {w.target.tag: w for w in wants if w.target.tag is not None}
-        shown = self.targets.tags(repository, tags) if tags else {}
-        gone = self.targets.gone(repository, [w.digest for w in wants if w.target.tag is None])
-        for want in wants:
-            if want.target.tag is None:
-                found[want.number] = Seen() if want.digest in gone else Seen(want.digest)
-                continue
-            seen = shown[want.target.tag]
-            if want.if_exists == "reimport" and seen.present and not seen.updated:
-                # Only the time of its last update will tell that it was written again.
-                seen = self.targets.entry(repository, want.target.tag)
-            found[want.number] = seen
-        return found
-
-    def _look_for_locks(self, wants: List[Want]) -> None:
-        """Looks whether the tags that are to be moved are locked, where a listing has not told yet."""
-        moved = [want for want in wants if want.target.tag and self._moves(want, self.seen[want.number])]
-
-        def look(want: Want) -> Seen:
-            try:
-                return self.targets.entry(want.target.repository, want.target.tag or "")
-            except AcrError:
-                return Seen()  # Azure will tell
-
-        for want, found in zip(moved, self._pool.map(look, moved)):
-            if found.locked:
-                self.seen[want.number] = self.seen[want.number]._replace(locked=True)
-
-    @staticmethod
-    def _moves(want: Want, seen: Seen) -> bool:
-        return want.if_exists in ("update", "reimport") and seen.present and not seen.updated and seen.digest != want.digest
 
     def _repair(self, steps: List[Step]) -> None:
-        """Turns steps into repairs where something is right but damaged, and its entry asks for that."""
+        """Turns steps into repairs if something is right but damaged, and its entry asks for that."""
         groups: Dict[str, List[Step]] = {}
         for step in steps:
-            if step.action == _plan.NONE and self._entries[step.want.entry].repair:
+            if step.action == _plan.NONE and step.want.repair:
                 groups.setdefault(step.want.target.repository, []).append(step)
-        looks = [(steps, self._pool.submit(self._damaged, repository, steps)) for repository, steps in groups.items()]
-        for steps, look in looks:
-            try:
-                damaged = look.result()
-            except AcrError as error:
-                if error.kind in GENERAL:
-                    raise
-                for step in steps:
-                    self._fail(step.want, error)
-                continue
-            for want, seen in damaged:
-                self._decide(want, seen._replace(intact=False))
-
-    def _damaged(self, repository: str, steps: List[Step]) -> List[Tuple[Want, Seen]]:
-        """Those of a repository's targets of which something is missing, with the time of their last update."""
-        lost = self.targets.damage(repository, {step.want.digest or "" for step in steps})
-        return [
-            (step.want, self.targets.entry(repository, step.want.target.tag) if step.want.target.tag else step.seen)
-            for step in steps
-            if step.want.digest in lost
-        ]
+        looks = [
+            (group, self._pool(None).submit(
+                self.targets.damage, repository, {step.want.digest or "" for step in group}, expected=True
+            ))
+            for repository, group in groups.items()
+        ]  # fmt: skip
+        broken: List[Want] = []
+        for group, look in looks:
+            for step in group:
+                try:
+                    missing = look.result()[step.want.digest or ""]
+                except AcrError as error:
+                    missing = error
+                if isinstance(missing, AcrError):
+                    self._fail(step.want, missing)
+                elif missing:
+                    self.seen[step.want.number] = step.seen._replace(manifest=_plan.GONE)
+                    broken.append(step.want)
+        self._decide(broken)
 
     # -- the sources -----------------------------------------------------------------------------------------------
 
     def _start_resolving(self, wants: List[Want]) -> Dict[Any, Future]:
-        """Starts to read the digests of the wants' origins; the futures by origin key."""
+        """Starts to read the digests of the wants' origins; the futures (of `Resolved`) by origin key."""
         futures: Dict[Any, Future] = {}
         repositories: Dict[Tuple[Source, str], List[Origin]] = {}
         for want in wants:
@@ -211,39 +274,40 @@ class Draft:
         for source, repository in repositories:
             by_source.setdefault(source, []).append(repository)
         prepared = {
-            source: self._pool.submit(source.registry.prepare, names) for source, names in by_source.items() if source.azure
+            source: self._pool(source).submit(source.registry.prepare, names)
+            for source, names in by_source.items()
+            if source.azure
         }
         for (source, repository), origins in repositories.items():
             distinct = {origin.key: origin for origin in origins}
             plain = [o for o in distinct.values() if o.digest is None and o.platform is None]
             listing = None
             if plain and (self._sources.lists(source, repository) or source.azure and len(plain) > FEW_TAGS):
-                listing = self._pool.submit(self._list, prepared.get(source), source, repository, plain)
+                listing = self._pool(source).submit(self._list, prepared.get(source), source, repository, plain)
             for key, origin in distinct.items():
                 if listing is not None and origin.digest is None and origin.platform is None:
                     futures[key] = listing
                 else:
-                    futures[key] = self._pool.submit(self._resolve, prepared.get(source), origin)
+                    futures[key] = self._pool(source).submit(self._resolve, prepared.get(source), origin)
         return futures
 
-    def _resolve(self, prepared: Optional[Future], origin: Origin) -> Dict[Any, Origin]:
+    def _resolve(self, prepared: Optional[Future], origin: Origin) -> Resolved:
         if prepared is not None:
-            prepared.result()
+            prepared.exception()  # whoever needs a token asks again, and tells what is wrong
         return {origin.key: self._sources.resolve(origin)}
 
-    def _list(
-        self, prepared: Optional[Future], source: Source, repository: str, origins: List[Origin]
-    ) -> Dict[Any, Any]:
+    def _list(self, prepared: Optional[Future], source: Source, repository: str, origins: List[Origin]) -> Resolved:
         if prepared is not None:
-            prepared.result()
+            prepared.exception()
         digests = self._sources.digests(source, repository, [origin.tag or "latest" for origin in origins])
-        found = {}
+        found: Resolved = {}
         for origin in origins:
             digest = digests[origin.tag or "latest"]
             found[origin.key] = digest if isinstance(digest, AcrError) else origin._replace(digest=digest)
         return found
 
     def _finish_resolving(self, futures: Dict[Any, Future], wants: List[Want]) -> Dict[int, Want]:
+        """The wants whose origins have a digest now, by number; fills in why the others have none."""
         found: Dict[int, Want] = {}
         for want in wants:
             try:
@@ -261,44 +325,37 @@ class Draft:
             found[want.number] = want._replace(origin=want.origin._replace(digest=origin.digest), target=target)
         return found
 
-    def _learn(self, origins: List[Origin]) -> None:
+    def _learn(self, source: Source, origins: List[Origin]) -> None:
         """Lists the manifests of Azure repositories of which many are wanted: cheaper than a look at each."""
-        places: Dict[Tuple[Source, str], List[str]] = {}
+        places: Dict[str, List[str]] = {}
         for origin in origins:
-            source: Source = origin.registry  # type: ignore[assignment]
-            if source.azure and self._sources.known(origin.digest or "") is None:
-                places.setdefault((source, origin.repository), []).append(origin.digest or "")
+            if source.azure and origin.digest is not None and self._sources.known(origin.digest) is None:
+                places.setdefault(origin.repository, []).append(origin.digest)
         looks = [
-            self._pool.submit(self._sources.learn, source, repository, digests)
-            for (source, repository), digests in places.items()
+            self._pool(source).submit(self._sources.learn, source, repository, digests)
+            for repository, digests in places.items()
             if len(digests) > FEW_TAGS
         ]
         for look in looks:
             look.exception()  # what could not be learnt is asked for one by one, and tells what is wrong
 
     def _check_importable(self, steps: List[Step]) -> None:
-        """Looks at each manifest that is to be imported: what it is, and whether Azure can import it."""
-        origins = {step.want.origin.key: step.want.origin for step in steps if step.changes and step.want.digest}
-        self._learn(list(origins.values()))
-        futures = {key: self._pool.submit(self._sources.check_importable, origin) for key, origin in origins.items()}
-        for step in steps:
-            future = futures.get(step.want.origin.key) if step.changes else None
-            if future is None:
-                continue
+        """Looks at each manifest that is to be imported from a source: what it is, and whether Azure can import it."""
+        changing = [step for step in steps if step.changes and step.want.digest]
+        if not changing:
+            return
+        source: Source = changing[0].want.origin.registry  # type: ignore[assignment]
+        origins = {step.want.origin.key: step.want.origin for step in changing}
+        self._learn(source, list(origins.values()))
+        looks = {key: self._pool(source).submit(self._sources.check_importable, origin) for key, origin in origins.items()}
+        for step in changing:
             try:
-                descriptor = future.result()
+                descriptor = looks[step.want.origin.key].result()
                 self.targets.know(descriptor.digest, descriptor.media_type)
             except AcrError as error:
                 self._fail(step.want, error)
 
 
-def _numbered(wants: List[Want], start: int) -> List[Want]:
-    return [want._replace(number=number) for number, want in enumerate(wants, start)]
-
-
-def _distinct(wants: List[Want]) -> List[Want]:
-    """One want for each target: two images that are to be there without a tag may turn out to be the same."""
-    found: Dict[Any, Want] = {}
-    for want in wants:
-        found.setdefault(want.target if want.target.tag or want.target.digest else want.number, want)
-    return list(found.values())
+def _may_be_kept(want: Want) -> bool:
+    """Whether it may turn out that nothing of an image's source needs to be known."""
+    return want.if_exists == "keep" and want.target.tag is not None

@@ -23,6 +23,7 @@ class AcrError(Exception):
     * ``exists``: an import was refused since a target tag exists.
     * ``locked``: the target is locked against writing.
     * ``timeout``: our own deadline passed.
+    * ``unknown``: Azure took an import, and nobody can say what became of it.
     * ``stopped``: not even tried, since something else failed and the user wants to stop then.
     * ``invalid``: the far side's answer, or what the user asked for, makes no sense.
     """

@@ -11,21 +11,22 @@ No thread waits while Azure copies. Threads only send requests; all state is cha
 from __future__ import annotations
 
 import functools
+import math
 import queue
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple, Union
 
 from ansible_collections.registryops.acr.plugins.module_utils import _plan
 from ansible_collections.registryops.acr.plugins.module_utils._arm import RETRY_AFTER, Arm, Operation, RegistryResource
 from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import Context
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._http import PASSING_STATUS
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, ImportFailed
 from ansible_collections.registryops.acr.plugins.module_utils._identity import IdentityError
 from ansible_collections.registryops.acr.plugins.module_utils._pace import Bucket
-from ansible_collections.registryops.acr.plugins.module_utils._plan import STOPPED, Import, Origin, Outcome, Seen, Step
+from ansible_collections.registryops.acr.plugins.module_utils._plan import GONE, STOPPED, Import, Origin, Outcome, Seen, Step
 from ansible_collections.registryops.acr.plugins.module_utils._progress import Progress
 from ansible_collections.registryops.acr.plugins.module_utils._targets import FEW, Targets
 
@@ -39,28 +40,31 @@ FOREIGN = 5.0  # seconds after which somebody else's digest under our tag is bel
 TRIES = 5  # of an import that fails for passing reasons
 TRIES_OF_REFUSED = 2  # of an import that its source refuses, though it let us read the image just before
 FIRST_PAUSE = 2.0  # seconds before the second try; each further pause is three times as long
-DAMAGE_PAUSES = (0.5, 1.0, 2.0)  # seconds between looks for what an import should have brought
+GATE = 5.0  # seconds for which the first import's answer is awaited: what hits every import is asked for once
 # Requests a minute that a registry takes, by tier; watching uses at most half of them.
 READS = {"basic": 1000, "standard": 3000, "premium": 10000}
 UNASKED = frozenset(["unreachable", "timeout"])  # kinds of failure that keep a question from being answered
-FATAL = frozenset(["no right to import", "wrong audience", "wrong tenant"])  # would hit every other import too
-
+THROTTLED = "upstream throttles"  # by its source, says the failure of an import
 
 @dataclass(eq=False)
 class Job:
-    """One import on its way. Times are monotonic seconds. *left* and *shown* are by the number of the want."""
+    """One import on its way. Times are monotonic seconds. What is of a single target is by the number of its want."""
 
     work: Import
     tries: int = 0
     started: float = 0.0
-    not_before: float = 0.0
+    not_before: Optional[float] = None  # it waits until then, to be started (or, if it is *hidden*, looked at)
     operation: Optional[Operation] = None
     asking: bool = False
+    unanswered: Optional[AcrError] = None  # why Azure last said nothing of the import, asked how it stands
+    unanswered_since: float = 0.0
     left: Dict[int, Step] = field(default_factory=dict)  # what has neither landed nor ended
+    checking: Dict[int, _Arrival] = field(default_factory=dict)
     succeeded: Optional[float] = None  # when Azure called it done
     shown: Dict[int, Seen] = field(default_factory=dict)
     looked: Dict[int, float] = field(default_factory=dict)  # when the last look at a step that has an answer began
-    unread: Optional[AcrError] = None  # why the target registry could not be read
+    unread: Dict[int, AcrError] = field(default_factory=dict)  # why a target could not be read
+    hidden: Optional[float] = None  # since when Azure says that its target exists, which the registry doesn't show
     failure: Optional[AcrError] = None  # of the last try
     accepted: bool = False  # Azure took an import for it
     uncertain: bool = False  # an earlier try may have brought what it wants
@@ -69,17 +73,26 @@ class Job:
 
     def again(self, work: Import, failure: Optional[AcrError] = None) -> Job:
         """A job for a part of this one's targets, which knows what has happened to them so far."""
-        return Job(work, self.tries, self.started, accepted=self.accepted, uncertain=self.uncertain, failure=failure)
+        return Job(
+            work,
+            self.tries,
+            self.started,
+            accepted=self.accepted,
+            uncertain=self.uncertain,
+            repaired=self.repaired,
+            failure=failure,
+        )
 
 
 @dataclass(eq=False)
 class _Arrival:
-    """A target that shows the right digest, while what stands behind it is to be checked."""
+    """A target that shows the right digest, while what stands behind it is checked. *final*: when what is missing won't come
+    any more; None while Azure is still at it."""
 
     job: Job
     step: Step
     seconds: float
-    looks: int = 0
+    final: Optional[float] = None
 
 
 @dataclass
@@ -92,6 +105,16 @@ class _Watch:
     landed: int = 0
     unchecked: List[_Arrival] = field(default_factory=list)
     check_at: float = 0.0
+
+
+@dataclass
+class _Throttled:
+    """A source that lets Azure pull no more for now: one import tries it again, and all others wait for that."""
+
+    probe: Optional[Job] = None
+    tries: int = 0
+    waiting: List[Job] = field(default_factory=list)
+    over: bool = False  # it was tried to the end: whatever comes now gets one try
 
 
 class Imports:
@@ -128,10 +151,14 @@ class Imports:
         self._jobs: Set[Job] = set()
         self._watches: Dict[str, _Watch] = {}
         self._quickest = SLOWEST  # seconds that an import has taken at least, so far
+        self._accepted: List[Step] = []
+        self._expecting = False  # whether more steps will come
         self._outcomes: Dict[int, Outcome] = {}  # by the number of the want
         self._last: List[Job] = []
+        self._throttled: Dict[Any, _Throttled] = {}  # by source registry
         self._refusal: Optional[AcrError] = None  # set: nothing new is started
-        self._count = 0  # of steps
+        self._first: Optional[Job] = None  # the one whose answer all others wait for
+        self._answered = threading.Event()
         self._progress = Progress()
         per_minute = READS.get(resource.sku.lower(), READS["basic"])
         self._looks = Bucket(per_minute / 10.0, per_minute / 120.0)
@@ -139,26 +166,51 @@ class Imports:
         self._readers = ThreadPoolExecutor(concurrency)
         self._askers = ThreadPoolExecutor(ASKERS)
 
-    def run(self, steps: Iterable[Step], progress: Optional[Progress] = None) -> List[Outcome]:
-        """Carries out the steps that change something; returns how each of them ended, in their order. *progress* counts
-        on, where these steps are not all."""
-        steps = [step for step in steps if step.changes]
-        self._count = len(steps)
-        self._progress = progress or Progress(total=len(steps))
+    def run(
+        self, steps: Iterable[Step], progress: Optional[Progress] = None, more: Optional[Iterable[List[Step]]] = None
+    ) -> List[Outcome]:
+        """Carries out the steps that change something, and those that *more* yields meanwhile; returns how each of them
+        ended, in their order. *progress* counts on if these steps aren't all."""
+        self._progress = progress or Progress()
+        self._expecting = more is not None
         try:
-            for work in _plan.imports(steps, together=self._targets is not None):
-                self._add(Job(work))
+            self._accept(steps)
+            if more is not None:
+                threading.Thread(target=self._feed, args=(more,), daemon=True).start()
             self._loop()
         finally:
             self._refusal = self._refusal or AcrError("stopped", STOPPED)  # for what still waits for its turn
+            self._answered.set()
             for pool in (self._starters, self._readers, self._askers):
                 pool.shutdown(wait=False, cancel_futures=True)
-        return [self._outcomes[step.want.number] for step in steps]
+        return [self._outcomes[step.want.number] for step in self._accepted]
+
+    def _feed(self, more: Iterable[List[Step]]) -> None:
+        try:
+            for steps in more:
+                self._events.put(functools.partial(self._accept, steps))
+            self._events.put(self._stop_expecting)
+        except BaseException as error:
+            self._events.put(functools.partial(_raise, error))
+
+    def _stop_expecting(self) -> None:
+        self._expecting = False
+
+    def _accept(self, steps: Iterable[Step]) -> None:
+        steps = [step for step in steps if step.changes]
+        self._accepted += steps
+        self._progress.total += len(steps)
+        for work in _plan.imports(steps, together=self._targets is not None):
+            self._add(Job(work))
+
+    @property
+    def _over(self) -> bool:
+        return not self._expecting and len(self._outcomes) == len(self._accepted)
 
     # -- the loop --------------------------------------------------------------------------------------------------
 
     def _loop(self) -> None:
-        while len(self._outcomes) < self._count:
+        while not self._over:
             if not self._jobs:
                 # Everything else is over: once more over what failed for passing reasons.
                 again, self._last = self._last, []
@@ -167,7 +219,7 @@ class Imports:
                     self._add(job)
             now = time.monotonic()
             next_at = min(self._due(now), now + SLOWEST)
-            if len(self._outcomes) == self._count:
+            if self._over:
                 break  # the last ones ran out of time
             self._take_events(max(0.005, next_at - now), now + min(ROUND * len(self._jobs), LONGEST_ROUND))
             if self._notify is not None:
@@ -178,7 +230,7 @@ class Imports:
         """Waits *patience* seconds for something to happen, and lets everything happen that does so *until* then."""
         with suppress(queue.Empty):
             self._events.get(timeout=patience)()
-            while len(self._outcomes) < self._count:
+            while not self._over:
                 self._events.get(timeout=max(0.0, until - time.monotonic()))()
 
     def _due(self, now: float) -> float:
@@ -187,10 +239,10 @@ class Imports:
         waiting: Dict[str, List[Tuple[Job, Step]]] = {}  # what is to land, by repository
         for job in list(self._jobs):
             if job.operation is None:
-                if job.not_before:
+                if job.not_before is not None:
                     if now >= job.not_before:
-                        job.not_before = 0.0
-                        self._start(job)
+                        job.not_before = None
+                        (self._start if job.hidden is None else self._look_again)(job)
                     else:
                         next_at = min(next_at, job.not_before)
                         if self._deadline is not None and now > self._deadline:
@@ -256,11 +308,17 @@ class Imports:
             job.work = job.work._replace(steps=tuple(job.left.values()))
         else:
             job.left = {step.want.number: step for step in job.work.steps}
-        job.operation, job.succeeded, job.unread = None, None, None
+        job.operation, job.succeeded, job.unanswered, job.hidden = None, None, None, None
+        job.unread.clear()
         job.shown.clear()
         job.looked.clear()
+        throttled = self._throttled.get(job.work.origin.registry)
+        if throttled is not None and throttled.probe not in (None, job):
+            throttled.waiting.append(job)
+            self._jobs.discard(job)
+            return
         self._jobs.add(job)
-        if not job.not_before:
+        if job.not_before is None:
             self._start(job)
 
     def _start(self, job: Job) -> None:
@@ -272,6 +330,10 @@ class Imports:
         )
 
         def check() -> None:
+            if self._first is None:
+                self._first = job
+            if self._first is not job:  # what hits every import is asked for once
+                self._answered.wait(GATE)
             if self._refusal is not None:
                 raise AcrError("stopped", STOPPED)
 
@@ -281,28 +343,33 @@ class Imports:
 
         def then(operation: Any, error: Optional[AcrError]) -> None:
             job.tries += 1
-            if not job.left:
-                return  # an earlier try has brought all of it meanwhile
-            if error is not None:
-                if error.kind == "stopped":
-                    error = job.failure or self._refusal or error
-                # Without an answer, or with a failure of Azure's own, it may have been taken all the same.
-                elif error.kind == "unavailable" or error.uncertain:
-                    job.uncertain = True
-                    job.started = job.started or time.monotonic()
-                self._failed(job, error)
-                return
-            job.operation = operation
-            job.accepted = True
-            job.uncertain = job.uncertain or operation.uncertain
-            job.started = time.monotonic()
-            if not self._wait:
-                for step in list(job.left.values()):
-                    self._end(job, step, Outcome(step, operation=operation.id))
-            elif operation.done:
-                self._success(job)
+            if job.left:  # or an earlier try has brought all of it meanwhile
+                self._started(job, operation, error)
+            self._answered.set()
 
         self._do(self._starters, work, then)
+
+    def _started(self, job: Job, operation: Any, error: Optional[AcrError]) -> None:
+        if error is not None:
+            if error.kind == "stopped":
+                error = job.failure or self._refusal or error
+            # Without an answer, or with a failure of Azure's own, it may have been taken all the same.
+            elif error.kind == "unavailable" or error.uncertain:
+                job.uncertain = True
+                job.started = job.started or time.monotonic()
+            self._failed(job, error)
+            return
+        job.operation = operation
+        job.accepted = True
+        job.uncertain = job.uncertain or operation.uncertain
+        job.started = time.monotonic()
+        if not self._wait:
+            for step in list(job.left.values()):
+                self._end(job, step, Outcome(step, operation=operation.id))
+        elif operation.done:
+            self._success(job)
+        elif self._targets is None and operation.ask_at == math.inf:
+            self._end_unknown(job, "Azure took the import of {0}, but named no place to ask how it ended.")
 
     # -- asking Azure Resource Manager -----------------------------------------------------------------------------
 
@@ -317,49 +384,71 @@ class Imports:
             job.asking = False
             if job not in self._jobs or job.operation is not operation:
                 return  # landed meanwhile
-            if error is not None:
-                if error.kind == "sign_in":
-                    return  # `_signed_out` has seen to it
-                if error.status in PASSING_STATUS or error.status is None and (error.passing or error.kind in UNASKED):
-                    operation.ask_at = time.monotonic() + RETRY_AFTER  # the question failed, not the import
-                else:
-                    self._failed(job, error)
-            elif operation.done:
-                self._success(job)
+            if isinstance(error, ImportFailed):
+                self._failed(job, error)
+            elif error is None:
+                job.unanswered = None
+                if operation.done:
+                    self._success(job)
+            elif error.kind != "sign_in":  # `_signed_out` has seen to that
+                self._unanswered(job, error)
 
         self._do(self._askers, lambda: self._arm.ask(operation), then)
+
+    def _unanswered(self, job: Job, error: AcrError) -> None:
+        """The question failed, which says nothing of the import: it is asked again, and the registry watched on."""
+        now = time.monotonic()
+        if job.unanswered is None:
+            job.unanswered_since = now
+        job.unanswered = error
+        job.operation.ask_at = now + RETRY_AFTER
+        refused = not error.passing and error.kind not in UNASKED
+        if self._targets is None and refused and now - job.unanswered_since >= SETTLE:
+            self._end_unknown(job, "Azure took the import of {0}, but doesn't say how it ended: {1}")
+
+    def _end_unknown(self, job: Job, message: str) -> None:
+        for step in list(job.left.values()):
+            text = message.format(self._name(step), job.unanswered)
+            self._end(job, step, Outcome(step, AcrError("unknown", text + " Run again with verify: true to find out.")))
 
     def _success(self, job: Job) -> None:
         """Azure calls the import done: now the registry should show it."""
         job.succeeded = time.monotonic()
+        self._pulled(job)
         if self._targets is None:
             for step in list(job.left.values()):
                 self._end(job, step, Outcome(step, seconds=job.succeeded - job.started))
             return
+        for arrival in job.checking.values():
+            arrival.final = job.succeeded + SETTLE
         for step in job.left.values():
             self._watch(step.want.target.repository).next_at = 0.0
 
     def _gave_up(self, job: Job) -> bool:
         """Whether the registry has had its time to show what Azure calls done."""
         for number, step in list(job.left.items()):
-            # A look can take long where the registry refuses many: what counts is what was seen late enough.
+            # A look can take long if the registry refuses many: what matters is what was seen late enough.
             waited = job.looked.get(number, 0.0) - job.succeeded
             shown = job.shown.get(number, Seen())
             foreign = shown.digest not in (None, step.want.digest, step.seen.digest)
             if waited < (FOREIGN if foreign else SETTLE):
                 continue
             name = self._name(step)
-            if job.unread is not None:
-                message = "Azure says that {0} was imported, but it can't be read to check: {1}".format(name, job.unread)
+            if number in job.unread:
+                message = "Azure says that {0} was imported, but it can't be read to check: {1}".format(name, job.unread[number])
             elif shown.digest is None:
                 message = "Azure says that {0} was imported, but it isn't there; run again.".format(name)
             else:
-                message = (
-                    "Azure says that {0} was imported, but it has digest {1} instead of {2}; somebody else may have moved "
-                    "it meanwhile. Run again.".format(name, shown.digest, step.want.digest)
-                )
+                message = self._moved(step, shown)
             self._end(job, step, Outcome(step, AcrError("invalid", message)))
         return not job.left
+
+    def _moved(self, step: Step, shown: Seen) -> str:
+        message = (
+            "Azure says that {0} was imported, but it has digest {1} instead of {2}; somebody else may have moved it meanwhile. "
+            "Run again."
+        )
+        return message.format(self._name(step), shown.digest, step.want.digest)
 
     # -- watching the target registry ------------------------------------------------------------------------------
 
@@ -386,8 +475,13 @@ class Imports:
         count = len(waiting) + watch.landed + 20
         direct = [(job, step) for job, step in waiting if len(waiting) <= FEW or not _by_list(job, step)]
 
-        def work() -> Dict[int, Seen]:
-            shown = {step.want.number: self._look(job, step) for job, step in direct}
+        def work() -> Dict[int, Union[Seen, AcrError]]:
+            shown: Dict[int, Union[Seen, AcrError]] = {}
+            for job, step in direct:
+                try:
+                    shown[step.want.number] = self._look(job, step)
+                except AcrError as error:
+                    shown[step.want.number] = error
             if len(direct) < len(waiting):
                 listed = self._targets.newest(repository, count)
                 for _job, step in waiting:
@@ -395,7 +489,7 @@ class Imports:
                         shown[step.want.number] = listed[step.want.target.tag]
             return shown
 
-        def then(shown: Optional[Dict[int, Seen]], error: Optional[AcrError]) -> None:
+        def then(shown: Optional[Dict[int, Union[Seen, AcrError]]], error: Optional[AcrError]) -> None:
             watch.busy = False
             watch.next_at = time.monotonic() + min(SLOWEST, max(FASTEST, 0.1 * (time.monotonic() - newest_start)))
             for job, step in waiting:
@@ -405,16 +499,18 @@ class Imports:
                 if error is not None and error.kind == "sign_in":
                     self._end(job, step, Outcome(step, error))
                     continue
-                job.unread = error
                 job.looked[number] = now
-                if shown is None or number not in shown:
-                    continue
-                job.shown[number] = shown[number]
-                if job.repaired and job.succeeded is None:
-                    continue  # what it shows is what the first import has brought
-                if _landed(step, shown[number], job.succeeded is not None):
-                    watch.landed += 1
-                    self._arrived(job, step)
+                job.unread.pop(number, None)
+                found = error or (shown or {}).get(number)
+                if isinstance(found, AcrError):
+                    job.unread[number] = found
+                elif found is not None:
+                    job.shown[number] = found
+                    if job.repaired and job.succeeded is None:
+                        continue  # what it shows is what the first import has brought
+                    if _landed(step, found, job.succeeded is not None):
+                        watch.landed += 1
+                        self._arrived(job, step)
 
         self._do(self._readers, work, then)
         return now + SLOWEST
@@ -422,22 +518,25 @@ class Imports:
     def _look(self, job: Job, step: Step) -> Seen:
         target = step.want.target
         if target.tag is None:
-            return self._targets.manifest(target.repository, step.want.digest or "")
+            return self._targets.shown(target.repository, step.want.digest or "")
         if step.seen.updated and step.seen.digest == step.want.digest and job.succeeded is None:
             return self._targets.entry(target.repository, target.tag)
         if job.succeeded is None:
-            return self._targets.manifest(target.repository, target.tag)
+            return self._targets.shown(target.repository, target.tag)
         return self._targets.tag(target.repository, target.tag)
 
     def _arrived(self, job: Job, step: Step) -> None:
         """The target shows the right digest; what stands behind it is checked when its repository is quiet."""
+        now = time.monotonic()
         del job.left[step.want.number]
-        if not job.left:
-            self._jobs.discard(job)
+        arrival = _Arrival(job, step, now - job.started)
+        if job.operation is None or job.succeeded is not None:
+            arrival.final = (job.succeeded or now) + SETTLE
+        job.checking[step.want.number] = arrival
+        self._pulled(job)
         watch = self._watch(step.want.target.repository)
-        seconds = time.monotonic() - job.started
-        self._quickest = min(self._quickest, max(FASTEST, seconds - FASTEST))
-        watch.unchecked.append(_Arrival(job, step, seconds))
+        self._quickest = min(self._quickest, max(FASTEST, arrival.seconds - FASTEST))
+        watch.unchecked.append(arrival)
         watch.check_at = 0.0
         self._progress.done += 1  # until the check says otherwise
 
@@ -447,69 +546,103 @@ class Imports:
         batch, watch.unchecked = watch.unchecked, []
         watch.busy = True
         digests = {arrival.step.want.digest or "" for arrival in batch}
+        began = time.monotonic()
 
-        def then(damage: Optional[Dict[str, List[str]]], error: Optional[AcrError]) -> None:
+        def then(damage: Optional[Dict[str, Union[List[str], AcrError]]], error: Optional[AcrError]) -> None:
             watch.busy = False
             for arrival in batch:
                 job, step = arrival.job, arrival.step
-                missing = (damage or {}).get(step.want.digest or "")
-                if missing and arrival.looks < len(DAMAGE_PAUSES):
-                    watch.check_at = max(watch.check_at, time.monotonic() + DAMAGE_PAUSES[arrival.looks])
-                    arrival.looks += 1
+                found = error or (damage or {})[step.want.digest or ""]
+                if found and not isinstance(found, AcrError) and (arrival.final is None or began < arrival.final):
+                    # Children may come after the tag, as tags come after Azure's word.
+                    pause = min(SLOWEST, max(FASTEST, 0.1 * (began - job.started)))
+                    watch.check_at = max(watch.check_at, time.monotonic() + pause)
                     watch.unchecked.append(arrival)
                     continue
                 self._progress.done -= 1
-                if error is not None:
-                    message = "{0} was imported, but can't be checked: {1}".format(self._name(step), error)
-                    self._end(job, step, Outcome(step, AcrError(error.kind, message)))
-                elif missing:
-                    self._damaged(job, step, missing)
+                if isinstance(found, AcrError):
+                    message = "{0} was imported, but can't be checked: {1}".format(self._name(step), found)
+                    self._end(job, step, Outcome(step, AcrError(found.kind, message)))
+                elif found:
+                    self._damaged(job, step, found)
                 else:
                     self._end(job, step, Outcome(step, seconds=arrival.seconds))
 
         self._do(self._readers, lambda: self._targets.damage(repository, digests), then)
 
     def _damaged(self, job: Job, step: Step, missing: List[str]) -> None:
-        if not job.repaired:
-            again = Import(job.work.origin, "Force", (step._replace(action=_plan.REPAIR),))
-            message = "{0} was imported, but {1} of what it lists are missing in the registry ({2}); run again."
-            failure = AcrError("invalid", message.format(self._name(step), len(missing), missing[0]))
-            self._add(Job(again, tries=job.tries, accepted=True, repaired=True, failure=failure))
-        else:
+        """What Azure brought stays incomplete: it is imported once more, by force, unless somebody keeps us from that."""
+        facts = (self._name(step), len(missing), missing[0])
+        if job.repaired:
             message = (
                 "Azure imported {0} twice, and still {1} of what it lists are missing in the registry ({2}). Report it "
-                "to Azure's support.".format(self._name(step), len(missing), missing[0])
+                "to Azure's support.".format(*facts)
             )
             self._end(job, step, Outcome(step, AcrError("invalid", message)))
+            return
+        message = "{0} was imported, but {1} of what it lists are missing in the registry ({2}); run again."
+        failure = AcrError("invalid", message.format(*facts))
+        targets, want = self._targets, step.want
+
+        def look() -> Seen:
+            seen = Seen(want.digest) if want.target.tag is None else targets.tag(want.target.repository, want.target.tag)
+            return targets.guarded(want.target, seen._replace(manifest=GONE)) if seen.digest == want.digest else seen
+
+        def then(seen: Optional[Seen], error: Optional[AcrError]) -> None:
+            if error is None and seen.digest is not None and seen.digest != want.digest:
+                error = AcrError("invalid", self._moved(step, seen))
+            elif error is None and seen.locks:
+                error = AcrError("locked", "{0} It is locked against writing, so it was not imported again.".format(failure))
+            if error is not None:
+                self._end(job, step, Outcome(step, error))
+                return
+            again = Import(job.work.origin, "Force", (step._replace(action=_plan.REPAIR, seen=seen),))
+            self._drop(job, step)
+            self._add(Job(again, tries=job.tries, accepted=True, repaired=True, failure=failure))
+
+        self._do(self._readers, look, then)
 
     # -- ends ------------------------------------------------------------------------------------------------------
+
+    def _drop(self, job: Job, step: Step) -> None:
+        """A job has nothing to do any more for one of its targets."""
+        job.left.pop(step.want.number, None)
+        job.checking.pop(step.want.number, None)
+        if not job.left and not job.checking:
+            self._jobs.discard(job)
+            self._next_probe(job)
 
     def _end(self, job: Job, step: Step, outcome: Outcome) -> None:
         outcome.started = job.accepted
         if outcome.error is None and not job.accepted and outcome.step.changes:
             outcome.step = step._replace(action=_plan.NONE)  # somebody else has brought it
         self._outcomes[step.want.number] = outcome
-        job.left.pop(step.want.number, None)
-        if not job.left:
-            self._jobs.discard(job)
         if outcome.error is None:
             self._progress.done += 1
         else:
             self._progress.failed += 1
             if self._stop_on_error and self._refusal is None:
                 self._refusal = AcrError("stopped", STOPPED)
+        self._drop(job, step)
 
     def _failed(self, job: Job, error: AcrError) -> None:
         """An import was refused or failed."""
         now = time.monotonic()
-        if error.detail in FATAL and self._refusal is None:
+        if error.ends_run and self._refusal is None:
             self._refusal = error
+        for arrival in job.checking.values():
+            arrival.final = now
+        if not job.left:
+            job.operation = None  # all is there, or is seen to by the checks
+            return
         if error.kind == "exists":
             self._exists(job, error)
             return
         job.failure = error
         job.uncertain = job.uncertain or job.accepted
-        most = TRIES if error.passing else 0
+        if error.detail == THROTTLED and self._refusal is None and self._throttle(job):
+            return
+        most = TRIES if error.passing and error.detail != THROTTLED else 0
         if error.detail == "source unauthorized" and self._targets is not None:
             most = TRIES_OF_REFUSED  # its token may have ended while Azure copied: Azure doesn't tell that from a wrong password
         pause = FIRST_PAUSE * 3 ** (job.tries - 1)
@@ -519,19 +652,61 @@ class Imports:
             self._add(job)
             return
         if error.passing:
-            if not job.last_pass and in_time and self._refusal is None:
+            if most and not job.last_pass and in_time and self._refusal is None:
                 self._jobs.discard(job)
                 self._last.append(job)
                 return
         elif len(job.left) > 1 and error is not self._refusal:
             # One of several targets may be to blame: each gets an import of its own.
-            self._jobs.discard(job)
-            for step in job.left.values():
-                work = job.work._replace(steps=(step,))
-                self._add(job.again(work, failure=error))
+            steps = list(job.left.values())
+            for step in steps:
+                self._drop(job, step)
+            for step in steps:
+                self._add(job.again(job.work._replace(steps=(step,)), failure=error))
             return
         for step in list(job.left.values()):
             self._end(job, step, Outcome(step, error))
+
+    # -- sources that let Azure pull no more -------------------------------------------------------------------------
+
+    def _throttle(self, job: Job) -> bool:
+        """Has *job* try its source again later, or wait until another one has. False once it was tried to the end."""
+        throttled = self._throttled.setdefault(job.work.origin.registry, _Throttled())
+        if throttled.over:
+            return False
+        if throttled.probe is job:
+            throttled.tries += 1
+        pause = FIRST_PAUSE * 3**throttled.tries
+        now = time.monotonic()
+        if throttled.tries + 1 >= TRIES or self._deadline is not None and now + pause >= self._deadline:
+            throttled.over, throttled.probe = True, None
+            waiting, throttled.waiting = throttled.waiting, []
+            for other in waiting:
+                for step in list(other.left.values()):
+                    self._end(other, step, Outcome(step, other.failure or job.failure))
+            return False
+        if throttled.probe is None:
+            throttled.probe = job
+            job.not_before = now + pause
+        self._add(job)
+        return True
+
+    def _pulled(self, job: Job) -> None:
+        """Azure could pull from a job's source: nothing has to wait for it any more."""
+        throttled = self._throttled.pop(job.work.origin.registry, None)
+        for other in throttled.waiting if throttled is not None else []:
+            self._add(other)
+
+    def _next_probe(self, job: Job) -> None:
+        """*job* is over: if others wait for what it finds out, one of them takes its place."""
+        throttled = self._throttled.get(job.work.origin.registry)
+        if throttled is not None and throttled.probe is job:
+            throttled.probe = None
+            if throttled.waiting:
+                throttled.probe = throttled.waiting.pop(0)
+                self._add(throttled.probe)
+
+    # -- targets that exist though they were absent ------------------------------------------------------------------
 
     def _exists(self, job: Job, error: AcrError) -> None:
         """A target that was absent has appeared: look again, and decide again."""
@@ -545,45 +720,66 @@ class Imports:
                     message = "{0} Choose another tag, or set if_exists: update with verify: true.".format(error)
                     self._end(job, step, Outcome(step, AcrError("exists", message)))
             return
-        targets, left = self._targets, dict(job.left)
         job.operation = None
+        job.hidden = time.monotonic()
+        self._look_again(job)
 
-        def look(step: Step) -> Seen:
-            place = step.want.target
-            if place.tag:
-                return targets.tag(place.repository, place.tag)
-            return targets.manifest(place.repository, step.want.digest or "")
+    def _look_again(self, job: Job) -> None:
+        targets, left = self._targets, dict(job.left)
 
-        def then(shown: Optional[Dict[int, Seen]], failure: Optional[AcrError]) -> None:
-            self._jobs.discard(job)
-            again: List[Step] = []
+        def look() -> Dict[int, Union[Seen, AcrError]]:
+            found: Dict[int, Union[Seen, AcrError]] = {}
+            for number, step in left.items():
+                try:
+                    found[number] = targets.examine(step.want)
+                except AcrError as error:
+                    found[number] = error
+            return found
+
+        def then(found: Optional[Dict[int, Union[Seen, AcrError]]], failure: Optional[AcrError]) -> None:
+            absent: List[Step] = []
+            forced: List[Step] = []
             for number, step in left.items():
                 if number not in job.left:
                     continue  # a look that was under way has found it
-                if shown is None:
-                    self._end(job, step, Outcome(step, failure))
+                shown = failure or (found or {})[number]
+                if isinstance(shown, AcrError):
+                    self._end(job, step, Outcome(step, shown))
                     continue
                 try:
-                    decided = _plan.decide(step.want, shown[number])
+                    decided = _plan.decide(step.want, shown)
                 except _plan.Conflict as conflict:
                     self._end(job, step, Outcome(step, AcrError("exists", str(conflict))))
                     continue
-                if decided.changes:
-                    again.append(decided)
-                elif job.uncertain and shown[number].digest == step.want.digest:
+                if decided.action == _plan.IMPORT:
+                    absent.append(decided)
+                elif decided.changes:
+                    forced.append(decided)
+                elif job.uncertain and shown.digest == step.want.digest:
                     self._arrived(job, step)  # by an earlier try of ours
                 else:
                     self._end(job, step, Outcome(decided))
-            # Azure sees a tag that the registry does not show yet: give it a moment, and each target an import of its own,
-            # since one alone may be to blame.
-            none_shown = len(again) == len(left)
-            for work in _plan.imports(again, together=not none_shown):
-                pause = FIRST_PAUSE if work.mode == "NoForce" and none_shown else 0.0
-                once_more = job.again(work)
-                once_more.not_before = time.monotonic() + pause if pause else 0.0
-                self._add(once_more)
+            if len(left) == 1 and absent:
+                self._wait_for_hidden(job, absent[0])
+                return
+            for step in forced + absent:
+                self._drop(job, step)
+            # If no target shows why all were refused, each gets an import of its own.
+            together = len(absent) < len(left)
+            for work in _plan.imports(forced) + _plan.imports(absent, together=together):
+                self._add(job.again(work))
 
-        self._do(self._readers, lambda: {number: look(step) for number, step in left.items()}, then)
+        self._do(self._readers, look, then)
+
+    def _wait_for_hidden(self, job: Job, step: Step) -> None:
+        """Azure says that a target exists, and the registry doesn't show it yet: trying again would be refused again."""
+        now = time.monotonic()
+        waited = now - (job.hidden or now)
+        if waited < SETTLE:
+            job.not_before = now + min(SLOWEST, max(FASTEST, 0.1 * waited))
+            return
+        message = "Azure says that {0} exists already, but the registry did not show it within {1:g} s. Run again later."
+        self._end(job, step, Outcome(step, AcrError("exists", message.format(self._name(step), SETTLE))))
 
     def _ends(self, job: Job) -> float:
         ends = job.started + self._timeout
@@ -593,18 +789,27 @@ class Imports:
         return "{0}/{1}".format(self._resource.login_server, step.want.target)
 
     def _expired(self, job: Job) -> None:
-        for step in list(job.left.values()):
+        for arrival in job.checking.values():
+            arrival.final = time.monotonic()
+        for number, step in list(job.left.items()):
             name = self._name(step)
+            unread = job.unread.get(number) or job.unanswered
             if job.succeeded is not None:
                 message = "Azure says that {0} was imported, but the registry did not show it within {1:g} s."
             elif job.operation is None:
                 message = "The time limit of {1:g} s passed before {0} could be imported."
-            elif job.unread is not None:
+            elif unread is not None:
                 message = "The import of {0} was started, but what became of it within {1:g} s can't be read: {2}"
+            elif job.operation.ask_at == math.inf:
+                message = (
+                    "The import of {0} was started, but the registry did not show it within {1:g} s, and Azure named no place "
+                    "to ask how it ended."
+                )
             else:
                 message = "Azure still calls the import of {0} pending after {1:g} s."
             message += " Running again is safe: what has landed meanwhile is not imported again. A longer time limit is set by timeout."
-            self._end(job, step, Outcome(step, AcrError("timeout", message.format(name, self._timeout, job.unread))))
+            self._end(job, step, Outcome(step, AcrError("timeout", message.format(name, self._timeout, unread))))
+        job.operation = None
 
 
 def _by_list(job: Job, step: Step) -> bool:
@@ -613,12 +818,13 @@ def _by_list(job: Job, step: Step) -> bool:
 
 
 def _landed(step: Step, shown: Seen, succeeded: bool) -> bool:
-    if not shown.present or shown.digest != step.want.digest:
+    """Whether a target shows what was imported. What stands behind it is checked afterwards, so a listing will do."""
+    if shown.digest is None or shown.digest != step.want.digest:
         return False
     if step.seen.digest != step.want.digest or succeeded:
         return True
     # The digest was right before: only a newer time stamp tells that the tag was written again.
-    return bool(step.seen.updated) and shown.updated != step.seen.updated
+    return step.seen.updated is not None and shown.updated not in (None, step.seen.updated)
 
 
 def _raise(error: BaseException) -> None:

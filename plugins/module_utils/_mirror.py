@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from ansible_collections.registryops.acr.plugins.module_utils import _plan
 from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry
@@ -104,17 +104,22 @@ class Mirror:
         started = time.monotonic()
         report = Report()
         pool = ThreadPoolExecutor(self._settings.concurrency)
+        targets = pool.submit(self._targets, pool)  # signs in meanwhile
+        draft = Draft(self._sources, targets.result, self._settings.concurrency, entries)
         try:
             self._notify(Progress())
-            targets = pool.submit(self._targets, pool)  # signs in meanwhile
             wants, failures, notes = expand(entries, self._sources, pool)
-            draft = Draft(self._sources, targets.result, pool, entries)
-            draft.plan(wants)
-            report.login_server = draft.targets.registry.host
-            report.diff = _plan.Diff.of(draft.steps.values())
-            report.notes = notes + self._quota_notes(draft)
+            batches = draft.batches(wants)
+            if self._settings.check or self._settings.stop_on_error:
+                batches = iter(list(batches))  # to know of all failures first
             stopped = self._settings.stop_on_error and bool(failures or draft.failures)
-            outcomes = {} if self._settings.check or stopped else self._carry_out(draft, entries)
+            if self._settings.check or stopped:
+                outcomes: Dict[int, Outcome] = {}
+            else:
+                outcomes = self._carry_out(draft, batches, entries)
+            report.login_server = draft.targets.registry.host
+            report.diff = _plan.Diff.of(draft.steps[number] for number in sorted(draft.steps))
+            report.notes = notes + self._quota_notes(draft)
             for failure in failures:
                 report.results.append(Result(Step(failure.want, _plan.NONE), error=failure.error))
             for want in draft.wants:
@@ -124,7 +129,10 @@ class Mirror:
                 self._add_details(draft, report, entries, pool)
         finally:
             self._http.close()
+            draft.close()
             pool.shutdown(wait=False, cancel_futures=True)
+            if targets.done() and targets.exception() is None:
+                targets.result().close()
         report.seconds = time.monotonic() - started
         report.requests = dict(self._http.sent)
         return report
@@ -205,41 +213,42 @@ class Mirror:
             entra=lambda: self._identity.token(self._identity.registry_scope),
             tenant=self._identity.tenant,
         )
-        return Targets(registry)
+        return Targets(registry, self._settings.concurrency)
 
     # -- carrying out ----------------------------------------------------------------------------------------------
 
-    def _carry_out(self, draft: Draft, entries: List[Entry]) -> Dict[int, Outcome]:
-        changing = [step for step in draft.steps.values() if step.changes]
-        if not changing:
-            return {}
-        # The engine is loaded where there is something to do: reading it takes as long as a round trip.
+    def _carry_out(self, draft: Draft, batches: Iterator[List[Step]], entries: List[Entry]) -> Dict[int, Outcome]:
+        """Starts with the first source that has something to import; the others join in when they are planned."""
+        progress = Progress()
+        found: List[Outcome] = []
+        for first in batches:
+            if any(step.changes for step in first):
+                found += self._engine(draft.targets).run(first, progress, batches)
+                break
+        # Once all is planned: what is imported without looking at the registry.
+        unverified = [draft.steps[want.number] for want in draft.wants if not entries[want.entry].verify]
+        if unverified and self._settings.stop_on_error and any(outcome.error for outcome in found):
+            found += [Outcome(step, AcrError("stopped", STOPPED)) for step in unverified]
+        elif unverified:
+            found += self._engine(None).run(unverified, progress)
+        return {outcome.step.want.number: outcome for outcome in found}
+
+    def _engine(self, targets: Optional[Targets]) -> Any:
+        # The engine is loaded if there is something to do: reading it takes as long as a round trip.
         from ansible_collections.registryops.acr.plugins.module_utils._imports import Imports
 
-        progress = Progress(total=len(changing))
-        outcomes: Dict[int, Outcome] = {}
-        for verified in (True, False):
-            batch = [step for step in changing if entries[step.want.entry].verify is verified]
-            if self._settings.stop_on_error and any(outcome.error for outcome in outcomes.values()):
-                outcomes.update({step.want.number: Outcome(step, AcrError("stopped", STOPPED)) for step in batch})
-                continue
-            if not batch:
-                continue
-            engine = Imports(
-                self._arm,
-                self._target_resource(),
-                draft.targets if verified else None,
-                lambda origin: origin.registry.body(),
-                timeout=self._settings.timeout,
-                deadline=self._settings.deadline,
-                wait=self._settings.wait,
-                stop_on_error=self._settings.stop_on_error,
-                concurrency=self._settings.concurrency,
-                notify=self._settings.notify,
-            )
-            for outcome in engine.run(batch, progress):
-                outcomes[outcome.step.want.number] = outcome
-        return outcomes
+        return Imports(
+            self._arm,
+            self._target_resource(),
+            targets,
+            lambda origin: origin.registry.body(),
+            timeout=self._settings.timeout,
+            deadline=self._settings.deadline,
+            wait=self._settings.wait,
+            stop_on_error=self._settings.stop_on_error,
+            concurrency=self._settings.concurrency,
+            notify=self._settings.notify,
+        )
 
 
 # -- as modules return it -----------------------------------------------------------------------------------------------
@@ -251,7 +260,7 @@ def target_result(report: Report, result: Result) -> Dict[str, Any]:
     found: Dict[str, Any] = {
         "image": "{0}/{1}".format(report.login_server, step.want.target),
         "digest": result.digest,
-        "previous_digest": step.seen.digest or None,
+        "previous_digest": step.seen.digest,
         "action": "failed" if result.error else step.action,
     }
     if result.operation:

@@ -21,7 +21,14 @@ REPAIR = "repair"  # the tag is there, but its manifest or a child of it is gone
 KEEP = "keep"  # present, and not to be touched
 NONE = "none"  # it has the right digest
 CHANGING = frozenset([IMPORT, UPDATE, REIMPORT, REPAIR])
+OVERWRITING = CHANGING - {IMPORT}
 STOPPED = "Not started, since another image failed (on_error: stop)."
+
+# How the manifest behind a digest is known. A listing shows what there is and never what there isn't, so nothing is decided
+# on LISTED; and only `_targets`, where manifests are asked for by digest, says GONE.
+LISTED = "listed"  # a listing, or the tag's properties, name the digest; nobody has asked for the manifest
+THERE = "there"  # it was asked for, or is listed itself
+GONE = "gone"  # it was asked for by digest, again and again
 
 
 class Conflict(ValueError):
@@ -75,6 +82,7 @@ class Want(NamedTuple):
     entry: int = 0
     number: int = 0  # of the want itself, within its run
     selected: bool = False  # by a selection, and not named by the user
+    repair: bool = False  # whether a broken target may be overwritten whatever if_exists says
 
     @property
     def digest(self) -> Optional[str]:
@@ -82,16 +90,24 @@ class Want(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What the target registry shows. *digest* None: absent. *intact*: manifest (and children, if looked at) exist."""
+    """What the target registry shows. *digest* None: absent. *manifest*: LISTED, THERE or GONE. *updated*: Azure's time of
+    the tag's last change, if it was read. *locks*: which of ``repository``, ``tag`` and ``manifest`` are locked against
+    writing; None while nobody has looked.
+    """
 
     digest: Optional[str] = None
-    intact: bool = True
-    updated: str = ""
-    locked: bool = False
+    manifest: str = THERE
+    updated: Optional[str] = None
+    locks: Optional[Tuple[str, ...]] = None
 
     @property
     def present(self) -> bool:
-        return self.digest is not None and self.intact
+        return self.digest is not None and self.manifest == THERE
+
+    @property
+    def broken(self) -> bool:
+        """Whether there is a tag whose manifest is gone."""
+        return self.digest is not None and self.manifest == GONE
 
 
 class Step(NamedTuple):
@@ -109,8 +125,8 @@ class Step(NamedTuple):
     def digest(self) -> Optional[str]:
         """What the target has once the step is done; None where that isn't known."""
         if self.action == KEEP:
-            return self.seen.digest or None
-        return self.want.digest or self.seen.digest or None
+            return self.seen.digest
+        return self.want.digest or self.seen.digest
 
     @property
     def mode(self) -> str:
@@ -118,34 +134,62 @@ class Step(NamedTuple):
         return "NoForce" if self.action == IMPORT else "Force"
 
 
-def decide(want: Want, seen: Seen) -> Step:
-    """The step for one target. Conflict where *want* forbids to touch what is there.
+def overwrites(want: Want, seen: Seen) -> bool:
+    """Whether *want* would have Azure overwrite what is there, so that its locks have to be looked at first."""
+    try:
+        return _action(want, seen) in OVERWRITING
+    except Conflict:
+        return False
 
-    *want* may lack its digest only where nothing depends on it: with ``if_exists: keep`` and a target that is present.
+
+def decide(want: Want, seen: Seen) -> Step:
+    """The step for one target. Conflict if *want* forbids to touch what is there, or a lock does.
+
+    *want* may lack its digest only if nothing depends on it: with ``if_exists: keep`` and a target that is there. ValueError
+    if *seen* is too weak to decide on: a tag that is only listed, or something to overwrite whose locks nobody has looked at
+    (Azure's forced import moves a locked tag, so that look is the only guard).
     """
+    action = _action(want, seen)
+    if action in OVERWRITING:
+        if seen.locks is None:
+            raise ValueError("the locks of {0} are not known".format(want.target))
+        if seen.locks:
+            advice = "Unlock it, or set if_exists: keep." if seen.present else "Unlock it."
+            raise Conflict(
+                "{0} is locked against writing (write-enabled false on its {1}). {2}".format(
+                    want.target, " and its ".join(seen.locks), advice
+                )
+            )
+    return Step(want, action, seen)
+
+
+def _action(want: Want, seen: Seen) -> str:
     if seen.digest is None:
-        return Step(want, IMPORT, seen)
-    if want.if_exists == "keep" and seen.present:
-        return Step(want, KEEP, seen)
-    if not seen.intact and want.target.tag is not None:
-        action = REPAIR
-    elif not seen.intact:
-        action = IMPORT
-    elif want.if_exists == "reimport":
-        action = REIMPORT if seen.digest == want.digest else UPDATE
-    elif seen.digest == want.digest:
-        return Step(want, NONE, seen)
-    elif want.if_exists == "fail":
+        return IMPORT
+    if seen.manifest == LISTED:
+        raise ValueError("what {0} names was not asked for".format(want.target))
+    if seen.broken and want.target.tag is None:
+        return IMPORT
+    if seen.broken:
+        same = want.if_exists == "fail" and seen.digest == want.digest
+        if not (want.repair or same or want.if_exists in ("update", "reimport")):
+            raise Conflict(
+                "{0} exists, but its manifest {1} is gone, so it can't be pulled; nothing was changed. Set repair: true to "
+                "import it again.".format(want.target, seen.digest)
+            )
+        return REPAIR
+    if want.if_exists == "keep":
+        return KEEP
+    if want.if_exists == "reimport":
+        return REIMPORT if seen.digest == want.digest else UPDATE
+    if seen.digest == want.digest:
+        return NONE
+    if want.if_exists == "fail":
         raise Conflict(
             "{0} exists with digest {1}, but {2} has {3}; nothing was changed. Choose another tag, or set "
             "if_exists: update.".format(want.target, seen.digest, origin_name(want.origin), want.digest)
         )
-    else:
-        action = UPDATE
-    if seen.locked:
-        advice = "Unlock it, or set if_exists: keep." if seen.present else "Unlock it."
-        raise Conflict("{0} is locked against writing (write-enabled false). {1}".format(want.target, advice))
-    return Step(want, action, seen)
+    return UPDATE
 
 
 def origin_name(origin: Origin) -> str:

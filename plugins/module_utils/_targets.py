@@ -2,30 +2,57 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the target registry shows: tags, and whether the manifests behind them are there. Picks the cheaper way to ask."""
+"""What the target registry shows: tags, the manifests behind them, and locks. Picks the cheaper way to ask.
+
+This is where it is decided what an answer proves. A listing, and a tag's properties, prove that what they name exists, and
+never that something doesn't. "Absent" takes an answer about the tag itself, "gone" repeated answers about the digest, and
+what can't be read fails the one image that it was read for.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple, Union
 
-from ansible_collections.registryops.acr.plugins.module_utils._acr import PAGE, AzureRegistry
+from ansible_collections.registryops.acr.plugins.module_utils._acr import PAGE, AzureRegistry, locked
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Seen
+from ansible_collections.registryops.acr.plugins.module_utils._plan import GONE, LISTED, THERE, Seen, Target, Want, overwrites
 from ansible_collections.registryops.acr.plugins.module_utils._registry import INDEX_TYPES
 
 FEW = 3  # up to so many things of a repository are asked for one by one
-NESTED = 3  # an index may list indexes; nobody nests deeper
-MOST_NESTED = 50  # such indexes are looked into on each level: an index without end is an attack
+# Failures that concern the whole registry, not the one thing that was asked for.
+GENERAL = frozenset(["unreachable", "certificate", "firewall", "timeout"])
+
+Found = Union[Seen, AcrError]
 
 
 class Targets:
-    """Reads one Azure registry, repository by repository. *each* maps a function over a list, possibly in parallel."""
+    """Reads one Azure registry, repository by repository; many things at once, up to *concurrency*."""
 
-    def __init__(self, registry: AzureRegistry, each: Callable[..., Iterable[Any]] = map) -> None:
+    def __init__(self, registry: AzureRegistry, concurrency: int = 16) -> None:
         self.registry = registry
-        self._each = each
+        self._readers = ThreadPoolExecutor(concurrency)  # for single reads only: what runs there waits for nothing else
         self._types: Dict[str, str] = {}  # digest → media type, where it is known
-        self._there: Set[Tuple[str, str]] = set()  # repository and digest of manifests that were seen themselves
+        self._there: Set[Tuple[str, str]] = set()  # repository and digest of manifests that are known to exist
+        self._locked: Dict[str, bool] = {}  # repositories whose own lock was read
+
+    def close(self) -> None:
+        """Starts no further reads."""
+        self._readers.shutdown(wait=False, cancel_futures=True)
+
+    def _each(self, read: Callable[[Any], Any], things: Iterable[Any]) -> Dict[Any, Any]:
+        """What *read* returns for each thing, or the AcrError that it raises: what fails for one is not another's."""
+
+        def guarded(thing: Any) -> Any:
+            try:
+                return read(thing)
+            except AcrError as error:
+                return error
+
+        things = list(things)
+        if len(things) == 1:
+            return {things[0]: guarded(things[0])}
+        return dict(zip(things, self._readers.map(guarded, things)))
 
     def know(self, digest: str, media_type: str) -> None:
         """What kind of manifest a digest is, learnt elsewhere: spares a look."""
@@ -35,119 +62,225 @@ class Targets:
         """The media type of a manifest, where it happens to be known."""
         return self._types.get(digest or "")
 
+    # -- tags ------------------------------------------------------------------------------------------------------
+
+    def tags(self, repository: str, names: Iterable[str]) -> Dict[str, Found]:
+        """What the tags of a repository show, absent ones too, or why that can't be read; by name."""
+        wanted = set(names)
+        if len(wanted) <= FEW:
+            return self._each(lambda name: self.tag(repository, name), sorted(wanted))
+        listed, exists = self.registry.find_tags(repository, wanted)
+        found: Dict[str, Found] = {name: Seen(tag.digest, LISTED, tag.updated) for name, tag in listed.items()}
+        unlisted = sorted(wanted - set(found))
+        if exists:
+            found.update(self._each(lambda name: self.entry(repository, name), unlisted))
+        else:
+            found.update((name, Seen()) for name in unlisted)
+        named = {seen.digest for seen in found.values() if isinstance(seen, Seen) and seen.digest is not None}
+        states = self._states(repository, named)
+        for name, seen in found.items():
+            if isinstance(seen, Seen) and seen.digest is not None:
+                found[name] = _behind(seen, states[seen.digest])
+        return found
+
+    def tag(self, repository: str, name: str) -> Seen:
+        """What one tag shows. AcrError if neither the tag nor its properties can be read."""
+        try:
+            return Seen(self._describe(repository, name))
+        except AcrError as error:
+            if error.kind in GENERAL or error.passing:
+                raise
+            refusal = error
+        # Another replica may know the tag, and one that must not be read still has properties.
+        try:
+            seen = self.entry(repository, name)
+        except AcrError as error:
+            raise (error if refusal.kind == "not_found" else refusal) from None
+        if seen.digest is None:
+            if refusal.kind != "not_found":
+                raise refusal
+            return seen
+        found = _behind(seen, self._states(repository, [seen.digest])[seen.digest])
+        if isinstance(found, AcrError):
+            raise found
+        return found
+
+    def entry(self, repository: str, name: str) -> Seen:
+        """One tag by its properties, with the time of its last change, and no look at its manifest."""
+        tag = self.registry.tag(repository, name)
+        return Seen(tag.digest, LISTED, tag.updated) if tag is not None else Seen()
+
+    def shown(self, repository: str, reference: str) -> Seen:
+        """What a tag or digest shows at the cost of one request, for who looks again anyway: absent may mean not yet."""
+        try:
+            return Seen(self._describe(repository, reference))
+        except AcrError as error:
+            if error.kind == "not_found":
+                return Seen()
+            if error.kind in GENERAL or error.passing:
+                raise
+            return self._by_properties(repository, reference)
+
+    def examine(self, want: Want) -> Seen:
+        """All that has to be known of a target to decide on it: its locks, too, if it would be overwritten."""
+        target = want.target
+        seen = self.tag(target.repository, target.tag) if target.tag else self.shown(target.repository, want.digest or "")
+        return self.guarded(target, seen) if overwrites(want, seen) else seen
+
+    def newest(self, repository: str, count: int) -> Dict[str, Seen]:
+        """The *count* tags that changed last, by one request."""
+        return {
+            tag.name: Seen(tag.digest, LISTED, tag.updated) for tag in self.registry.tag_list(repository, newest=count)
+        }
+
+    def _by_properties(self, repository: str, reference: str) -> Seen:
+        """What may not be pulled may still show its properties."""
+        if ":" in reference:
+            there = self.registry.manifest_metadata(repository, reference) is not None
+            return Seen(reference) if there else Seen()
+        return self.entry(repository, reference)
+
+    # -- manifests -------------------------------------------------------------------------------------------------
+
+    def manifests(self, repository: str, digests: Iterable[str]) -> Dict[str, Found]:
+        """Which of these manifests a repository holds; nothing but this look says that it should."""
+        states = self._states(repository, digests, expected=False)
+        return {
+            digest: state if isinstance(state, AcrError) else Seen(digest) if state == THERE else Seen()
+            for digest, state in states.items()
+        }
+
+    def damage(
+        self, repository: str, digests: Iterable[str], *, expected: bool = False
+    ) -> Dict[str, Union[List[str], AcrError]]:
+        """What is missing of these manifests: digest → the digests of itself or of what it lists, at any depth (empty if
+        it is whole), or why that can't be read. *expected*: "not there" is believed only when it is said again."""
+        found: Dict[str, Union[List[str], AcrError]] = {}
+        parts: Dict[str, Set[str]] = {}
+        indexes = []
+        for digest in sorted(set(digests)):
+            if self._types.get(digest, INDEX_TYPES[0]) in INDEX_TYPES:
+                indexes.append(digest)
+            else:
+                parts[digest] = {digest}
+        for digest, listed in self._each(lambda one: self._parts(repository, one, expected), indexes).items():
+            if listed is None:
+                found[digest] = [digest]
+            elif isinstance(listed, AcrError):
+                found[digest] = listed
+            else:
+                parts[digest] = listed
+        states = self._states(repository, set().union(*parts.values()), expected)
+        for digest, children in parts.items():
+            unread = [states[child] for child in sorted(children) if isinstance(states[child], AcrError)]
+            missing = sorted(child for child in children if states[child] == GONE)
+            found[digest] = unread[0] if unread and not missing else missing
+        return found
+
+    def _parts(self, repository: str, index: str, expected: bool) -> Optional[Set[str]]:
+        """What an index lists, directly or by the indexes that it lists; None if it is gone itself."""
+
+        def read() -> Any:
+            return self.registry.manifest(repository, index)
+
+        try:
+            manifest = self.registry.confirmed(read) if expected else read()
+        except AcrError as error:
+            if error.kind != "not_found":
+                raise
+            return None
+        self._there.add((repository, index))
+        return {child.digest for child in self.registry.walk(repository, manifest)}
+
+    def _states(
+        self, repository: str, digests: Iterable[str], expected: bool = True
+    ) -> Dict[str, Union[str, AcrError]]:
+        """THERE, GONE or an AcrError for each digest. *expected*: something says that they exist, so that they are GONE only
+        if that is said again and again."""
+        wanted = set(digests)
+        left = {digest for digest in wanted if (repository, digest) not in self._there}
+        if len(left) > FEW:
+            self._list_manifests(repository, left)
+            left = {digest for digest in left if (repository, digest) not in self._there}
+        states: Dict[str, Union[str, AcrError]] = dict.fromkeys(wanted, THERE)
+        states.update(self._each(lambda digest: self._state(repository, digest, expected), sorted(left)))
+        return states
+
+    def _list_manifests(self, repository: str, wanted: Set[str]) -> None:
+        """Notes which of the *wanted* manifests a listing shows, as long as that is cheaper than asking for each."""
+        left = set(wanted)
+        try:
+            for number, entry in enumerate(self.registry.manifest_list(repository), 1):
+                digest = str(entry.get("digest"))
+                if digest in left:
+                    left.discard(digest)
+                    self._there.add((repository, digest))
+                if not left:
+                    return
+                if number == PAGE and self.registry.direct(self.registry.counts(repository).manifests, len(left)):
+                    return
+        except AcrError as error:
+            if error.kind in GENERAL:
+                raise
+            # Each can still be asked for itself.
+
+    def _state(self, repository: str, digest: str, expected: bool) -> str:
+        def read() -> str:
+            return self._describe(repository, digest)
+
+        try:
+            self.registry.confirmed(read) if expected else read()
+        except AcrError as error:
+            if error.kind == "not_found":
+                return GONE
+            if error.kind in GENERAL or error.passing:
+                raise
+            if self._by_properties(repository, digest).digest is None:
+                raise
+            self._there.add((repository, digest))
+        return THERE
+
     def _describe(self, repository: str, reference: str) -> str:
         found = self.registry.describe(repository, reference)
         self._types[found.digest] = found.media_type
         self._there.add((repository, found.digest))
         return found.digest
 
-    def tags(self, repository: str, names: Iterable[str]) -> Dict[str, Seen]:
-        """What the tags of a repository show; absent ones too."""
-        wanted = set(names)
-        if len(wanted) <= FEW:
-            return {name: self.tag(repository, name) for name in wanted}
-        listed, complete = self.registry.find_tags(repository, wanted)
-        found = {name: Seen(tag.digest, True, tag.updated, tag.locked) for name, tag in listed.items()}
-        for name in wanted - set(found):
-            found[name] = Seen() if complete else self.tag(repository, name)
-        gone = self.gone(repository, {seen.digest for seen in found.values() if seen.digest and seen.updated})
-        for name, seen in found.items():
-            if seen.digest in gone:
-                found[name] = Seen(seen.digest, False, seen.updated, seen.locked)
-        return found
+    # -- locks -----------------------------------------------------------------------------------------------------
 
-    def tag(self, repository: str, name: str) -> Seen:
-        """What one tag shows. A tag whose manifest is gone is not intact."""
+    def guarded(self, target: Target, seen: Seen) -> Seen:
+        """*seen* of a target that is to be overwritten, with its locks: which of ``repository``, ``tag`` and ``manifest`` (the
+        one that it names now) can't be written. Fills in the time of the tag's last change, too.
+
+        AcrError if one of them can't be read. Azure's forced import heeds no lock, so nothing may be forced then.
+        """
+        registry, repository = self.registry, target.repository
+        locks = []
+        updated = seen.updated
         try:
-            return Seen(self._describe(repository, name))
+            if repository not in self._locked:
+                self._locked[repository] = bool(registry.confirmed(lambda: registry.repository_locked(repository)))
+            if self._locked[repository]:
+                locks.append("repository")
+            if target.tag is not None:
+                tag = registry.confirmed(lambda: registry.tag(repository, target.tag or ""))
+                if tag is not None:
+                    updated = tag.updated
+                    locks += ["tag"] if tag.locked else []
+            if seen.digest is not None:
+
+                def read() -> Optional[Dict[str, Any]]:
+                    return registry.manifest_metadata(repository, seen.digest or "")
+
+                entry = read() if seen.broken else registry.confirmed(read)
+                if entry is not None and locked(entry, registry.name):
+                    locks.append("manifest")
         except AcrError as error:
-            if error.kind != "not_found":
-                raise
-        return self.entry(repository, name, intact=False)
-
-    def entry(self, repository: str, name: str, intact: bool = True) -> Seen:
-        """One tag as the registry lists it, with the time of its last update, without a look at its manifest."""
-        tag = self.registry.tag(repository, name)
-        return Seen(tag.digest, intact, tag.updated, tag.locked) if tag is not None else Seen()
-
-    def manifest(self, repository: str, reference: str) -> Seen:
-        """Whether a manifest is there, by tag or digest, at the cost of one request."""
-        try:
-            return Seen(self._describe(repository, reference))
-        except AcrError as error:
-            if error.kind != "not_found":
-                raise
-        return Seen()
-
-    def newest(self, repository: str, count: int) -> Dict[str, Seen]:
-        """The *count* tags that changed last, by one request."""
-        return {
-            tag.name: Seen(tag.digest, True, tag.updated, tag.locked)
-            for tag in self.registry.tag_list(repository, newest=count)
-        }
-
-    def gone(self, repository: str, digests: Iterable[Optional[str]]) -> Set[str]:
-        """Which of these manifests the repository does not have."""
-        left = {digest for digest in digests if digest}
-        if len(left) > FEW:
-            complete = True
-            for number, entry in enumerate(self.registry.manifest_list(repository), 1):
-                left.discard(str(entry.get("digest")))
-                if not left:
-                    return left
-                if number == PAGE and self.registry.direct(self.registry.counts(repository).manifests, len(left)):
-                    complete = False
-                    break
-            if complete:
-                return left
-        asked = sorted(left)
-        seen = self._each(lambda digest: self.manifest(repository, digest), asked)
-        return {digest for digest, found in zip(asked, seen) if not found.digest}
-
-    def damage(self, repository: str, digests: Iterable[str]) -> Dict[str, List[str]]:
-        """What is missing of these manifests: digest → the digests of itself or of what it lists, at any depth."""
-        parts: Dict[str, Set[str]] = {}
-        lost: Dict[str, List[str]] = {}
-        asked = []
-        for digest in sorted(set(digests)):
-            if self._types.get(digest, INDEX_TYPES[0]) in INDEX_TYPES:
-                asked.append(digest)
-            elif (repository, digest) not in self._there:
-                parts[digest] = {digest}
-        for digest, found in zip(asked, self._each(lambda one: self._parts(repository, one), asked)):
-            if found is None:
-                lost[digest] = [digest]
-            else:
-                parts[digest] = found
-        gone = self.gone(repository, set().union(*parts.values()) if parts else set())
-        for digest, children in parts.items():
-            if children & gone:
-                lost[digest] = sorted(children & gone)
-        return lost
-
-    def _parts(self, repository: str, index: str) -> Optional[Set[str]]:
-        """What an index lists, directly or by the indexes that it lists; None where it is gone itself."""
-        found: Set[str] = set()
-        level = [index]
-        for _depth in range(NESTED):
-            nested: List[str] = []
-            for digest in level:
-                try:
-                    children = self.registry.manifest(repository, digest).children()
-                except AcrError as error:
-                    if error.kind != "not_found":
-                        raise
-                    if digest == index:
-                        return None
-                    continue
-                for child in children:
-                    if child["digest"] not in found and _is_index(child):
-                        nested.append(child["digest"])
-                    found.add(child["digest"])
-            level = nested[:MOST_NESTED]
-        return found
+            message = "Whether {0} is locked can't be read, so it was not overwritten: {1}"
+            raise AcrError(error.kind, message.format(target, error), status=error.status) from None
+        return seen._replace(updated=updated, locks=tuple(locks))
 
 
-def _is_index(child: Dict[str, Any]) -> bool:
-    media_type = str(child.get("mediaType"))
-    return "index" in media_type or "manifest.list" in media_type
+def _behind(seen: Seen, state: Union[str, AcrError]) -> Found:
+    """*seen* by a listing or by properties, now that its manifest was asked for."""
+    return state if isinstance(state, AcrError) else seen._replace(manifest=state)

@@ -29,6 +29,12 @@ options:
     type: str
     choices: [enabled, disabled]
     default: enabled
+  timeout:
+    description:
+      - The most seconds that the task may take. Azure goes on with an update after that; running again is safe.
+    type: int
+    default: 600
+    version_added: 0.2.0
 extends_documentation_fragment:
   - registryops.acr.azure
   - registryops.acr.azure.attributes
@@ -128,6 +134,7 @@ reason:
   sample: denied
 """
 
+import time
 from typing import Any, Dict
 
 from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, posture
@@ -140,6 +147,7 @@ VALUES = {"enabled": "AzureServices", "disabled": "None"}
 
 def work(module: Any, identity: Any) -> Dict[str, Any]:
     params = module.params
+    identity.http.deadline = time.monotonic() + params["timeout"]
     arm = Arm(identity, identity.http)
     registry_id = parse_registry(params["registry"], [identity.cloud.registry_suffix])
     try:
@@ -164,7 +172,11 @@ def work(module: Any, identity: Any) -> Dict[str, Any]:
 
 
 def main() -> None:
-    run({"state": {"type": "str", "default": "enabled", "choices": ["enabled", "disabled"]}}, work)
+    arguments: Dict[str, Any] = {
+        "state": {"type": "str", "default": "enabled", "choices": ["enabled", "disabled"]},
+        "timeout": {"type": "int", "default": 600},
+    }
+    run(arguments, work, limited=True)
 
 
 if __name__ == "__main__":

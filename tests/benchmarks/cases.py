@@ -4,6 +4,7 @@
 """What is measured. Each case has a sandbox of its own and returns its figures."""
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
@@ -14,6 +15,7 @@ from .lab import HUB, PACE, ROUND_TRIP, SOURCE, TARGET, Content, Lab, entries
 from .measure import Figure
 
 IMAGE = "docker.io/library/hello-world:latest"  # multi-architecture, with attestations
+REFUSING = "mcr.microsoft.com"  # a source that is made to refuse
 CONCURRENCY = 16  # acr_mirror's default
 BURST, RATE = 200, 10  # imports that Azure Resource Manager takes at once, and then a second
 
@@ -123,6 +125,28 @@ def bulk(size: Size) -> list[Figure]:
     ]
 
 
+def refused(size: Size) -> list[Figure]:
+    """Images of a source that answers 429 for good, among five times as many of another one: these must not wait."""
+    count = size.images // 2
+    landed, whole = [], []
+    for share in (0, count):
+        with Lab.open() as lab:
+            content = lab.sandbox.bulk(HUB, 5 * count, prefix="library/app")
+            lab.sandbox.knobs(faults=[{"match": {"host": REFUSING}, "action": {"status": 429, "body": "{}"}}])
+            others = [{"source": f"{REFUSING}/app/{number}:1"} for number in range(share)]
+            began = time.time()
+            run = lab.mirror(others + entries(content, "docker.io"), None, f"{share} of {6 * count} targets" if share else "")
+            lab.check(content)
+            landed.append(max(operation["visible"] for operation in lab.sandbox.operations()) - began)
+            whole.append(run.seconds - landed[-1])
+    alone, among = landed
+    return [
+        Figure(f"{5 * count} images alone, until the last has landed", alone, "s"),
+        Figure(f"the same among {6 * count}", among, "s", size.limit(1.1 * alone), ("alone", alone)),
+        Figure("… from then on to the end of the run", whole[1], "s", 120),
+    ]
+
+
 def peers(size: Size) -> list[Figure]:
     """A few images of Docker Hub, in three ways, start-up and sign-in included."""
     with Lab.open() as lab:
@@ -163,6 +187,7 @@ CASES: dict[str, Callable[[Size], list[Figure]]] = {
     "single": single,
     "images": images,
     "bulk": bulk,
+    "refused": refused,
     "peers": peers,
     "growth": growing,
 }

@@ -99,9 +99,9 @@ def test_import_by_tag_again_and_with_force(az: Az, sandbox: Sandbox) -> None:
 
     again = az.cli.call("acr", "import", "--name", "contosoprod", *by_tag)
     failed = sandbox.operations()[-1]["id"]
-    message = f"Operation {failed} failed. Resource {PROD} app:1 Tag app:1 already exists in target registry."
+    message = f"Operation {failed} failed. Resource {PROD} Tag app:1 already exists in target registry."
     assert (again.returncode, again.stdout) == (1, "")
-    assert again.stderr.startswith(f"ERROR: (InvalidParameters) {message}\n")
+    assert again.stderr.startswith(f"ERROR: (Conflict) {message}\n")
     assert sandbox.tags("contosoprod", "app") == {"1": hello}
 
     other = az.imports("--source", "docker.io/library/hello-world:1.0", "--image", "app:1", "--force")

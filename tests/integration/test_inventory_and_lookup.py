@@ -112,12 +112,61 @@ def test_texts_from_azure_are_no_templates(sandbox: Sandbox, tmp_path: Path) -> 
     assert run.result["msg"] == f"{hostile} {hostile} hostiletags.azurecr.test"
 
 
+def test_e14_names_of_tags_are_no_templates(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Before ansible-core 2.19 every text may be a template, a dictionary's keys too, once something makes values of them."""
+    pipe = "lookup('pipe', 'echo ran | tee " + str(tmp_path / "ran") + "')"
+    names = ["{{ " + pipe + " }}", '#jinja2:variable_start_string:"[[",variable_end_string:"]]"\n[[ ' + pipe + " ]]"]
+    sandbox.create_registry("hostilenames", group="rg-hostile-names")
+    tags = {**dict.fromkeys(names, "x"), "stage": "test", "owner": names[1]}
+    sandbox.patch_registry("hostilenames", tags=tags)
+    options = {
+        "resource_groups": ["rg-hostile-names"],
+        "strict": True,
+        "keyed_groups": [{"key": "registry_tags", "prefix": "all"}, {"key": "registry_tags.keys() | list", "prefix": "named"}],
+        "compose": {"names": "registry_tags.keys() | join(' and ')", "items": "registry_tags | dict2items"},
+        "cache": True,
+        "cache_plugin": "ansible.builtin.jsonfile",
+        "cache_connection": str(tmp_path / "cache"),
+    }
+    tasks = [
+        {"ansible.builtin.set_fact": {"joined": "{{ registry_tags.keys() | join(' and ') }}", "told": "{{ registry_tags.owner }}!"}},
+        {
+            "ansible.builtin.debug": {"msg": "{{ item.key }}={{ item.value }} {{ joined }} {{ told }} {{ names }} {{ items }}"},
+            "loop": "{{ registry_tags | dict2items }}",
+        },
+        {"ansible.builtin.debug": {"msg": "{{ group_names }} {{ groups }} {{ hostvars }}"}},
+        {"ansible.builtin.debug": {"msg": "{{ registry_tags | dict2items }}"}},
+    ]
+    play = {"name": "Test", "hosts": "hostilenames", "gather_facts": False, "tasks": tasks}
+    for source in ("Azure", "the cache"):
+        found = inventory(sandbox, tmp_path, **options)
+        assert found["_meta"]["hostvars"]["hostilenames"]["registry_tags"] == tags
+        assert found["all_stage_test"]["hosts"] == found["named_stage"]["hosts"] == found["tag_stage_test"]["hosts"] == ["hostilenames"]
+        run = run_playbook([play], sandbox.env, "-i", str(tmp_path / "all.acr.yml"))
+        assert not (tmp_path / "ran").exists(), source
+        assert run.rc == 0 and {item["key"]: item["value"] for item in run.result["msg"]} == tags, run.output
+
+
 def test_several_subscriptions(sandbox: Sandbox, tmp_path: Path) -> None:
     found = inventory(sandbox, tmp_path, subscriptions=[SUBSCRIPTION, OTHER_SUBSCRIPTION])["_meta"]["hostvars"]
     assert {"contosoprod", "contososhared"} <= set(found)
     assert sandbox.log(class_="arm_read", path="/subscriptions") == [], "subscriptions are listed though they are given"
     other = inventory(sandbox, tmp_path, subscriptions=[OTHER_SUBSCRIPTION])["_meta"]["hostvars"]
     assert {host["subscription_id"] for host in other.values()} == {OTHER_SUBSCRIPTION}
+
+
+@pytest.mark.parametrize("status", [403, 409])
+def test_c4_a_subscription_that_can_not_be_read_is_left_out(sandbox: Sandbox, tmp_path: Path, status: int) -> None:
+    body = json.dumps({"error": {"code": "AuthorizationFailed" if status == 403 else "Odd", "message": "x"}})
+    action = {"status": status, "headers": {"Content-Type": "application/json"}, "body": body}
+    sandbox.knobs(faults=[{"match": {"class": "arm_read", "path": f"/subscriptions/{OTHER_SUBSCRIPTION}/"}, "action": action}])
+    hosts = inventory(sandbox, tmp_path)["_meta"]["hostvars"]
+    assert "contosoprod" in hosts and "contososhared" not in hosts
+    play = {"name": "Test", "hosts": "contosoprod", "gather_facts": False, "tasks": [{"ansible.builtin.ping": {}}]}
+    run = run_playbook([play], sandbox.env, "-i", str(tmp_path / "all.acr.yml"))
+    assert run.rc == 0 and f"The registries of subscription {OTHER_SUBSCRIPTION} are left out" in run.output.replace("\n", " ")
+    message = inventory(sandbox, tmp_path, rc=1, subscriptions=[OTHER_SUBSCRIPTION])
+    assert "No subscription can be read" in message.replace("\n", " ") and "Traceback" not in message
 
 
 def test_strict_makes_a_mistake_in_composing_an_error(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ Role = Callable[..., Run]
 def role(sandbox: Sandbox) -> Role:
     """``role(images, acr_mirror_…=…)`` on localhost; ``hosts`` gives an inventory of other hosts."""
 
-    def call(images: list[dict[str, Any]], *arguments: str, env: dict[str, str] | None = None, **variables: Any) -> Run:
+    def call(images: Any, *arguments: str, env: dict[str, str] | None = None, **variables: Any) -> Run:
         play = {
             "name": "Test",
             "hosts": "all",
@@ -70,6 +70,24 @@ def properties(sandbox: Sandbox, name: str) -> dict[str, Any]:
 
 
 # ---- acr_trusted_services ---------------------------------------------------------------------------------------------
+
+
+def test_d5_an_update_that_never_ends(sandbox: Sandbox, closed: str) -> None:
+    """A sentence at the end of the time limit, whatever Azure says about when to ask again."""
+    for after in (0, 86400):
+        sandbox.knobs(patch_style="async", import_seconds=3600, retry_after=after)
+        run = run_module("acr_trusted_services", {"registry": closed, "timeout": 5}, sandbox.env, timeout=60)
+        assert run.rc != 0 and "has not finished the update of registry contosoprod within the time limit" in run.result["msg"]
+        assert run.seconds < 20
+        polls = [line for line in sandbox.log(class_="arm_read") if "operationstatuses" in line["path"].lower()]
+        assert len(polls) < 10, "Azure was asked without a pause"
+        sandbox.clear_log()
+
+
+def test_an_update_that_takes_its_time(sandbox: Sandbox, closed: str) -> None:
+    sandbox.knobs(patch_style="async", import_seconds=1.5, retry_after=None)
+    run = run_module("acr_trusted_services", {"registry": closed}, sandbox.env)
+    assert run.rc == 0 and run.result["changed"] and run.result["after"]["trusted_services"] is True, run.output
 
 
 def test_trusted_services_are_let_in_and_nothing_else_changes(sandbox: Sandbox, closed: str) -> None:
@@ -260,6 +278,17 @@ def test_reports_may_go_to_the_home_folder(sandbox: Sandbox, role: Role, tmp_pat
     assert (tmp_path / "mirror.html").exists() and json.loads((tmp_path / "mirror.json").read_text())["changed"]
 
 
+def test_reports_read_no_templates_from_what_failed(sandbox: Sandbox, role: Role, tmp_path: Path) -> None:
+    """Nor does anything that is made of the results later: before ansible-core 2.19 every text may be a template."""
+    hostile = "{{ lookup('pipe', 'touch " + str(tmp_path / "ran") + "') }}"
+    sandbox.knobs(import_faults=[{"source": "hello-world", "text": "Invalid message Forbidden Forbidden " + hostile}])
+    page, document = tmp_path / "report.html", tmp_path / "report.json"
+    run = role([{"source": HELLO}], acr_mirror_report_html=str(page), acr_mirror_report_json=str(document))
+    assert run.rc == 2 and hostile in run.result["msg"], run.output
+    assert hostile in json.loads(document.read_text())["results"][0]["error"] and "lookup(" in page.read_text()
+    assert not (tmp_path / "ran").exists()
+
+
 def test_the_page_escapes_what_registries_say(sandbox: Sandbox, role: Role, tmp_path: Path) -> None:
     sandbox.knobs(import_faults=[{"source": "hello-world", "text": "<script>alert(1)</script>"}])
     sandbox.push("contosodev", "odd/platform", ["1"], platform="linux/<img>")
@@ -269,6 +298,38 @@ def test_the_page_escapes_what_registries_say(sandbox: Sandbox, role: Role, tmp_
     page = (tmp_path / "report.html").read_text()
     assert "<script>" not in page and "&lt;script&gt;" in page
     assert "<img>" not in page and "linux/&lt;img&gt;" in page
+
+
+# ---- lists from elsewhere ---------------------------------------------------------------------------------------------
+
+ENCRYPTED = """source_password: !vault |
+          $ANSIBLE_VAULT;1.1;AES256
+          35333131326564336632643564653334306138613433393365356436306435353561373331306631
+          6435343664393338643535386635353430313831383563610a653136616538396237356562633131
+          66636230613461366232653238313934333035376166383066613765393138666437616536386438
+          3032623636303962660a626164333363366138376438623637626263303437313635643466353739
+          3535
+"""  # vendorpass, by the password pw
+
+
+def test_e13_encrypted_values_in_a_text(sandbox: Sandbox, role: Role, tmp_path: Path) -> None:
+    """The sentence says how, and that works."""
+    vault = {"ANSIBLE_VAULT_PASSWORD_FILE": str(tmp_path / "password")}
+    (tmp_path / "password").write_text("pw")
+    images = "- source: basic.vendor.test/vendor/tool:1.0\n  source_username: vendor\n  " + ENCRYPTED
+    (tmp_path / "list.yml").write_text(images)
+    looked_up = "{{ lookup('ansible.builtin.file', '" + str(tmp_path / "list.yml") + "') }}"
+    for given in ({"acr_mirror_images": looked_up}, {"acr_mirror_images": images}, {"acr_mirror_credentials": ENCRYPTED},
+                  {"acr_mirror_defaults": "{a: 1, " + ENCRYPTED.replace("|", "x}").partition("\n")[0]}):  # fmt: skip
+        run = role([{"source": HELLO}], env=vault, **given)
+        assert run.rc == 2 and "constructor" not in run.output, run.output
+        assert "is text with !vault in it" in run.result["msg"] and "ansible.builtin.include_vars" in run.result["msg"]
+    # A comment is none.
+    run = role("# no !vault here\n- source: " + HELLO + "\n", "--check")
+    assert run.rc == 0, run.output
+    (tmp_path / "vars.yml").write_text("acr_mirror_images:\n" + "".join("  " + line for line in images.splitlines(keepends=True)))
+    run = role([], "-e", "@" + str(tmp_path / "vars.yml"), env=vault)
+    assert run.rc == 0 and list(sandbox.tags("contosoprod", "vendor/tool")) == ["1.0"], run.output
 
 
 # ---- hosts, tags, arguments -------------------------------------------------------------------------------------------

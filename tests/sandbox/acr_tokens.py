@@ -5,6 +5,9 @@
 
 A refresh token says who one is, an access token what one may do to which repositories. Both are JWTs whose ``iat``
 lies 15 minutes back, as Azure's do; how long they live is in them only.
+
+Flags of a registry that are read here: ``exchange_for_arm_rights`` false (who has rights in Resource Manager alone is
+refused as one who has none), ``space_scopes`` (see _scopes).
 """
 from __future__ import annotations
 
@@ -19,13 +22,16 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 from multidict import CIMultiDict, MultiDict
 
-from .knobs import Throttle
 from .oci import answer, encode, errors
-from .state import NULL_GUID, TIER_LIMITS, AzureRegistry, Identity, State, TokenError, new_id
+from .state import DATA_RIGHTS, NULL_GUID, PREMIUM, AzureRegistry, Identity, State, TokenError, new_id
+from .unrecorded import NOT_RECORDED
 
 ISSUER = "Azure Container Registry"
 UNAUTHORIZED = "authentication required, visit https://aka.ms/acr/authorization for more information."
 _BACKDATED = 900  # seconds
+# x-ms-ratelimit-remaining-calls-per-second of a token and of an exchange, at first; by tier.
+_CALLS = {PREMIUM: {"access_token": 333.3, "refresh_token": 149.0}}
+_CALLS_ELSE = 166.65
 # Grant types of an exchange (all but the first are deprecated) and Entra's tokens that each needs, of which the first
 # tells who asks.
 _GRANTS = {
@@ -60,6 +66,11 @@ async def _form(request: web.BaseRequest) -> Any:
     return MultiDict(parse_qsl(text, keep_blank_values=True))
 
 
+def correlated(registry: AzureRegistry, correlation: str) -> str:
+    """What ends a refusal's text."""
+    return f" CorrelationId: {correlation}" if registry.flags.get("correlation_ids", True) else ""
+
+
 def _exchange(state: State, registry: AzureRegistry, request: web.BaseRequest, form: Any,
               headers: CIMultiDict[str]) -> web.Response:
     problem = _wrong_service(registry, form, headers)
@@ -67,19 +78,22 @@ def _exchange(state: State, registry: AzureRegistry, request: web.BaseRequest, f
         return problem
     needed = _GRANTS.get(form.get("grant_type", ""))
     if needed is None or not all(form.get(name) for name in needed):
-        return answer(400, errors("UNSUPPORTED", "The grant type or its parameters are not supported."), headers)
+        return answer(400, errors("UNSUPPORTED", NOT_RECORDED["registry"]["bad_grant"]), headers)
     try:
         identity = state.entra_identity(registry, form[needed[0]], needed[0])
         tenant = state.tenant(form["tenant"]) if form.get("tenant") else None
         if form.get("tenant") and (tenant is None or tenant.id != registry.tenant):
             raise TokenError("tenant")
     except TokenError:
-        return _refused(headers)
+        return _refused(registry, headers)
     request["principal"] = identity.name
+    principal = state.principals[identity.name]
+    held = principal.rights(registry)
+    if not held or not (held & DATA_RIGHTS or registry.flags.get("exchange_for_arm_rights", True)):
+        return _refused(registry, headers)
     now = int(time.time())
     rights = identity.allowed("")
     actions = [action for right, named in _ACTIONS.items() if right in rights for action in named]
-    principal = state.principals[identity.name]
     token = state.signer.issue({
         "jti": new_id(),
         "sub": identity.name,
@@ -106,12 +120,12 @@ def _token(state: State, registry: AzureRegistry, request: web.BaseRequest, fiel
         return problem
     identity = _asker(state, registry, request, fields)
     if identity is None:
-        return _refused(headers)
+        return _refused(registry, headers)
     request["principal"] = identity.name
     access = []
     for scope in _scopes(registry, fields.getall("scope", [])):
         if registry.abac and "*" in scope[1]:
-            return _refused(headers)
+            return _refused(registry, headers)
         access.append(_grant(identity, *scope))
     now = int(time.time())
     token = state.signer.issue({
@@ -124,6 +138,8 @@ def _token(state: State, registry: AzureRegistry, request: web.BaseRequest, fiel
         "aud": registry.login_server,
         "version": "2.0",
         "rid": secrets.token_hex(16),
+        "grant_type": "access_token",
+        **({"appid": identity.client_id} if identity.client_id else {}),
         "access": access,
         "roles": [],
     })
@@ -183,21 +199,20 @@ def _grant(identity: Identity, kind: str, name: str, actions: list[str]) -> dict
 def _wrong_service(registry: AzureRegistry, fields: Any, headers: CIMultiDict[str]) -> web.Response | None:
     if fields.get("service") in registry.hosts:
         return None
-    message = f"The service '{fields.get('service', '')}' is not this registry."
-    return answer(400, errors("UNSUPPORTED", message), headers)
+    return web.Response(status=400, headers=headers)
 
 
-def _refused(headers: CIMultiDict[str]) -> web.Response:
-    return answer(401, errors("UNAUTHORIZED", UNAUTHORIZED, None), headers)
+def _refused(registry: AzureRegistry, headers: CIMultiDict[str]) -> web.Response:
+    """Who signs in can't be told, or has no right here: both are answered alike."""
+    text = UNAUTHORIZED + correlated(registry, headers["X-Ms-Correlation-Request-Id"])
+    return answer(401, errors("UNAUTHORIZED", text), headers)
 
 
 def _given(registry: AzureRegistry, body: dict[str, str], headers: CIMultiDict[str]) -> web.Response:
-    reads = TIER_LIMITS[registry.sku][0]
-    calls = registry.throttles.get("calls")
-    if calls is None or calls.capacity != reads:
-        calls = registry.throttles["calls"] = Throttle({"per_minute": reads})
-    calls.take()
-    headers["x-ms-ratelimit-remaining-calls-per-second"] = f"{calls.left / 60:.2f}"
+    [kind] = body
+    left = registry.calls_left.get(kind, _CALLS.get(registry.sku, {}).get(kind, _CALLS_ELSE))
+    registry.calls_left[kind] = left - 1 / 60
+    headers["x-ms-ratelimit-remaining-calls-per-second"] = f"{left:.2f}".rstrip("0").rstrip(".")
     headers.popall("Docker-Distribution-Api-Version", None)
     response = answer(200, encode(body), headers)
     response.enable_chunked_encoding()
@@ -253,7 +268,7 @@ def asker(state: State, registry: AzureRegistry, request: web.BaseRequest) -> Id
         if identity is None:
             raise BadToken(basic=True)
         return identity
-    identity = _by_token(state, registry, token, "") if scheme.lower() == "bearer" else None
+    identity = _by_token(state, registry, token, "access_token") if scheme.lower() == "bearer" else None
     if identity is None:
         raise BadToken
     return identity
@@ -266,12 +281,12 @@ def _by_password(state: State, registry: AzureRegistry, username: str, password:
 
 
 def _by_token(state: State, registry: AzureRegistry, token: str, kind: str | None = None) -> Identity | None:
-    """Who a token of this registry shows. ``kind``: ``refresh_token``, empty for access tokens, None for both."""
+    """Who a token of this registry shows. ``kind``: ``refresh_token``, ``access_token``, None for both."""
     try:
         claims = state.signer.check(token, (registry.login_server,))
     except TokenError:
         return None
-    found = claims.get("grant_type", "")
+    found = claims.get("grant_type")
     if claims.get("iss") != ISSUER or kind is not None and found != kind:
         return None
     if found == "refresh_token":

@@ -1,7 +1,10 @@
 # Copyright (c) 2026 registryops.acr contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Azure Resource Manager: cloud metadata, subscriptions, registries, and the import operation."""
+"""Azure Resource Manager: cloud metadata, subscriptions, registries, and the import operation.
+
+Flags of a registry that are read here: ``locks_under_force`` and ``locks_without_force`` (see LOCKS).
+"""
 from __future__ import annotations
 
 import asyncio
@@ -16,7 +19,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from . import acr
+from . import acr, lies, oci
 from .knobs import ImportFault, Throttle
 from .source import SERVICE_ADDRESS, Found, SourceFailure, resolve_source, split_image
 from .state import (
@@ -33,39 +36,52 @@ from .state import (
     merge,
     new_id,
 )
+from .unrecorded import NOT_RECORDED
 
 PROVIDER = "Microsoft.ContainerRegistry"
-API_VERSIONS = "2017-10-01, 2019-05-01, 2022-12-01, 2023-07-01, 2025-04-01, 2025-11-01"
+API_VERSIONS = "2017-10-01, 2019-05-01, 2022-12-01, 2023-07-01, 2025-04-01, 2025-11-01, 2026-09-01-preview"
+ABAC = "AbacRepositoryPermissions"
 MAX_MANIFESTS = 50
 # A failed import shows after this long at most: Azure looks before it copies.
 FAIL_SECONDS = 0.3
 
-_DISALLOWED = (
-    '{"errors":[{"code":"REGISTRY_DISALLOWED_OPERATION","message":"The operation is disallowed on this registry, '
-    "repository or image. View troubleshooting steps at "
-    'https://aka.ms/acr/faq/#why-does-my-pull-or-push-request-fail-with-disallowed-operation","detail":{}}]}'
-)
+_DISALLOWED = oci.errors("REGISTRY_DISALLOWED_OPERATION", oci.DISALLOWED, {}).decode().rstrip("\n")
 _UNAUTHORIZED = '{"errors":[{"code":"UNAUTHORIZED","message":"authentication required","detail":null}]}'
 _DENIED = '{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}'
 
 # How Azure words the failure of an import. {source}: registry/repository, {tag}, {digest}, {target}: the target
 # registry's login server, {image}: the target, {body}: what the source answered.
 FAILURES = {
+    **NOT_RECORDED["import"],
     "source_missing": "Unable to find manifest digest  Repo: {source} Tag: {tag} Manifest: {digest}",
-    "tag_exists": "{image} Tag {image} already exists in target registry.",
+    "tag_exists": "Tag {image} already exists in target registry.",
+    "tag_exists_2019": "{image} Tag {image} already exists in target registry.",
     "unauthorized": "Invalid message Unauthorized Unauthorized {body}",
     "access_denied": "Access to {target} denied.",
     "firewall": "Invalid message Forbidden Forbidden {body}",
     "throttled": "Invalid message 429 Too Many Requests Too Many Requests (HAP429).",
     "no_digest": "No value specified for Docker-Content-Digest OK OK {body}",
     "copying_blobs": "Error copying blobs",
-    # Not recorded from Azure; worded after the others.
-    "locked": "Invalid message MethodNotAllowed Method Not Allowed {disallowed}",
-    "export_disabled": "Invalid message Forbidden Forbidden {denied}",
-    "unreachable": "Invalid message No such host is known. ({source})",
-    "too_many_manifests": "The manifest list has {count} manifests, more than the {limit} that an import can copy.",
-    "cache_rule": "The repository of {image} is associated with the cache rule {rule}; import is disallowed.",
 }
+# How Azure refuses all writes to a subscription or a registry (knobs.refusals): code -> status and text. {scope}: the
+# registry's resource ID, {subscription}: the ID alone, {name}: the registry's.
+REFUSALS = {
+    "ScopeLocked": (
+        409,
+        "The scope '{scope}' cannot perform write operation because following scope(s) are locked: '{scope}'. Please "
+        "remove the lock and try again.",
+    ),
+    **{
+        code: (409 if "Subscription" in code else 403, text)
+        for code, text in NOT_RECORDED["arm"].items()
+        if code[0].isupper()
+    },
+}
+# The locks (``writeEnabled`` false) that an import heeds: of a tag, a manifest, a repository. A forced import was seen to
+# move a locked tag; all else about locks and imports is unknown.
+LOCKS = {"locks_under_force": [], "locks_without_force": ["manifest", "repository"]}
+# Properties whose PATCH, if it names no others, was answered 200 each time.
+_NETWORK = {"publicNetworkAccess", "networkRuleBypassOptions", "networkRuleBypassAllowedForTasks", "networkRuleSet"}
 _SOURCE_KINDS = {"not_found": "source_missing"}  # other kinds of SourceFailure are keys of FAILURES already
 
 _REPOSITORY = re.compile(r"^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*$")
@@ -87,7 +103,7 @@ _ARM_DEFAULTS = {
 class _Problem(Exception):
     """An error answer: status, body, further headers."""
 
-    def __init__(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:
+    def __init__(self, status: int, body: dict[str, Any] | None, headers: dict[str, str] | None = None) -> None:
         super().__init__(str(body))
         self.status, self.body, self.headers = status, body, headers or {}
 
@@ -377,6 +393,9 @@ class _Call:
             ),
             None,
         )
+        if registry is None and self.state.knobs.not_found_style == "provider":
+            error = {"code": "ResourceNotFound", "message": f"The resource {rest[5]} could not be found."}
+            raise _Problem(404, {"error": error, "status": "Failed"})
         if registry is None:
             raise _error(
                 404,
@@ -401,12 +420,14 @@ class _Call:
             return 200, resource(registry), {}
         if not tail and method == "PATCH":
             need("arm_write", "write")
+            self._writable(registry)
             return self._patch(registry, await self._json())
         if tail[:1] == ["operationstatuses"] and len(tail) == 2 and method == "GET":
             need("arm_read", "read")
             return self._patched(registry, tail[1])
         if tail == ["importimage"] and method == "POST":
             need("arm_import", "importImage/action")
+            self._writable(registry)
             return await self._import(registry, await self._json())
         if tail == ["listcredentials"] and method == "POST":
             need("arm_write", "listCredentials/action")
@@ -422,6 +443,15 @@ class _Call:
             named = [{"name": n, "value": v} for n, v in zip(("password", "password2"), admin.passwords)]
             return 200, {"username": registry.name, "passwords": named}, {}
         raise self._no_route()
+
+    def _writable(self, registry: AzureRegistry) -> None:
+        """Refuse what the registry or its subscription forbids to everybody."""
+        refusals = self.state.knobs.refusals
+        code = refusals.get(registry.name) or refusals.get(registry.subscription)
+        if code:
+            status, text = REFUSALS[code]
+            facts = {"scope": registry.resource_id, "subscription": registry.subscription, "name": registry.name}
+            raise _error(status, code, text.format(**facts), {"x-ms-failure-cause": "gateway"})
 
     async def _json(self) -> dict[str, Any]:
         try:
@@ -458,7 +488,7 @@ class _Call:
             raise _error(
                 400,
                 "NetworkRuleNotSupported",
-                f"Network rules are not supported for the SKU {sku} of registry {registry.name}.",
+                NOT_RECORDED["arm"]["no_network_rules"].format(sku=sku, name=registry.name),
             )
         for fixed in ("loginServer", "creationDate", "provisioningState", "privateEndpointConnections"):
             changes.pop(fixed, None)
@@ -476,7 +506,8 @@ class _Call:
             registry.flags["modified"] = _iso_time()
             registry.flags["modified_by"] = self.principal.client_id
 
-        if self.state.knobs.patch_style == "at_once":
+        style = self.state.knobs.patch_style
+        if style == "at_once" or style == "recorded" and set(changes) <= _NETWORK and set(body) <= {"properties"}:
             apply()
             return 200, resource(registry), {}
         number = f"registries-{new_id()}"
@@ -494,12 +525,12 @@ class _Call:
             f"https://{self.cloud.arm_host}{registry.resource_id}/operationStatuses/{number}"
             f"?api-version={self.request.query['api-version']}"
         )
-        return 201, shown, {"Azure-AsyncOperation": place, **self._retry_after()}
+        return 201, shown, {"Azure-AsyncOperation": place}
 
     def _patched(self, registry: AzureRegistry, number: str) -> _Answer:
         """How a PATCH that takes its time stands."""
         pending = registry.flags.get("patching") == number
-        return 200, {"status": "InProgress" if pending else "Succeeded"}, self._retry_after() if pending else {}
+        return 200, {"status": self.state.knobs.patch_state if pending else "Succeeded"}, {}
 
     # ---- imports ------------------------------------------------------------------------------------------------
 
@@ -536,7 +567,14 @@ class _Call:
             taken = work.taken()
             if taken:
                 work.fail("tag_exists", image=taken)
-                return 400, operation.error, {}
+                return self._result(operation)
+        lie = lies.of_import(knobs.lies, "no_location", self.cloud.arm_host, operation.id, targets)
+        if lie is not None:
+            if lie.runs:
+                self.state.run(work.run())
+            else:
+                operation.status = "Dropped"
+            return int(lie.status or 202), None, {}
         task = self.state.run(work.run())
         if knobs.import_poll_style == "at_once":
             await asyncio.wait([task])
@@ -569,23 +607,40 @@ class _Call:
     def _poll(self, number: str) -> _Answer:
         operation = self.state.operations.get(number)
         if operation is None:
-            raise _error(404, "ResourceNotFound", f"The operation '{number}' was not found.")
+            raise _error(404, "ResourceNotFound", NOT_RECORDED["arm"]["no_operation"].format(number=number))
         query = self.request.query
         if self.state.knobs.import_poll_style != "2021":
             expected = _sign(number, query.get("t", ""), query.get("c", ""))
             if not hmac.compare_digest(expected, query.get("s", "")):
-                raise _error(403, "AuthorizationFailed", "The signature of the operation's URL does not hold.")
+                raise _error(403, "AuthorizationFailed", NOT_RECORDED["arm"]["bad_signature"])
         operation.polls += 1
-        self.headers["api-supported-versions"] = API_VERSIONS
+        told = lies.of_import(self.state.knobs.lies, "lost_poll", self.cloud.arm_host, number, operation.targets)
+        if told is not None:
+            raise self._lost(operation, told)
         return self._result(operation)
+
+    def _lost(self, operation: Operation, lie: lies.Lie) -> _Problem:
+        """The answer to a poll that is none to the import."""
+        status, gateway = int(lie.status or 404), {"x-ms-failure-cause": "gateway"}
+        where = f"{PROVIDER}/locations/operationResults"
+        if lie.form == "empty":
+            return _Problem(status, None)
+        if status == 403:
+            return self._forbidden(f"{where}/read", self.request.path)
+        if lie.form == "provider":
+            error = {"code": "ResourceNotFound", "message": f"The resource {operation.id} could not be found."}
+            return _Problem(status, {"error": error, "status": "Failed"})
+        return _error(status, "ResourceNotFound", f"The Resource '{where}/{operation.id}' was not found.", gateway)
 
     def _result(self, operation: Operation) -> _Answer:
         if operation.status == "Accepted":
-            body = dict.fromkeys(operation.targets, "Pending") if operation.show_entries else {}
+            early = time.time() - operation.started < self.state.knobs.first_poll_seconds
+            body = dict.fromkeys(operation.targets, "Pending") if operation.show_entries and not early else {}
             more = {"Location": self._location(operation), **self._retry_after()}
             return 202, {**body, "status": "Accepted"}, more
         if operation.status == "Failed":
-            return 400, operation.error, {}
+            conflict = (operation.error or {})["error"]["code"] == "Conflict"
+            return 409 if conflict and self.state.knobs.tag_exists_style == "2026" else 400, operation.error, {}
         return 200, {"status": "Succeeded"}, {}
 
 
@@ -755,7 +810,7 @@ class _Import:
     async def _look(self) -> Found:
         """Everything Azure looks at before it copies."""
         if not self.registry.open_to(SERVICE_ADDRESS) and not self.registry.bypass:
-            raise _Failed("firewall", body=acr.firewall_body(SERVICE_ADDRESS))
+            raise _Failed("firewall", body=acr.firewall_body(self.registry, SERVICE_ADDRESS))
         try:
             found = await resolve_source(self.state, self.operation.body["source"])
         except SourceFailure as failure:
@@ -786,21 +841,23 @@ class _Import:
             rule = self.registry.cache_rule(repository)
             if rule is not None:
                 raise _Failed("cache_rule", image=target, rule=rule)
-            attributes: list[dict[str, bool]] = []
-            if repository in store.repo_attrs:
-                attributes.append(store.repo_attrs[repository])
             held = store.tags.get(repository, {}).get(tag or "")
-            if held is not None:
-                attributes.append(held.attrs)
             manifest = store.manifests.get(repository, {}).get(self.operation.digest or "")
-            if manifest is not None:
-                attributes.append(manifest.attrs)
-            if not all(a["writeEnabled"] for a in attributes):
-                raise _Failed("locked")
+            locks = {
+                "tag": held.attrs if held else None,
+                "manifest": manifest.attrs if manifest else None,
+                "repository": store.repo_attrs.get(repository),
+            }
+            kind = "locks_under_force" if self.force else "locks_without_force"
+            for name in self.registry.flags.get(kind, LOCKS[kind]):
+                attributes = locks[name]
+                if attributes is not None and not attributes["writeEnabled"]:
+                    raise _Failed("locked")
 
     async def _copy(self, found: Found) -> None:
         store = self.registry.store
-        partial = self.fault is not None and self.fault.text == "missing_children"
+        late = self.state.knobs.children_late_seconds
+        partial = late > 0 or self.fault is not None and self.fault.text == "missing_children"
         targets = [split_image(t)[:2] for t in self.operation.targets]
         for repository in dict.fromkeys(r for r, _tag in targets):
             await store.copy_from(found.store, found.repository, found.digest, repository, (), skip_children=partial)
@@ -813,12 +870,25 @@ class _Import:
             if tag:
                 store.set_tag(repository, tag, digest)
         self.operation.visible = time.time()
+        if late > 0:
+            self.state.run(self._copy_children(found, [repository for repository, _tag in targets], late))
+
+    async def _copy_children(self, found: Found, repositories: list[str], seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        for repository in dict.fromkeys(repositories):
+            await self.registry.store.copy_from(found.store, found.repository, found.digest, repository)
 
     def _succeed(self) -> None:
         self.operation.status = "Succeeded"
         self.operation.finished = time.time()
 
     def fail(self, text: str, **facts: Any) -> None:
+        code = "InvalidParameters"
+        if text == "tag_exists":
+            if self.state.knobs.tag_exists_style == "2019":
+                text = "tag_exists_2019"
+            else:
+                code = "Conflict"
         template = FAILURES.get(text)
         if template is not None:
             by_digest = ":" in self.reference
@@ -829,13 +899,13 @@ class _Import:
                 "target": self.registry.login_server,
                 "disallowed": _DISALLOWED,
                 "denied": _DENIED,
-                "body": acr.firewall_body(SERVICE_ADDRESS) if text == "firewall" else _UNAUTHORIZED,
+                "body": acr.firewall_body(self.registry, SERVICE_ADDRESS) if text == "firewall" else _UNAUTHORIZED,
                 **facts,
             }
             text = template.format(**facts)
         self.operation.error = {
             "error": {
-                "code": "InvalidParameters",
+                "code": code,
                 "message": f"Operation {self.operation.id} failed. Resource {self.registry.resource_id} {text}",
             },
             "status": "Failed",
@@ -857,7 +927,7 @@ def resource(registry: AzureRegistry) -> dict[str, Any]:
         "location": registry.location,
         "tags": registry.tags,
         "sku": {"name": registry.sku, "tier": registry.sku},
-        "properties": merge(registry.properties, {}),
+        "properties": {**merge(registry.properties, {}), **({"roleAssignmentMode": ABAC} if registry.abac else {})},
         "systemData": {
             "createdBy": "admin@contoso.test",
             "createdByType": "User",

@@ -224,11 +224,16 @@ def _attestation(subject: Image, seed: int) -> Image:
     })
 
 
-def assemble(children: list[Image], media_type: str = OCI_INDEX, annotations: dict[str, str] | None = None) -> Image:
-    """An index (or Docker manifest list) over manifests built before."""
+def assemble(
+    children: list[Image],
+    media_type: str = OCI_INDEX,
+    annotations: dict[str, str] | None = None,
+    untyped: bool = False,
+) -> Image:
+    """An index (or Docker manifest list) over manifests built before. ``untyped``: it does not say so itself."""
     value: dict[str, Any] = {
         "schemaVersion": 2,
-        "mediaType": media_type,
+        **({} if untyped else {"mediaType": media_type}),
         "manifests": [
             {"mediaType": child.media_type, "size": len(child.data), "digest": child.digest, **child.descriptor}
             for child in children
@@ -249,6 +254,7 @@ def index(
     busybox: bool = False,
     size: int = 512,
     annotations: dict[str, str] | None = None,
+    untyped: bool = False,
 ) -> Image:
     """A multi-architecture image; with `docker` a schema 2 manifest list, which carries no attestations."""
     children = [
@@ -258,7 +264,7 @@ def index(
         return assemble(children, DOCKER_LIST)
     if attestations:
         children += [_attestation(child, seed) for child in children[:]]
-    return assemble(children, OCI_INDEX, annotations)
+    return assemble(children, OCI_INDEX, annotations, untyped)
 
 
 def helm(seed: int = 0, *, name: str = "web", version: str = "0.1.0") -> Image:

@@ -10,6 +10,8 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .lies import Lie
+
 # Azure's documented limits, for ``limits="azure"``. "sku" takes the figure of the registry's tier. The token figure
 # is not documented; users meet it after a few dozen requests in a burst.
 AZURE_LIMITS: dict[str, Any] = {
@@ -56,10 +58,10 @@ class Throttle:
 class Fault:
     """A misbehaviour of the server: which requests (regular expressions), how often, and what happens.
 
-    ``action``: {"status", "headers", "body"} answers so; ``{n}`` in a header is the number of the time, "repeat" sends the
-    body so often, until the client has had enough, "gzip" compresses it · {"drop": true} closes before an answer ·
-    {"drop_mid": true} closes in the middle of the true answer · {"delay": seconds} waits, then answers truly ·
-    {"slow": bytes a second} trickles the true answer.
+    ``action``: {"status", "headers", "body"} answers so; in a header ``{n}`` is the number of the time and ``{now+30}`` the
+    seconds since 1970 in 30 s; "repeat" sends the body so often, until the client has had enough, "gzip" compresses it ·
+    {"drop": true} closes before an answer · {"drop_mid": true} closes in the middle of the true answer · {"delay":
+    seconds} waits, then answers truly · {"slow": bytes a second} trickles the true answer.
     """
 
     match: dict[str, str]
@@ -125,23 +127,36 @@ class Knobs:
     retry_after: int | None = 10  # Retry-After of an accepted import
     visibility: str = "on_time"  # early: at half of import_seconds; late: late_seconds after Succeeded
     late_seconds: float = 2.0
+    children_late_seconds: float = 0.0  # how long after an imported index its children come
     referrers_late_seconds: float = 0.0  # how long after its arrival a manifest is missing from referrer lists
     limits: dict[str, Any] = field(default_factory=lambda: dict(_NO_LIMITS))
     throttle_retry_after: bool = True  # do the registries' 429s carry Retry-After?
     tokens: dict[str, int] = field(default_factory=lambda: dict(_TOKENS))
     faults: list[Fault] = field(default_factory=list)
     import_faults: list[ImportFault] = field(default_factory=list)
+    lies: list[Lie] = field(default_factory=list)  # see lies.py
     # 2026: empty 202, signed Location. 2021: body "null", Location with api-version only. at_once: 200 at the POST.
     import_poll_style: str = "2026"
+    first_poll_seconds: float = 2.0  # for so long after its POST an import's polls name no targets; 0: at once, as in 2019
     tag_exists_at: str = "poll"  # where a NoForce conflict shows: poll, or post
+    # 2026: code Conflict (its status is not known: 409, or 400 by 2026-400). 2019: InvalidParameters, the text doubled.
+    tag_exists_style: str = "2026"
     certificate_seconds: dict[str, float] = field(default_factory=dict)  # host -> life of its certificate from its first use
-    patch_style: str = "at_once"  # async: 201 + Azure-AsyncOperation, done after import_seconds
+    # How a registry's PATCH is answered. recorded: 200 to network properties alone, else as async; at_once: 200;
+    # async: 201 + Azure-AsyncOperation, done after import_seconds.
+    patch_style: str = "recorded"
+    patch_state: str = "Updating"  # what an unfinished PATCH is called
+    not_found_style: str = "gateway"  # who says that there is no such registry; provider: Azure Container Registry itself
+    refusals: dict[str, str] = field(default_factory=dict)  # subscription ID or registry -> code of arm.REFUSALS
 
     _CHOICES = {
         "visibility": ("early", "on_time", "late"),
         "import_poll_style": ("2026", "2021", "at_once"),
         "tag_exists_at": ("poll", "post"),
-        "patch_style": ("at_once", "async"),
+        "tag_exists_style": ("2026", "2026-400", "2019"),
+        "patch_style": ("recorded", "at_once", "async"),
+        "patch_state": ("Updating", "Creating", "InProgress"),
+        "not_found_style": ("gateway", "provider"),
     }
 
     def update(self, changes: dict[str, Any]) -> None:
@@ -162,10 +177,17 @@ class Knobs:
                 if set(value) - set(_TOKENS):
                     raise ValueError(f"tokens: unknown {sorted(set(value) - set(_TOKENS))}")
                 value = {**self.tokens, **value}
+            elif name == "refusals":
+                from .arm import REFUSALS
+
+                if set(value.values()) - set(REFUSALS):
+                    raise ValueError(f"refusals: one of {', '.join(REFUSALS)}")
             elif name == "faults":
                 value = [Fault(**{k: v for k, v in f.items() if k not in ("hits", "fired")}) for f in value]
             elif name == "import_faults":
                 value = [ImportFault(**{k: v for k, v in f.items() if k != "fired"}) for f in value]
+            elif name == "lies":
+                value = [Lie(**{k: v for k, v in f.items() if k != "told"}) for f in value]
             ready[name] = value
         for name, value in ready.items():
             setattr(self, name, value)

@@ -26,13 +26,21 @@ MAX_MANIFEST = 4 << 20  # bytes
 MAX_PAGE = 1000
 _STREAM_ABOVE = 1 << 20  # bytes; smaller blobs are answered in one piece
 
-_NAME = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
+NAME = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
+_DIGEST = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}"
+_REFERENCE = rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}}|{_DIGEST}"
 _PATHS = (
-    ("manifest", re.compile(rf"^/v2/({_NAME})/manifests/([^/]+)$")),
-    ("tags", re.compile(rf"^/v2/({_NAME})/tags/list()/?$")),
-    ("blob", re.compile(rf"^/v2/({_NAME})/blobs/([^/]+:[^/]+)$")),
-    ("referrers", re.compile(rf"^/v2/({_NAME})/referrers/([^/]+)$")),
-    ("upload", re.compile(rf"^/v2/({_NAME})/blobs/uploads/?([^/]*)$")),
+    ("manifest", re.compile(rf"^/v2/({NAME})/manifests/({_REFERENCE})$")),
+    ("tags", re.compile(rf"^/v2/({NAME})/tags/list()/?$")),
+    ("blob", re.compile(rf"^/v2/({NAME})/blobs/({_DIGEST})$")),
+    ("referrers", re.compile(rf"^/v2/({NAME})/referrers/({_DIGEST})$")),
+    ("upload", re.compile(rf"^/v2/({NAME})/blobs/uploads/?([^/]*)$")),
+)
+# Azure's own, beside the specification's.
+V1 = re.compile(rf"^/acr/v1/(?P<repository>{NAME})(?:/(?P<kind>_tags|_manifests)(?:/(?P<reference>[^/]*))?)?/?$")
+DISALLOWED = (
+    "The operation is disallowed on this registry, repository or image. View troubleshooting steps at "
+    "https://aka.ms/acr/faq/#why-does-my-pull-or-push-request-fail-with-disallowed-operation"
 )
 _BLOB_HEADERS = ("Content-Type", "Docker-Content-Digest", "Etag", "Accept-Ranges", "Content-Range", "Cache-Control")
 _UPLOAD_HEADERS = ("Location", "Range", "Docker-Upload-Uuid", "Docker-Content-Digest", "Content-Type")
@@ -82,10 +90,10 @@ def answer(status: int, body: bytes, headers: CIMultiDict[str]) -> web.Response:
 # ---- lists --------------------------------------------------------------------------------------------------------
 
 
-def page_size(request: web.BaseRequest, default: int = 100) -> int:
-    """The ``n`` of a list's query, at most MAX_PAGE. ValueError when it is no positive number."""
+def page_size(request: web.BaseRequest, default: int = 100, longest: int | None = None) -> int:
+    """The ``n`` of a list's query, at most MAX_PAGE. ValueError when it is no positive number, or above ``longest``."""
     number = int(request.query.get("n") or default)
-    if number < 1:
+    if number < 1 or longest is not None and number > longest:
         raise ValueError(f"n={number}")
     return min(number, MAX_PAGE)
 
@@ -206,7 +214,7 @@ def referrers(request: web.BaseRequest, store: Store, path: Path, headers: CIMul
     wanted = request.query.get("artifactType", "")
     if wanted and flags.get("referrers_filter", True):
         found = [entry for entry in found if _artifact_type(entry) == wanted]
-        headers["OCI-Filters-Applied"] = "artifactType"
+        headers["oci-filters-applied"] = "artifactType"
     number = page_size(request, int(flags.get("referrers_page", 100)))
     shown, more = page(found, lambda entry: entry.digest, number, request.query.get("last", ""))
     if more:

@@ -67,10 +67,20 @@ async def _start(state: State) -> dict[str, Store]:
         users={"vendor": "vendorpass"},
         private=("",),
     )
-    upstreams = (hub, microsoft, basic, bearer)
+    # The same images under another host, which has a token service and users of its own.
+    mirror = Upstream(
+        "mirror.vendor.test",
+        bearer.store,
+        kind="bearer",
+        token_host="auth.mirror.test",
+        service="mirror.vendor.test",
+        users={"mirror": "mirrorpass"},
+        private=("",),
+    )
+    upstreams = (hub, microsoft, basic, bearer, mirror)
     pulls = {"sourcerepo": {"pull", "metadata_read"}, "vendor/tool": {"pull", "metadata_read"}}
     await asyncio.gather(
-        *(upstream.store.start() for upstream in upstreams),
+        *(upstream.store.start() for upstream in upstreams if upstream is not mirror),
         state.create_registry("contosoprod"),
         state.create_registry("contosodev"),
         state.create_registry("contososhared", SUBSCRIPTION_2),

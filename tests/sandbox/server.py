@@ -28,6 +28,7 @@ from aiohttp import web
 
 from . import acr, admin, arm, entra, seed, upstream
 from .knobs import Throttle
+from .lies import dress
 from .state import TIER_LIMITS, AzureRegistry, State
 
 Handler = Callable[[State, web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -185,6 +186,8 @@ class Server:
             response = await self._answer(request, app, host, action)
             if response is None:  # dropped
                 return web.Response()
+            if knobs.lies:
+                dress(knobs.lies, request, host, response)
             status = response.status
             return response
         except web.HTTPException as problem:
@@ -237,7 +240,7 @@ class Server:
             body = action.get("body", "")
             text = body if isinstance(body, str) else json.dumps(body)
             headers = {"Content-Type": "application/json; charset=utf-8", **action.get("headers", {})}
-            headers = {name: value.replace("{n}", str(action["n"])) for name, value in headers.items()}
+            headers = {name: _filled(value, action["n"]) for name, value in headers.items()}
             if action.get("repeat") and not action.get("gzip"):
                 return await _repeat(request, action["status"], headers, text.encode(), action["repeat"])
             content = text.encode() * action.get("repeat", 1)
@@ -269,10 +272,17 @@ class Server:
         wait = throttle.take()
         if not wait:
             return None
-        headers = {"Server": "openresty", "Content-Type": "application/json; charset=utf-8"}
+        headers = acr.common_headers(registry)
+        headers["Content-Type"] = "application/json; charset=utf-8"
         if self.state.knobs.throttle_retry_after:
             headers["Retry-After"] = str(max(1, round(wait + 0.499)))
         return web.Response(status=429, body=_TOO_MANY.encode() + b"\n", headers=headers)
+
+
+def _filled(header: str, number: int) -> str:
+    """A fault's header with its number and times in place."""
+    header = header.replace("{n}", str(number))
+    return re.sub(r"\{now\+(\d+)\}", lambda found: str(int(time.time()) + int(found[1])), header)
 
 
 async def _misdirected(state: State, request: web.BaseRequest) -> web.Response:

@@ -62,13 +62,13 @@ async def resolve_source(state: State, source: dict[str, Any]) -> Found:
             raise SourceFailure("not_found")
         # Inside Azure the service is trusted, and credentials beside a resource ID are ignored.
         if not registry.open_to(SERVICE_ADDRESS) and not registry.bypass:
-            raise SourceFailure("firewall", acr.firewall_body(SERVICE_ADDRESS))
+            raise SourceFailure("firewall", acr.firewall_body(registry, SERVICE_ADDRESS))
         return _azure(registry, repository, reference)
     netloc = source["registryUri"].lower()
     registry = state.registry_hosts.get(netloc)
     if registry is not None:
         if not registry.open_to(SERVICE_ADDRESS):
-            raise SourceFailure("firewall", acr.firewall_body(SERVICE_ADDRESS))
+            raise SourceFailure("firewall", acr.firewall_body(registry, SERVICE_ADDRESS))
         identity = acr.identify(state, registry, username, password)
         if identity is None or "pull" not in identity.allowed(repository):
             raise SourceFailure("access_denied")

@@ -163,6 +163,7 @@ class AzureRegistry:
     referrers_api: bool = True
     flags: dict[str, Any] = field(default_factory=dict)  # further oddities, each named where it is read
     throttles: dict[str, Throttle] = field(default_factory=dict)
+    calls_left: dict[str, float] = field(default_factory=dict)  # see acr_tokens
 
     @property
     def login_server(self) -> str:
@@ -217,6 +218,7 @@ class Identity:
     name: str
     tenant: str | None
     allowed: Callable[[str], set[str]]  # repository ("" for the registry's catalog) -> data rights
+    client_id: str | None = None  # of an application or user
 
 
 @dataclass
@@ -514,6 +516,7 @@ class State:
                 setattr(thing, name, value)
         for registry in self.registries.values():
             registry.throttles.clear()
+            registry.calls_left.clear()
         self.arm_throttles.clear()
 
     def registry_by_id(self, resource_id: str) -> AzureRegistry | None:
@@ -576,7 +579,7 @@ class State:
                     return set()
             return rights
 
-        return Identity(principal.name, principal.tenant, allowed)
+        return Identity(principal.name, principal.tenant, allowed, principal.client_id)
 
     def password_identity(self, registry: AzureRegistry, username: str, password: str) -> Identity | None:
         """Who a user name and a password show to ``registry``: a scoped token, an application, the admin user.

@@ -39,13 +39,15 @@ def _die_with_parent() -> None:
 
 @dataclass
 class Tag:
-    """A tag. Times in nanoseconds since the epoch; ``digest`` may name a manifest that is gone."""
+    """A tag. Times in nanoseconds since the epoch; ``digest`` may name a manifest that is gone. ``history``: the digests
+    that it had before, each with the time since when, oldest first."""
 
     name: str
     digest: str
     created: int
     updated: int
     attrs: dict[str, bool] = field(default_factory=lambda: dict(UNLOCKED))
+    history: list[tuple[str, int]] = field(default_factory=list)
 
 
 @dataclass
@@ -285,6 +287,7 @@ class Store:
         if tag is None:
             tag = self.tags[repository][name] = Tag(name, digest, now, now)
         else:
+            tag.history = [*tag.history[-9:], (tag.digest, tag.updated)]
             tag.digest, tag.updated = digest, now
         return tag
 

@@ -5,9 +5,10 @@
 
 Flags of an upstream that are read here, beside those that state.Upstream names: ``pulls_left`` (GETs of manifests until
 429; counts down, none: no limit), ``import_pulls_left`` (the same for Azure's imports), ``page_limit`` (entries a page at
-most, however many are asked for), ``referrers_api`` (else 404),
+most, however many are asked for), ``refuse_n_above`` (longer pages are refused), ``referrers_api`` (else 404),
 ``referrers_page`` and ``referrers_filter`` (see oci.referrers), ``token_key`` (``token`` or ``access_token``: the only
-name a token is given under), ``challenge_scope`` (a scope to name in every challenge, for any repository).
+name a token is given under), ``challenge_scope`` (a scope to name in every challenge, for any repository),
+``hides_from_nobody`` (without a sign-in no manifest or tag is there; only ``/v2/`` challenges).
 """
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 from multidict import CIMultiDict, MultiDict
 
-from . import oci
+from . import lies, oci
 from .acr_tokens import basic_credentials
 from .oci import answer, encode, errors
 from .state import State, TokenError, Upstream, new_id
@@ -60,26 +61,31 @@ async def handle(state: State, request: web.BaseRequest) -> web.StreamResponse:
     refusal = _refusal(state, there, request, path, headers)
     if refusal is not None:
         return refusal
+    try:
+        store = lies.read(state.knobs.lies, request, host, there.store)
+    except lies.Told as told:
+        headers.update(told.headers)
+        return answer(told.status, told.body, headers)
     if request.method not in ("GET", "HEAD") or path.kind == "upload":
         return answer(405, errors("UNSUPPORTED", "The operation is unsupported."), headers)
     if path.kind == "ping":
         return answer(200, encode({}), headers)
     if path.kind == "manifest":
-        return await _manifest(there, request, path, headers)
+        return await _manifest(there, store, request, path, headers)
     if path.kind == "blob":
         return await oci.send_blob(request, there.store, path, headers)
     try:
         if path.kind == "referrers" and there.flags.get("referrers_api"):
             return oci.referrers(
-                request, there.store, path, headers, state.knobs.referrers_late_seconds, there.flags
+                request, store, path, headers, state.knobs.referrers_late_seconds, there.flags
             )
         if path.kind == "catalog":
-            return _list(there, request, "repositories", {}, there.store.repositories(), headers)
+            return _list(there, request, "repositories", {}, store.repositories(), headers)
         if path.kind == "tags":
-            if path.repository not in there.store.repo_times:
+            if path.repository not in store.repo_times:
                 body = errors("NAME_UNKNOWN", "repository name not known to registry", {"name": path.repository})
                 return answer(404, body, headers)
-            names = [tag.name for tag in there.store.sorted_tags(path.repository)]
+            names = [tag.name for tag in store.sorted_tags(path.repository)]
             return _list(there, request, "tags", {"name": path.repository}, names, headers)
     except ValueError:
         return answer(400, errors("PAGINATION_NUMBER_INVALID", "invalid number of results requested"), headers)
@@ -89,7 +95,8 @@ async def handle(state: State, request: web.BaseRequest) -> web.StreamResponse:
 def _list(there: Upstream, request: web.BaseRequest, key: str, start: dict[str, str], names: list[str],
           headers: CIMultiDict[str]) -> web.Response:
     # Without ``n`` the whole list comes at once, as Distribution answers.
-    number = oci.page_size(request) if "n" in request.query else len(names) or 1
+    longest = there.flags.get("refuse_n_above")
+    number = oci.page_size(request, longest=longest) if "n" in request.query else len(names) or 1
     number = min(number, int(there.flags.get("page_limit", number)))
     shown, more = oci.page(names, str, number, request.query.get("last", ""))
     if more:
@@ -97,7 +104,7 @@ def _list(there: Upstream, request: web.BaseRequest, key: str, start: dict[str, 
     return answer(200, encode({**start, key: shown}), headers)
 
 
-async def _manifest(there: Upstream, request: web.BaseRequest, path: oci.Path,
+async def _manifest(there: Upstream, store: Any, request: web.BaseRequest, path: oci.Path,
                     headers: CIMultiDict[str]) -> web.Response:
     if request.method == "HEAD" and there.flags.get("head_refused"):
         return answer(405, errors("UNSUPPORTED", "The operation is unsupported."), headers)
@@ -108,7 +115,7 @@ async def _manifest(there: Upstream, request: web.BaseRequest, path: oci.Path,
         headers["docker-ratelimit-source"] = State.client_address
         if not allowed:
             return answer(429, errors("TOOMANYREQUESTS", _HUB_EXCEEDED), headers)
-    store, repository = there.store, path.repository
+    repository = path.repository
     entry = store.manifest(repository, path.reference)
     if entry is None:
         return answer(404, oci.unknown_manifest(store, repository, path.reference), headers)
@@ -129,6 +136,8 @@ def _refusal(state: State, there: Upstream, request: web.BaseRequest, path: oci.
     """The 401 for a client that may not do this, or None."""
     if there.kind == "open":
         return None
+    if there.flags.get("hides_from_nobody") and path.repository and "Authorization" not in request.headers:
+        return answer(404, oci.unknown_manifest(there.store, "", path.reference), headers)
     scheme, _space, value = request.headers.get("Authorization", "").partition(" ")
     problem = ""
     if there.kind == "basic":

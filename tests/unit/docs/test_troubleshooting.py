@@ -5,10 +5,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry
-from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import TABLE, explain
+from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import FORMS, REFUSALS, Context, explain, explain_failure
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Answer, Http, certificate_failure, passing_failure
 from ansible_collections.registryops.acr.plugins.module_utils._registry import Credentials, Registry
@@ -46,12 +50,23 @@ def table(heading: str) -> list[tuple[str, str]]:
     return [(" ".join(left.split()), " ".join(right.split())) for left, right in rows][1:]
 
 
-def test_each_answer_of_azure_stands_there_with_its_sentence() -> None:
-    rows = table("What Azure Resource Manager answers")
-    assert len(rows) == len(TABLE)
-    for (answer, sentence), row in zip(rows, TABLE):
-        code, _colon, text = answer.strip("`").partition(": ")
-        assert explain(code, text, 400).detail == row.name, answer
+NOT_SEEN = {"export policy", "locked", "cache rule", "too many manifests", "source unreachable", "quota", "quarantine"}
+
+
+@pytest.mark.parametrize(
+    ("heading", "rows", "told"),
+    [
+        ("What Azure Resource Manager answers", REFUSALS, explain),
+        ("What Azure says about an import that failed", FORMS, explain_failure),
+    ],
+)
+def test_each_answer_of_azure_is_there_with_its_sentence(heading: str, rows: list[Any], told: Callable[..., AcrError]) -> None:
+    lines = table(heading)
+    assert len(lines) == len(rows)
+    for (answer, sentence), row in zip(lines, rows):
+        assert answer.startswith("(not seen) ") is (row.name in NOT_SEEN)
+        code, _colon, text = answer.replace("(not seen) ", "").strip("`").partition(": ")
+        assert told(code, text, 400, Context(targets=("base/nginx:1.27",))).detail == row.name, answer
         assert sentence == re.sub(r"{(\w+)}", r"*\1*", row.sentence)
 
 

@@ -43,9 +43,10 @@ class _Held:
         self.tagged: dict[str, dict[str, str]] = {name.replace("_", "/"): tags for name, tags in repositories.items()}
         self.manifests: dict[str, tuple[str, dict[str, Any]]] = {}
         self.referring: dict[str, list[str]] = {}
-        self.complete = True  # does a listing show all that was asked for?
         self.hidden: set[str] = set()  # tags and digests that no listing shows
+        self.lost: set[str] = set()  # digests that are tagged, and not there
         self.late: dict[tuple[str, ...], int] = {}  # what is asked → how often it is said not to be there before it is
+        self.locks: set[str] = set()  # repositories, tags and digests that must not be written
         self.crowd = 0  # more tags and manifests that a repository counts
         self._asking = threading.Lock()
 
@@ -54,11 +55,11 @@ class _Held:
             self.asked.append(what)
             late = self.late.get(what, 0)
             self.late[what] = late - 1
-        if late > 0:
-            raise AcrError("not_found", "{0} is late.".format(self.host))
         error = self.fails.get(what) or self.fails.get(what[:1])
         if error is not None:
             raise error
+        if late > 0:
+            raise AcrError("not_found", "{0} does not exist.".format(what[-1]), status=404)
 
     def prepare(self, repositories: Iterable[str]) -> None:
         self._ask("prepare", *sorted(repositories))
@@ -74,7 +75,7 @@ class _Held:
     def _find(self, repository: str, reference: str) -> Manifest:
         tags = self.tagged.get(repository, {})
         found = tags.get(reference, reference)
-        if found not in self.manifests and found not in tags.values():
+        if found in self.lost or found not in self.manifests and found not in tags.values():
             separator = "@" if ":" in reference else ":"
             raise AcrError("not_found", "{0}/{1}{2}{3} does not exist.".format(self.host, repository, separator, reference))
         media_type, content = self.manifests.get(found, (IMAGE, {}))
@@ -99,27 +100,48 @@ class _Held:
         self._ask("repositories")
         return list(self.tagged)
 
+    def _read(self, *what: str) -> bool:
+        """Asks for properties: False if the answer is that there is no such thing."""
+        try:
+            self._ask(*what)
+        except AcrError as error:
+            if error.kind != "not_found":
+                raise
+            return False
+        return True
+
+    def _listed(self, repository: str) -> list[Tag]:
+        tags = self.tagged.get(repository, {}).items()
+        return [Tag(name, found, "now", name in self.locks) for name, found in tags if name not in self.hidden]
+
     def tag(self, repository: str, tag: str) -> Tag | None:
-        self._ask("tag", repository, tag)
         found = self.tagged.get(repository, {}).get(tag)
-        return Tag(tag, found, "now") if found else None
+        return Tag(tag, found, "now", tag in self.locks) if self._read("tag", repository, tag) and found else None
 
     def tag_list(self, repository: str, newest: int | None = None) -> Iterator[Tag]:
         self._ask("tag_list", repository)
-        tags = self.tagged.get(repository, {}).items()
-        return iter([Tag(name, found, "now") for name, found in tags if name not in self.hidden])
+        return iter(self._listed(repository))
 
     def find_tags(self, repository: str, names: Iterable[str]) -> tuple[dict[str, Tag], bool]:
         self._ask("find_tags", repository)
-        tags = self.tagged.get(repository, {})
-        found = {name: Tag(name, tags[name], "now") for name in names if name in tags} if self.complete else {}
-        return found, self.complete
+        wanted = set(names)
+        return {tag.name: tag for tag in self._listed(repository) if tag.name in wanted}, repository in self.tagged
+
+    def repository_locked(self, repository: str) -> bool | None:
+        there = self._read("repository", repository) and repository in self.tagged
+        return repository in self.locks if there else None
 
     def manifest_list(self, repository: str, *, orderby: str = "", limit: int | None = None) -> Iterator[dict[str, Any]]:
         self._ask("manifest_list", repository)
         for one in dict.fromkeys([*self.tagged.get(repository, {}).values(), *self.manifests]):
-            if one not in self.hidden:
+            if one not in self.hidden | self.lost:
                 yield {"digest": one, "mediaType": self.manifests.get(one, (IMAGE, {}))[0]}
+
+    def manifest_metadata(self, repository: str, one: str) -> dict[str, Any] | None:
+        there = one in self.manifests or one in self.tagged.get(repository, {}).values()
+        if not self._read("metadata", repository, one) or not there or one in self.lost:
+            return None
+        return {"digest": one, "changeableAttributes": {"writeEnabled": one not in self.locks}}
 
     def counts(self, repository: str) -> Counts:
         self._ask("counts", repository)

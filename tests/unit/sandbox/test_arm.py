@@ -12,27 +12,13 @@ from typing import Any
 import pytest
 import requests
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from azure.identity import ClientSecretCredential
 from azure.mgmt.containerregistry import ContainerRegistryManagementClient
 
-from tests.sandbox.handle import PRINCIPALS, SUBSCRIPTION, Sandbox
-
-ARM = "https://management.azure.test"
-GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-registries"
-PROD = f"{GROUP}/providers/Microsoft.ContainerRegistry/registries/contosoprod"
-DEV = f"{GROUP}/providers/Microsoft.ContainerRegistry/registries/contosodev"
-VERSION = {"api-version": "2025-11-01"}
-
-
-def credential(principal: str = "contributor") -> ClientSecretCredential:
-    tenant, client, secret = PRINCIPALS[principal]
-    return ClientSecretCredential(
-        tenant, client, secret, authority="https://login.azure.test", disable_instance_discovery=True
-    )
-
-
-def bearer(principal: str = "contributor", scope: str = f"{ARM}/.default") -> dict[str, str]:
-    return {"Authorization": f"Bearer {credential(principal).get_token(scope).token}"}
+from tests.sandbox.handle import ARM_URL as ARM
+from tests.sandbox.handle import PRINCIPALS, SUBSCRIPTION, AdminError, Sandbox
+from tests.unit.sandbox.clients import DEV_ID as DEV
+from tests.unit.sandbox.clients import FROM_DEV, FROM_HUB, VERSION, Imports, bearer, credential
+from tests.unit.sandbox.clients import PROD_ID as PROD
 
 
 @pytest.fixture
@@ -42,43 +28,15 @@ def client(sandbox: Sandbox) -> ContainerRegistryManagementClient:
     )
 
 
-class Imports:
-    """Sends imports as ``principal`` and follows them to the end."""
-
-    def __init__(self, http: requests.Session, principal: str = "contributor") -> None:
-        self.http = http
-        self.headers = bearer(principal)
-
-    def post(self, source: dict[str, Any], *targets: str, mode: str = "NoForce", **more: Any) -> requests.Response:
-        body = {"source": source, "targetTags": list(targets), "mode": mode, **more}
-        return self.http.post(f"{ARM}{PROD}/importImage", params=VERSION, json=body, headers=self.headers)
-
-    def follow(self, answer: requests.Response, seconds: float = 10.0) -> requests.Response:
-        assert answer.status_code == 202, answer.text
-        end = time.monotonic() + seconds
-        while answer.status_code == 202:
-            assert time.monotonic() < end
-            time.sleep(0.02)
-            answer = self.http.get(answer.headers["Location"], headers=self.headers)
-        return answer
-
-    def run(self, *arguments: Any, **options: Any) -> requests.Response:
-        return self.follow(self.post(*arguments, **options))
-
-
 @pytest.fixture
 def imports(http: requests.Session) -> Imports:
     return Imports(http)
 
 
-FROM_DEV = {"resourceId": DEV, "sourceImage": "aci-helloworld:v1"}
-FROM_HUB = {"registryUri": "docker.io", "sourceImage": "library/hello-world:latest"}
-
-
-def failure(answer: requests.Response) -> str:
+def failure(answer: requests.Response, status: int = 400, code: str = "InvalidParameters") -> str:
     """The text of a failed operation, checked for the shape around it."""
     body = answer.json()
-    assert (answer.status_code, body["status"], body["error"]["code"]) == (400, "Failed", "InvalidParameters")
+    assert (answer.status_code, body["status"], body["error"]["code"]) == (status, "Failed", code)
     head, text = body["error"]["message"].split(f" failed. Resource {PROD} ")
     assert head.startswith("Operation registries-")
     return text
@@ -104,16 +62,50 @@ def test_registries_are_found_listed_and_patched(client: ContainerRegistryManage
         client.registries.get("rg-none", "contosoprod")
 
 
+@pytest.mark.parametrize("state", ["Updating", "Creating"])
 def test_a_patch_can_take_its_time(
-    sandbox: Sandbox, http: requests.Session, client: ContainerRegistryManagementClient
+    sandbox: Sandbox, http: requests.Session, client: ContainerRegistryManagementClient, state: str
 ) -> None:
-    sandbox.knobs(patch_style="async", import_seconds=0.3, retry_after=None)
+    sandbox.knobs(patch_style="async", patch_state=state, import_seconds=0.3)
     body: dict[str, Any] = {"properties": {"networkRuleBypassOptions": "None"}}
     client.registries.begin_update("rg-registries", "contosoprod", body).result()
     assert client.registries.get("rg-registries", "contosoprod").network_rule_bypass_options == "None"
     accepted = http.patch(ARM + PROD, params=VERSION, json=body, headers=bearer())
     assert (accepted.status_code, accepted.json()["properties"]["provisioningState"]) == (201, "Updating")
-    assert accepted.headers["Azure-AsyncOperation"].startswith(f"{ARM}{PROD}/operationStatuses/registries-")
+    place = accepted.headers["Azure-AsyncOperation"]
+    assert place.startswith(f"{ARM}{PROD}/operationStatuses/registries-")
+    running = http.get(place, headers=bearer())
+    assert (running.status_code, running.json()) == (200, {"status": state})
+    assert not {"Location", "Retry-After"} & ({*accepted.headers} | {*running.headers})
+
+
+def test_only_a_patch_of_more_than_the_network_takes_its_time(sandbox: Sandbox, http: requests.Session) -> None:
+    def status(body: dict[str, Any]) -> int:
+        return http.patch(ARM + PROD, params=VERSION, json=body, headers=bearer()).status_code
+
+    assert status({"properties": {"networkRuleBypassOptions": "None", "publicNetworkAccess": "Disabled"}}) == 200
+    assert status({"properties": {"networkRuleBypassOptions": "None", "anonymousPullEnabled": True}}) == 201
+    assert status({"tags": {"a": "b"}}) == 201
+    sandbox.knobs(patch_style="at_once")
+    assert status({"tags": {"a": "b"}}) == 200
+
+
+def test_container_registry_s_own_404(sandbox: Sandbox, http: requests.Session) -> None:
+    sandbox.knobs(not_found_style="provider")
+    answer = http.get(ARM + PROD.replace("contosoprod", "nosuch"), params=VERSION, headers=bearer())
+    assert (answer.status_code, answer.json()["status"]) == (404, "Failed")
+    assert answer.json()["error"]["message"] == "The resource nosuch could not be found."
+    assert "x-ms-failure-cause" not in answer.headers
+
+
+def test_a_registry_says_how_its_roles_are_assigned(sandbox: Sandbox, http: requests.Session) -> None:
+    def mode() -> str:
+        answer = http.get(ARM + PROD, params=VERSION, headers=bearer())
+        return answer.json()["properties"]["roleAssignmentMode"]
+
+    assert mode() == "LegacyRegistryPermissions"
+    sandbox.patch_registry("contosoprod", abac=True)
+    assert mode() == "AbacRepositoryPermissions"
 
 
 def test_errors_word_for_word(sandbox: Sandbox, http: requests.Session) -> None:
@@ -264,7 +256,7 @@ def test_an_import_through_the_sdk_copies_everything(
     children = sandbox.manifests("contosodev", "aci-helloworld")[digest]["children"]
     assert len(children) > 1
     assert set(sandbox.manifests("contosoprod", "app/hello")) == {digest, *children}
-    with pytest.raises(HttpResponseError, match="app/hello:2 Tag app/hello:2 already exists in target registry."):
+    with pytest.raises(HttpResponseError, match="contosoprod Tag app/hello:2 already exists in target registry."):
         client.registries.begin_import_image(
             "rg-registries", "contosoprod", {"source": FROM_DEV, "targetTags": ["app/hello:2"], "mode": "NoForce"}
         ).result()
@@ -281,16 +273,20 @@ def test_the_answers_of_an_import_byte_for_byte(sandbox: Sandbox, http: requests
     start = f"{ARM}/subscriptions/{SUBSCRIPTION}/providers/Microsoft.ContainerRegistry/locations/WESTEUROPE/"
     assert location.startswith(start + "operationResults/registries-")
     assert len(location) > 2500
-    pending = http.get(location, headers=imports.headers)
+    early = http.get(location, headers=imports.headers)
+    assert (early.status_code, early.content) == (202, b'{"status":"Accepted"}')
+    sandbox.knobs(first_poll_seconds=0)
+    pending = http.get(early.headers["Location"], headers=imports.headers)
     assert (pending.status_code, pending.content) == (
         202,
         b'{"a:1":"Pending","b:2":"Pending","status":"Accepted"}',
     )
-    assert pending.headers["Location"] != location
+    assert len({location, early.headers["Location"], pending.headers["Location"]}) == 3
     assert sandbox.tags("contosoprod", "a") == {}
     done = imports.follow(pending)
     assert (done.status_code, done.content) == (200, b'{"status":"Succeeded"}')
     assert "Location" not in done.headers
+    assert not any("api-supported-versions" in poll.headers for poll in (early, pending, done))
     classes = [e["class"] for e in sandbox.log(host="management.azure.test")]
     assert classes[0] == "import" and set(classes[1:]) == {"import_poll"}
     tampered = http.get(location.replace("&s=", "&s=0"), headers=imports.headers)
@@ -346,12 +342,32 @@ def test_force_overwrites_and_keeps_the_creation_time(
 
     assert imports.run(FROM_HUB, "a:1").status_code == 200
     before = tag()
-    assert failure(imports.run(FROM_DEV, "a:1")) == "a:1 Tag a:1 already exists in target registry."
+    assert failure(imports.run(FROM_DEV, "a:1"), 409, "Conflict") == "Tag a:1 already exists in target registry."
     assert tag() == before
     assert imports.run(FROM_DEV, "a:1", mode="Force").status_code == 200
     after = tag()
     assert after["digest"] == sandbox.tags("contosodev", "aci-helloworld")["v1"] != before["digest"]
     assert after["createdTime"] == before["createdTime"] < after["lastUpdateTime"]
+
+
+@pytest.mark.parametrize("at", ["poll", "post"])
+@pytest.mark.parametrize(
+    ("style", "status", "code", "text"),
+    [
+        ("2026", 409, "Conflict", "Tag a:1"),
+        ("2026-400", 400, "Conflict", "Tag a:1"),
+        ("2019", 400, "InvalidParameters", "a:1 Tag a:1"),
+    ],
+)
+def test_how_azure_says_that_a_tag_exists(
+    sandbox: Sandbox, imports: Imports, at: str, style: str, status: int, code: str, text: str
+) -> None:
+    sandbox.push("contosoprod", "a", ["1"])
+    sandbox.knobs(tag_exists_style=style, tag_exists_at=at)
+    answer = imports.post(FROM_DEV, "a:1")
+    if at == "poll":
+        answer = imports.follow(answer)
+    assert failure(answer, status, code) == f"{text} already exists in target registry."
 
 
 def test_untagged_targets(sandbox: Sandbox, imports: Imports) -> None:
@@ -450,13 +466,64 @@ def test_a_restricted_target_needs_the_bypass(sandbox: Sandbox, imports: Imports
     assert failure(imports.run(FROM_DEV, "a:2")).startswith("Invalid message Forbidden Forbidden")
 
 
-def test_locks_and_cache_rules_refuse_an_import(sandbox: Sandbox, imports: Imports) -> None:
-    assert imports.run(FROM_DEV, "a:1").status_code == 200
-    sandbox.lock("contosoprod", "a", tag="1", writeEnabled=False)
-    assert "REGISTRY_DISALLOWED_OPERATION" in failure(imports.run(FROM_HUB, "a:1", mode="Force"))
-    assert imports.run(FROM_DEV, "a:2").status_code == 200
+def test_a_cache_rule_refuses_an_import(sandbox: Sandbox, imports: Imports) -> None:
     sandbox.patch_registry("contosoprod", cache_rules={"hub/*": "docker.io/library/*"})
     assert "cache rule hub/*" in failure(imports.run(FROM_DEV, "hub/x:1"))
+
+
+@pytest.mark.parametrize("what", ["tag", "manifest", "repository"])
+def test_a_forced_import_heeds_no_lock_and_keeps_it(sandbox: Sandbox, imports: Imports, what: str) -> None:
+    assert imports.run(FROM_HUB, "a:1").status_code == 200
+    hello, dev = sandbox.tags("contosoprod", "a")["1"], sandbox.tags("contosodev", "aci-helloworld")["v1"]
+    assert imports.run(FROM_DEV, untaggedTargetRepositories=["a"]).status_code == 200
+    where = {"tag": {"tag": "1"}, "manifest": {"digest": dev}, "repository": {}}[what]
+    sandbox.lock("contosoprod", "a", **where, writeEnabled=False)
+    sandbox.patch_registry("contosoprod", flags={"locks_under_force": [what]})
+    assert "REGISTRY_DISALLOWED_OPERATION" in failure(imports.run(FROM_DEV, "a:1", mode="Force"))
+    assert sandbox.tags("contosoprod", "a") == {"1": hello}
+    sandbox.patch_registry("contosoprod", flags={"locks_under_force": []})
+    assert imports.run(FROM_DEV, "a:1", mode="Force").status_code == 200
+    assert sandbox.tags("contosoprod", "a") == {"1": dev}
+    assert sandbox.lock("contosoprod", "a", **where)["writeEnabled"] is False
+
+
+def test_an_import_without_force_into_what_is_locked(sandbox: Sandbox, imports: Imports) -> None:
+    assert imports.run(FROM_HUB, "a:1").status_code == 200
+    sandbox.lock("contosoprod", "a", writeEnabled=False)
+    assert "REGISTRY_DISALLOWED_OPERATION" in failure(imports.run(FROM_DEV, "a:2"))
+    sandbox.patch_registry("contosoprod", flags={"locks_without_force": []})
+    assert imports.run(FROM_DEV, "a:2").status_code == 200
+
+
+@pytest.mark.parametrize("where", ["contosoprod", SUBSCRIPTION])
+@pytest.mark.parametrize(
+    ("code", "status", "text"),
+    [
+        (
+            "ScopeLocked",
+            409,
+            f"The scope '{PROD}' cannot perform write operation because following scope(s) are locked: '{PROD}'. Please "
+            "remove the lock and try again.",
+        ),
+        ("ReadOnlyDisabledSubscription", 409, f"The subscription '{SUBSCRIPTION}' is disabled"),
+        ("MissingSubscriptionRegistration", 409, "The subscription is not registered"),
+        ("RequestDisallowedByPolicy", 403, "Resource 'contosoprod' was disallowed by policy."),
+    ],
+)
+def test_registries_and_subscriptions_that_refuse_all_writes(
+    sandbox: Sandbox, http: requests.Session, imports: Imports, where: str, code: str, status: int, text: str
+) -> None:
+    sandbox.knobs(refusals={where: code})
+    for answer in (
+        imports.post(FROM_DEV, "a:1"),
+        http.patch(ARM + PROD, params=VERSION, json={"tags": {}}, headers=imports.headers),
+    ):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+        assert answer.json()["error"]["message"].startswith(text)
+    assert http.get(ARM + PROD, params=VERSION, headers=imports.headers).status_code == 200
+    assert sandbox.operations() == []
+    with pytest.raises(AdminError, match="refusals: one of ScopeLocked"):
+        sandbox.knobs(refusals={where: "Whim"})
 
 
 def test_at_most_50_manifests(sandbox: Sandbox, imports: Imports) -> None:

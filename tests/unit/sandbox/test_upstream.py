@@ -130,6 +130,9 @@ def test_tags_are_paged_when_asked(sandbox: Sandbox, http: requests.Session) -> 
     rest = http.get(MCR + page.links["next"]["url"])
     assert (rest.json()["tags"], "Link" in rest.headers) == (["8.0.10", "8.0.9", "latest"], False)
     assert http.get(f"{MCR}/v2/dotnet/runtime/tags/list?n=none").status_code == 400
+    sandbox.patch_upstream("mcr.microsoft.com", flags={"refuse_n_above": 999})
+    statuses = [http.get(f"{MCR}/v2/dotnet/runtime/tags/list?n={n}").status_code for n in (999, 1000)]
+    assert statuses == [200, 400]
 
 
 def test_a_blob_in_part(sandbox: Sandbox, http: requests.Session) -> None:

@@ -14,6 +14,7 @@ import pytest
 from ansible.errors import AnsibleParserError
 from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
+from ansible.utils.display import Display
 
 from ansible_collections.registryops.acr.plugins.inventory import registries
 from ansible_collections.registryops.acr.plugins.inventory.registries import InventoryModule
@@ -148,6 +149,68 @@ def test_the_cache_is_used_where_that_is_wanted(arm: FakeArm) -> None:
     plugin.read()
     plugin.read()
     assert len(arm.asked) == 12 and plugin._cache == {}
+
+
+def failing(arm: FakeArm, monkeypatch: pytest.MonkeyPatch, *subscriptions: str) -> list[str]:
+    """These subscriptions can't be read; the warnings that come of it."""
+    read = arm.registries
+
+    def registries_of(subscription: str) -> Any:
+        yield from read(subscription)[: 1 if subscription not in subscriptions else 0]
+        if subscription in subscriptions:
+            raise AcrError("denied", "No right to {0}.".format(subscription), status=403)
+
+    warnings: list[str] = []
+    monkeypatch.setattr(arm, "registries", registries_of)
+    monkeypatch.setattr(Display, "warning", lambda self, text: warnings.append(text))
+    return warnings
+
+
+@pytest.mark.parametrize("options", [{}, {"subscriptions": ["s1", "s2"]}])
+def test_c4_a_subscription_that_can_not_be_read_is_left_out(
+    arm: FakeArm, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    warnings = failing(arm, monkeypatch, "s1")
+    plugin = Inventory(cache=True, **options)
+    assert list(plugin.read().hosts) == ["contosodev"]
+    assert warnings == ["The registries of subscription s1 are left out: No right to s1."]
+    assert plugin._cache == {}, "what is missing now would be missing for as long as the cache is valid"
+
+
+@pytest.mark.parametrize("subscriptions", [[], ["s1"], ["s1", "s1"]])
+def test_c4_where_none_can_be_read_the_inventory_fails(
+    arm: FakeArm, monkeypatch: pytest.MonkeyPatch, subscriptions: list[str]
+) -> None:
+    failing(arm, monkeypatch, "s1", "s2")
+    with pytest.raises(AnsibleParserError, match="No subscription can be read. s1: No right to s1."):
+        Inventory(subscriptions=subscriptions).read()
+
+
+def test_an_account_without_subscriptions_has_no_hosts(arm: FakeArm) -> None:
+    arm.found = ()
+    assert list(Inventory().read().hosts) == []
+
+
+class Marked(str):
+    """Text that ansible-core must not read as a template."""
+
+
+def test_e14_names_are_marked_as_values_are(arm: FakeArm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registries, "wrap_var", Marked)
+    hostile = ["{{ 1 }}", "{% if %}", "{# x #}", '#jinja2:variable_start_string:"[["\n[[ 1 ]]']
+    plain = {"Stage": "pre-prod", "cost centre": "4711/a+b, c@d.test = ü"}
+    arm.found = (
+        resource("plainone")._replace(tags=plain),
+        resource("valueone")._replace(tags={**plain, **dict(zip("abcd", hostile))}),
+        resource("nameone")._replace(tags={**plain, **dict.fromkeys(hostile, "")}),
+    )
+    tags = {name: host.vars["registry_tags"] for name, host in Inventory().read().hosts.items()}
+    assert not any(isinstance(text, Marked) for pair in tags["plainone"].items() for text in pair)
+    assert [name for name, value in tags["valueone"].items() if isinstance(value, Marked)] == list("abcd")
+    assert not any(isinstance(name, Marked) for name in tags["valueone"])
+    # Where a name is marked, so are all values: what is made of the dictionary as a whole must not be a template either.
+    assert [name for name in tags["nameone"] if isinstance(name, Marked)] == hostile
+    assert all(isinstance(value, Marked) for value in tags["nameone"].values())
 
 
 @pytest.mark.parametrize("options", [{}, {"auth_source": "auto", "client_id": "app"}])

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 import threading
 import time
@@ -25,7 +26,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._arm import (
     posture,
 )
 from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import Context
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, ImportFailed
 from ansible_collections.registryops.acr.plugins.module_utils._http import TRIES, Http
 from ansible_collections.registryops.acr.plugins.module_utils._reference import RegistryId
 
@@ -35,7 +36,9 @@ RESOURCE = RegistryResource(GROUP.format("s1") + "/contosoprod", "contosoprod", 
 CONTEXT = Context("contosoprod.azurecr.test/team/app:1", "docker.io/library/nginx:1", "docker.io")
 BY_NAME = RegistryId("name", "contosoprod")
 DENIED = '{"error": {"code": "AuthorizationFailed", "message": "does not have authorization to perform action \'read\'"}}'
-EXISTS = '{"error": {"code": "InvalidParameters", "message": "Tag x already exists in target registry"}}'
+EXISTS = '{"error": {"code": "Conflict", "message": "Tag team/app:1 already exists in target registry."}}'
+NOT_THERE = '{"error": {"code": "ResourceNotFound", "message": "The Resource was not found."}}'
+NO_GROUP = '{"error": {"code": "ResourceGroupNotFound", "message": "Resource group could not be found."}}'
 
 
 def resource(subscription: str, name: str = "contosoprod", **properties: Any) -> dict[str, Any]:
@@ -83,6 +86,12 @@ def own(http: Http, far_side: Any) -> Arm:
     return Arm(Identity(far_side.url, "S1"), http)
 
 
+@pytest.fixture
+def operation(far_side: Any) -> Operation:
+    """An import under way."""
+    return Operation(far_side.url + RESULT, 0.0, CONTEXT._replace(targets=("team/app:1",)))
+
+
 def error_of(work: Callable[[], Any]) -> AcrError:
     with pytest.raises(AcrError) as caught:
         work()
@@ -111,13 +120,66 @@ def test_a_resource_id_takes_one_request(arm: Arm, far_side: Any) -> None:
     assert len(far_side.seen) == 1 and far_side.seen[0][2]["Authorization"] == "Bearer token1"
 
 
+BY_LOGIN_SERVER = RegistryId("login_server", "contosoprod", "contosoprod.azurecr.test")
+
+
 def test_a_name_and_a_resource_group_take_one_request(own: Arm, far_side: Any) -> None:
     far_side.routes({GROUP.format("S1") + "/contosoprod": resource("S1")})
     assert own.registry(BY_NAME, "rg").name == "contosoprod"
-    assert own.registry(RegistryId("login_server", "contosoprod", "contosoprod.azurecr.test"), "rg").name == "contosoprod"
+    assert own.registry(BY_LOGIN_SERVER, "rg").name == "contosoprod"
     assert len(far_side.seen) == 2
-    error = error_of(lambda: own.registry(RegistryId("login_server", "contosoprod", "contosoprod.elsewhere.test"), "rg"))
-    assert error.kind == "not_found" and "has the login server contosoprod.azurecr.test, not contosoprod.elsewhere" in str(error)
+
+
+def refuse(status: int, body: str = "", **headers: str) -> Callable[[Any], None]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda request: request.reply(status, body, named)
+
+
+OTHER = "/subscriptions/{0}/resourceGroups/other/providers/Microsoft.ContainerRegistry/registries/contosoprod"
+NO_NAME = RegistryId("login_server", None, "contosoprod.azurecr.test")
+
+
+@pytest.mark.parametrize("subscription", [None, "S1"])
+@pytest.mark.parametrize("registry_id", [BY_NAME, BY_LOGIN_SERVER, NO_NAME])
+def test_c7_a_resource_group_counts_whatever_else_is_given(
+    http: Http, far_side: Any, subscription: str | None, registry_id: RegistryId
+) -> None:
+    """A registry of that name elsewhere is not the one that is meant."""
+    arm = Arm(Identity(far_side.url, subscription), http)
+    lists = {LIST.format(one): {"value": [resource(one)]} for one in ("S1", "s1", "s2")}
+    groups = {GROUP.format(one) + "/contosoprod": resource(one) for one in ("S1", "s1", "s2")}
+    missing = {OTHER.format(one): refuse(404, NO_GROUP) for one in ("S1", "s1", "s2", "s3")}
+    far_side.routes({"/subscriptions": SUBSCRIPTIONS, **lists, **groups, **missing, LIST.format("s3"): {"value": []}})
+    error = error_of(lambda: arm.registry(registry_id, "other"))
+    assert error.kind == "not_found" and "in resource group other of the 3 subscriptions" in str(error), str(error)
+    there = {**resource("s3"), "id": OTHER.format("s3")}
+    more = {**missing, OTHER.format("s3"): there, LIST.format("s3"): {"value": [there]}}
+    far_side.routes({"/subscriptions": SUBSCRIPTIONS, **lists, **groups, **more})
+    assert arm.registry(registry_id, "other").id == OTHER.format("s3")
+
+
+def test_c7_a_resource_id_in_another_resource_group(arm: Arm, far_side: Any) -> None:
+    given = RegistryId("resource_id", "contosoprod", None, "s1", "rg")
+    error = error_of(lambda: arm.registry(given, "other"))
+    assert error.kind == "invalid" and "names the resource group rg, and not other" in str(error) and not far_side.seen
+    far_side.routes({GROUP.format("s1") + "/contosoprod": resource("s1")})
+    assert arm.registry(given, "RG").name == "contosoprod"
+
+
+def test_c7_a_name_that_two_registries_share_is_not_guessed(arm: Arm, own: Arm, far_side: Any) -> None:
+    """A domain name label makes login servers differ, and names need not."""
+
+    def labelled(subscription: str) -> dict[str, Any]:
+        return resource(subscription, loginServer="contosoprod-{0}.azurecr.test".format(subscription.lower()))
+
+    lists = {LIST.format(one): {"value": [labelled(one)]} for one in ("S1", "s1", "s2")}
+    far_side.routes({"/subscriptions": SUBSCRIPTIONS, **lists, LIST.format("s3"): {"value": []}})
+    error = error_of(lambda: arm.registry(BY_NAME))
+    assert error.kind == "invalid" and "There are 2 registries contosoprod: " in str(error)
+    assert GROUP.format("s1") in str(error) and GROUP.format("s2") in str(error)
+    assert own.registry(BY_NAME).subscription == "S1"
+    by_label = RegistryId("login_server", "contosoprod", "contosoprod-s2.azurecr.test")
+    assert arm.registry(by_label).subscription == "s2"
 
 
 SUBSCRIPTIONS = {"value": [{"subscriptionId": one} for one in ("s1", "s2", "s3")]}
@@ -143,9 +205,17 @@ def test_then_all_others(own: Arm, far_side: Any) -> None:
     assert places(far_side) == [LIST.format("S1"), "/subscriptions", LIST.format("s2"), LIST.format("s3")]
 
 
-def test_a_subscription_that_can_not_be_read_is_not_passed_over(arm: Arm, far_side: Any) -> None:
-    far_side.routes({"/subscriptions": SUBSCRIPTIONS, LIST.format("s1"): lambda request: request.reply(503)})
-    assert error_of(lambda: arm.registry(BY_NAME)).kind == "unavailable"
+@pytest.mark.parametrize(("status", "kind"), [(503, "unavailable"), (409, "invalid"), (404, "not_found")])
+def test_a_subscription_that_can_not_be_read_decides_only_where_nothing_is_found(
+    arm: Arm, far_side: Any, status: int, kind: str
+) -> None:
+    body = '{"error": {"code": "SubscriptionNotFound", "message": "x"}}' if status == 404 else ""
+    lists = {LIST.format("s1"): refuse(status, body), LIST.format("s2"): {"value": []}, LIST.format("s3"): {"value": []}}
+    far_side.routes({"/subscriptions": SUBSCRIPTIONS, **lists})
+    error = error_of(lambda: arm.registry(BY_NAME))
+    assert error.kind == kind and "There is no registry" not in str(error)
+    far_side.routes({"/subscriptions": SUBSCRIPTIONS, **lists, LIST.format("s3"): {"value": [resource("s3")]}})
+    assert arm.registry(BY_NAME).subscription == "s3"
 
 
 @pytest.mark.parametrize(
@@ -171,6 +241,14 @@ def test_all_pages(arm: Arm, far_side: Any) -> None:
     assert far_side.paths[1] == "/p?skip=1"
 
 
+@pytest.mark.parametrize("body", ["{}", '{"message": "ok"}'])
+def test_an_answer_without_a_list_is_no_empty_list(arm: Arm, far_side: Any, body: str) -> None:
+    far_side.answer = refuse(200, body)
+    assert "with no list" in str(error_of(arm.subscriptions))
+    far_side.answer = refuse(200, '{"value": null}')
+    assert arm.subscriptions() == []
+
+
 @pytest.mark.parametrize("link", ["https://elsewhere.test/p", "http://{0}/p", "https://127.0.0.1.evil.test/p"])
 def test_the_next_page_is_on_no_other_host(arm: Arm, far_side: Any, link: str) -> None:
     far_side.answer = lambda request: request.reply(200, json.dumps({"value": [], "nextLink": link.format(far_side.host)}))
@@ -191,7 +269,10 @@ def test_a_token_that_azure_calls_expired_is_renewed_once(arm: Arm, far_side: An
     [
         (409, "<html>", "invalid", "answered for registry contosoprod in resource group rg with status 409 and nothing that"),
         (200, "[]", "invalid", "with status 200 and nothing that explains it"),
+        (200, "<html>", "invalid", "with status 200 and nothing that explains it"),
         (200, '{"id": "/subscriptions/s1"}', "invalid", "describes a registry without a resource ID"),
+        (200, json.dumps({**resource("s1"), "name": "{{ 1 }}"}), "invalid", "by a name that makes no sense ('{{ 1 }}'"),
+        (200, json.dumps(resource("s1", loginServer="a.test/b@c.test")), "invalid", "by a name that makes no sense"),
         (403, "<html>", "denied", "registry contosoprod in resource group rg"),
         (404, '{"error": {"code": "ResourceNotFound", "message": "x"}}', "not_found", "Azure finds no such registry"),
     ],
@@ -220,6 +301,10 @@ def endpoint(name: str, status: str | None) -> dict[str, Any]:
         ),
         ({"networkRuleSet": {"defaultAction": None, "ipRules": None}}, {}),
         ({"networkRuleBypassOptions": "None"}, {"trusted_services": False}),
+        # What isn't known to be open is not called open.
+        ({"publicNetworkAccess": "SecuredByPerimeter"}, {"public_network_access": False, "restricted": True}),
+        ({"publicNetworkAccess": "enabled", "networkRuleBypassOptions": "azureservices"}, {}),
+        ({"networkRuleSet": {"defaultAction": "allow", "ipRules": [{"action": "Allow"}]}}, {"default_action": "allow"}),
         (
             {"privateEndpointConnections": [endpoint("a", "Approved"), endpoint("b", "Pending"), endpoint("c", None), {"id": "d"}]},
             {"private_endpoints": ["a", "c", "d"]},
@@ -251,6 +336,80 @@ def test_an_update_sends_what_changes_and_reads_what_came_of_it(arm: Arm, far_si
     assert places(far_side)[-1] == GROUP.format("s1") + "/contosoprod" and far_side.seen[-1][0] == "GET"
 
 
+STATUSES = GROUP.format("s1") + "/contosoprod/operationStatuses/registries-1"
+REGISTRY = GROUP.format("s1") + "/contosoprod"
+
+
+def updating(far_side: Any, first: Callable[[Any], None], *states: Any, **more: Any) -> None:
+    """A PATCH with this answer; then the operation answers with *states*, and the registry with what *more* says."""
+    left = list(states)
+
+    def answer(request: Any) -> None:
+        place = request.path.partition("?")[0]
+        if request.command == "PATCH":
+            first(request)
+        elif place == STATUSES:
+            state = left.pop(0) if len(left) > 1 else left[0]
+            state(request) if callable(state) else request.reply(200, json.dumps({"status": state}), {"Retry-After": "0"})
+        else:
+            shown = more["shown"]
+            request.reply(200, json.dumps(resource("s1", **(shown.pop(0) if len(shown) > 1 else shown[0]))))
+
+    far_side.answer = answer
+
+
+def created(far_side: Any, **headers: str) -> Callable[[Any], None]:
+    named = {"Azure-AsyncOperation": far_side.url + STATUSES + "?api-version=1", **headers}
+    return lambda request: request.reply(201, json.dumps(resource("s1", provisioningState="Updating")), named)
+
+
+def test_an_update_that_takes_its_time(arm: Arm, http: Any, far_side: Any) -> None:
+    updating(far_side, created(far_side), "Updating", "Creating", "InProgress", "Succeeded", shown=[{"a": 1}])
+    assert arm.update(RESOURCE, {"a": 1}).properties["a"] == 1
+    assert places(far_side) == [REGISTRY, *[STATUSES] * 4, REGISTRY]
+    # Two seconds, as long as Azure names no time; then not at once, though it says so.
+    assert http.pauses == [2.0, 1.0, 1.0, 1.0]
+
+
+def test_an_update_that_only_the_registry_shows(arm: Arm, http: Any, far_side: Any) -> None:
+    states = [{"provisioningState": "Updating"}, {"provisioningState": "Updating"}, {"provisioningState": "Succeeded", "a": 1}]
+    for named in ({}, {"Azure-AsyncOperation": "https://elsewhere.test/x"}):
+        http.pauses.clear()
+        updating(far_side, lambda request: request.reply(201, json.dumps(resource("s1")), named), "", shown=[*states])
+        assert arm.update(RESOURCE, {"a": 1}).properties["a"] == 1 and http.pauses == [2.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("state", "shown", "sentence"),
+    [
+        (refuse(200, '{"status": "Failed", "error": {"code": "Odd", "message": "No way."}}'), {}, "(Odd, status 200): No way."),
+        (refuse(400, '{"error": {"code": "Odd", "message": "No way."}}'), {}, "(Odd, status 400): No way."),
+        ("Canceled", {}, "the update of registry contosoprod with status 200"),
+        ("Succeeded", {"provisioningState": "Failed"}, "ended the update of registry contosoprod with the state Failed"),
+    ],
+)
+def test_an_update_that_fails(arm: Arm, far_side: Any, state: Any, shown: dict[str, Any], sentence: str) -> None:
+    updating(far_side, created(far_side), state, shown=[shown])
+    assert sentence in str(error_of(lambda: arm.update(RESOURCE, {"a": 1})))
+
+
+@pytest.mark.parametrize("after", ["0", "86400"])
+def test_d5_an_update_that_never_ends_ends_with_the_time_limit(arm: Arm, http: Any, far_side: Any, after: str) -> None:
+    """However long Azure says to wait, and however short."""
+    updating(far_side, created(far_side, **{"Retry-After": after}), "Updating", shown=[{}])
+    http.pause = lambda seconds: http.pauses.append(seconds) or len(http.pauses) < 5
+    error = error_of(lambda: arm.update(RESOURCE, {"a": 1}))
+    assert error.kind == "timeout" and "has not finished the update of registry contosoprod within the time limit" in str(error)
+    assert all(1.0 <= seconds <= 120.0 for seconds in http.pauses) and len(http.pauses) == 5
+
+
+def test_d5_an_update_is_asked_for_once_more_before_the_time_limit(arm: Arm, http: Any, far_side: Any) -> None:
+    updating(far_side, created(far_side, **{"Retry-After": "86400"}), "Succeeded", shown=[{"a": 1}])
+    http.deadline = time.monotonic() + 60.0
+    assert arm.update(RESOURCE, {"a": 1}).properties["a"] == 1
+    assert 50.0 < http.pauses[0] < 58.5
+
+
 BODY = {"source": {"registryUri": "docker.io", "sourceImage": "library/nginx:1"}, "mode": "NoForce", "targetTags": ["team/app:1"]}
 RESULT = "/operationResults/registries-5b1b?api-version=1"
 
@@ -267,16 +426,33 @@ def test_an_import_is_sent_as_it_stands_and_nobody_waits_for_it(arm: Arm, far_si
     assert (method, json.loads(body)) == ("POST", BODY) and path.startswith(GROUP.format("s1") + "/contosoprod/importImage?")
 
 
-@pytest.mark.parametrize("status", [200, 202])
-def test_an_import_that_is_over_at_once(arm: Arm, far_side: Any, status: int) -> None:
-    far_side.answer = lambda request: request.reply(status, "")
+def test_an_import_that_is_over_at_once(arm: Arm, far_side: Any) -> None:
+    far_side.answer = lambda request: request.reply(200, "")
     operation = arm.start_import(RESOURCE, BODY, CONTEXT)
     assert (operation.done, operation.id) == (True, "")
 
 
-def test_an_import_goes_on_at_no_other_host(arm: Arm, far_side: Any) -> None:
-    far_side.answer = accept("https://elsewhere.test/operationResults/registries-1")
-    assert "points to another host (elsewhere.test)" in str(error_of(lambda: arm.start_import(RESOURCE, BODY, CONTEXT)))
+def test_the_page_of_a_proxy_is_no_import_that_is_over(arm: Arm, far_side: Any) -> None:
+    far_side.answer = refuse(200, "<html>Welcome</html>", Content_Type="text/html")
+    operation = arm.start_import(RESOURCE, BODY, CONTEXT)
+    assert (operation.done, operation.ask_at) == (False, math.inf)
+
+
+def test_an_import_that_fails_at_once(arm: Arm, far_side: Any) -> None:
+    far_side.answer = refuse(200, '{"status": "Failed"}')
+    assert isinstance(error_of(lambda: arm.start_import(RESOURCE, BODY, CONTEXT)), ImportFailed)
+
+
+@pytest.mark.parametrize("status", [201, 202, 204])
+@pytest.mark.parametrize("location", [None, "", "https://elsewhere.test/operationResults/registries-1", "http://{0}/x", "https://["])
+def test_a8_an_import_that_can_not_be_asked_for_is_neither_done_nor_failed(
+    arm: Arm, far_side: Any, status: int, location: str | None
+) -> None:
+    named = {} if location is None else {"Location": location.format(far_side.host)}
+    far_side.answer = lambda request: request.reply(status, "", named)
+    operation = arm.start_import(RESOURCE, BODY, CONTEXT)
+    assert (operation.location, operation.id, operation.done, operation.ask_at) == ("", "", False, math.inf)
+    assert len(far_side.seen) == 1
 
 
 @pytest.mark.parametrize(
@@ -307,6 +483,63 @@ def test_the_sdk_gets_the_new_sign_in_too(arm: Arm, far_side: Any) -> None:
     far_side.script(lambda request: request.reply(401, "{}"), accept(far_side.url + RESULT))
     arm.start_import(RESOURCE, BODY, CONTEXT)
     assert [headers["Authorization"] for _method, _path, headers, _body in far_side.seen] == ["Bearer token1", "Bearer token2"]
+
+
+def lacking(action: str) -> str:
+    text = "The client 'c' with object id 'o' does not have authorization to perform action '{0}' over scope '/subscriptions/s1'."
+    return json.dumps({"error": {"code": "AuthorizationFailed", "message": text.format(action)}})
+
+
+LOCKED = (
+    "The scope '/subscriptions/s1/x' cannot perform write operation because following scope(s) are locked: "
+    "'/subscriptions/s1'. Please remove the lock and try again."
+)
+LINKED = (
+    "The client 'c' has permission to perform action 'Microsoft.ContainerRegistry/registries/importImage/action' on scope '/a'; "
+    "however, it does not have permission to perform action 'read' on the linked scope(s) '/b'."
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "ends_run"),
+    [
+        (409, ("ScopeLocked", LOCKED), "locked", True),
+        (409, ("ReadOnlyDisabledSubscription", "The subscription 's1' is disabled. Please try again later."), "denied", True),
+        (409, ("MissingSubscriptionRegistration", "The subscription is not registered to use namespace 'x'."), "denied", True),
+        (409, ("SubscriptionNotRegistered", "x"), "denied", True),
+        (403, ("RequestDisallowedByPolicy", "Resource 'quota' was disallowed by policy."), "denied", True),
+        (403, ("RequestDisallowedByAzure", "x"), "denied", True),
+        (403, ("AuthorizationFailed", "x"), "denied", True),
+        (403, ("AuthorizationFailed", LINKED), "denied", False),
+        (403, ("LinkedAuthorizationFailed", LINKED), "denied", False),
+        (401, ("InvalidAuthenticationTokenTenant", "x"), "unauthorized", True),
+        (404, ("ResourceNotFound", "x"), "not_found", False),
+        (400, ("InvalidImportImageParameter", "Invalid value ScopeLocked: AuthorizationFailed"), "invalid", False),
+        (400, ("InvalidParameters", "ScopeLocked: AuthenticationFailed, AuthorizationFailed"), "invalid", False),
+    ],
+)
+def test_b5_c8_what_would_hit_every_import_ends_the_run_and_only_as_the_answer_to_a_post(
+    arm: Arm, far_side: Any, operation: Operation, status: int, body: tuple[str, str], kind: str, ends_run: bool
+) -> None:
+    far_side.answer = refuse(status, json.dumps({"error": {"code": body[0], "message": body[1]}}))
+    error = error_of(lambda: arm.start_import(RESOURCE, BODY, CONTEXT))
+    assert (error.kind, error.ends_run, error.passing) == (kind, ends_run, False), str(error)
+    assert len(far_side.seen) == (2 if status == 401 else 1), "it was tried again"
+    for ask in (lambda: arm.ask(operation), lambda: arm.update(RESOURCE, {"a": 1}), arm.subscriptions):
+        assert error_of(ask).ends_run is False  # type: ignore[arg-type]
+
+
+def test_a_right_that_is_missing_elsewhere_ends_no_run(arm: Arm, far_side: Any) -> None:
+    for action, ends_run in (("Microsoft.ContainerRegistry/registries/importImage/action", True), ("Microsoft.Odd/join/action", False)):
+        far_side.answer = refuse(403, lacking(action))
+        error = error_of(lambda: arm.start_import(RESOURCE, BODY, CONTEXT))
+        assert (error.kind, error.ends_run) == ("denied", ends_run)
+
+
+def test_nobody_else_gets_the_sign_in_with_an_import(arm: Arm, serve: Callable[..., Any], far_side: Any) -> None:
+    other = serve()
+    far_side.answer = refuse(307, "", Location=other.url + "/x")
+    assert "status 307" in str(error_of(lambda: arm.start_import(RESOURCE, BODY, CONTEXT))) and other.seen == []
 
 
 @pytest.mark.parametrize(
@@ -367,11 +600,6 @@ def test_a_start_that_gets_no_answer_is_given_up_in_our_time_and_not_in_the_sdks
 # -- how an import stands ----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def operation(far_side: Any) -> Operation:
-    return Operation(far_side.url + RESULT, 0.0, CONTEXT)
-
-
 def test_under_way(arm: Arm, far_side: Any, operation: Operation) -> None:
     far_side.answer = accept(far_side.url + "/operationResults/registries-5b1b?page=2")
     before = time.monotonic()
@@ -387,13 +615,93 @@ def test_done(arm: Arm, far_side: Any, operation: Operation, body: str) -> None:
     assert operation.done and operation.id == "registries-5b1b"
 
 
-@pytest.mark.parametrize("status", [200, 202, 400])
+def test_the_first_answer_may_name_no_targets(arm: Arm, far_side: Any, operation: Operation) -> None:
+    far_side.answer = refuse(202, '{"status": "Accepted"}', Location=far_side.url + RESULT)
+    arm.ask(operation)
+    assert not operation.done
+
+
+@pytest.mark.parametrize("status", [200, 202, 400, 409])
 @pytest.mark.parametrize("state", ["Failed", "Canceled"])
 def test_failed(arm: Arm, far_side: Any, operation: Operation, status: int, state: str) -> None:
-    error = {"code": "InvalidParameters", "message": "Operation registries-5b1b failed. Tag already exists in target registry"}
+    error = {
+        "code": "InvalidParameters",
+        "message": "Operation registries-5b1b failed. Resource /subscriptions/s1/x team/app:1 Tag team/app:1 already exists in "
+        "target registry.",
+    }
     far_side.answer = lambda request: request.reply(status, json.dumps({"status": state, "error": error}))
-    assert error_of(lambda: arm.ask(operation)).kind == "exists"
-    assert not operation.done
+    found = error_of(lambda: arm.ask(operation))
+    assert isinstance(found, ImportFailed) and found.kind == "exists" and not operation.done
+
+
+@pytest.mark.parametrize("state", ["Accepted", "Pending", "InProgress"])
+def test_a_status_that_is_no_end_is_none(arm: Arm, far_side: Any, operation: Operation, state: str) -> None:
+    far_side.answer = refuse(200, json.dumps({"status": state}))
+    arm.ask(operation)
+    assert not operation.done and not arm.start_import(RESOURCE, BODY, CONTEXT).done
+
+
+def test_failed_without_a_word(arm: Arm, far_side: Any, operation: Operation) -> None:
+    far_side.answer = refuse(200, '{"status": "Failed"}')
+    found = error_of(lambda: arm.ask(operation))
+    assert isinstance(found, ImportFailed) and "no text" in str(found)
+
+
+OWN_404 = '{"error": {"code": "NotFound", "message": "The resource x could not be found."}, "status": "Failed"}'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers"),
+    [
+        (404, "", {}),
+        (404, NOT_THERE, {}),
+        (404, OWN_404, {}),
+        (404, "<html>", {}),
+        (403, DENIED, {}),
+        (403, "", {}),
+        (401, '{"error": {"code": "AuthenticationFailed", "message": "x"}}', {}),
+        (405, "", {}),
+        (410, '{"error": {"code": "Gone", "message": "x"}}', {}),
+        (500, '{"error": {"code": "InternalServerError", "message": "x"}, "status": "Failed"}', {}),
+        (503, "", {}),
+        (400, "<html>Bad Request</html>", {}),
+        (400, '{"error": {"code": "InvalidApiVersionParameter", "message": "x"}}', {"x_ms_failure_cause": "gateway"}),
+        (409, "{}", {}),
+        (400, '{"error": {"code": "AuthenticationFailed", "message": "x"}}', {}),
+        (409, '{"error": {"code": "ReadOnlyDisabledSubscription", "message": "x"}}', {}),
+        (200, "<html>Welcome to the proxy</html>", {}),
+        (302, "", {"Location": "https://elsewhere.test/x"}),
+    ],
+)
+def test_a7_a_question_that_fails_says_nothing_of_the_import(
+    arm: Arm, far_side: Any, operation: Operation, status: int, body: str, headers: dict[str, str]
+) -> None:
+    far_side.answer = refuse(status, body, **headers)
+    error = error_of(lambda: arm.ask(operation))
+    assert not isinstance(error, ImportFailed) and error.kind != "not_found" and error.ends_run is False
+    assert "no such registry" not in str(error) and not operation.done and operation.location == far_side.url + RESULT
+
+
+def test_b2_what_a_source_says_of_a_sign_in_is_not_about_ours(arm: Arm, far_side: Any, operation: Operation) -> None:
+    text = "Operation registries-1 failed. Resource /subscriptions/s1/x Invalid message Forbidden Forbidden {0}"
+    for quoted in ("<Error><Code>AuthenticationFailed</Code></Error>", "InvalidAuthenticationToken AuthorizationFailed importImage/action"):
+        error = {"code": "InvalidParameters", "message": text.format(quoted)}
+        far_side.answer = refuse(400, json.dumps({"error": error, "status": "Failed"}))
+        found = error_of(lambda: arm.ask(operation))
+        assert (found.detail, found.ends_run) == ("source forbidden", False) and isinstance(found, ImportFailed)
+
+
+@pytest.mark.parametrize(
+    ("after", "pause"),
+    [("0", 1.0), ("-7", 1.0), ("0.01", 1.0), ("7", 7.0), ("7.5", 7.5), ("86400", 120.0), ("inf", 120.0), ("soon", RETRY_AFTER)],
+)
+def test_d4_the_time_between_two_questions_has_bounds(arm: Arm, far_side: Any, operation: Operation, after: str, pause: float) -> None:
+    far_side.answer = accept(far_side.url + RESULT, Retry_After=after)
+    before = time.monotonic()
+    arm.ask(operation)
+    started = arm.start_import(RESOURCE, BODY, CONTEXT)
+    for found in (operation, started):
+        assert pause <= found.ask_at - before < pause + 3
 
 
 def test_an_import_that_goes_on_elsewhere(arm: Arm, far_side: Any, operation: Operation) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 registryops.acr contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Azure's refusals, row by row: each of its texts gives the sentence that helps, whatever names stand in it."""
+"""Azure's refusals and failed copies, row by row: each gives the sentence that helps, whatever names and quotations are in it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import SHOWN, TABLE, Context, explain
+from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import (
+    FORMS,
+    REFUSALS,
+    SHOWN,
+    TABLE,
+    Context,
+    explain,
+    explain_failure,
+)
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, ImportFailed
 
 TARGET = "contosoprod.azurecr.io/base/nginx:1.27"
 SOURCE = "fabrikam.azurecr.io/vendor/tool:1.0"
 REGISTRY = "fabrikam.azurecr.io"
-CONTEXT = Context(TARGET, SOURCE, REGISTRY)
+CONTEXT = Context(TARGET, SOURCE, REGISTRY, targets=("base/nginx:1.27",))
 SCOPE = (
     "/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/rg-registries/providers/"
     "Microsoft.ContainerRegistry/registries/contosoprod"
@@ -48,6 +57,21 @@ SENTENCES = {
         "This account has no right to Microsoft.ContainerRegistry/registries/read on " + SCOPE + ".",
     ),
     "subscription not found": ("not_found", "The subscription does not exist, or this account can't see it."),
+    "subscription disabled": (
+        "denied",
+        "The registry's subscription is disabled, so Azure changes nothing in it. Have the subscription enabled again.",
+    ),
+    "provider not registered": (
+        "denied",
+        "The registry's subscription isn't registered for Azure Container Registry. Register it: az provider register "
+        "--namespace Microsoft.ContainerRegistry.",
+    ),
+    "scope locked": (
+        "locked",
+        "A lock on the registry, its resource group or its subscription keeps Azure from changing the registry and from "
+        "importing into it. Remove the lock.",
+    ),
+    "policy": ("denied", "A policy of the registry's subscription forbids this request."),
     "wrong tenant": (
         "unauthorized",
         "The subscription belongs to another tenant than the one signed in to; set tenant to the subscription's.",
@@ -67,8 +91,8 @@ SENTENCES = {
     ),
     "locked": (
         "locked",
-        TARGET + " is locked against writing (write-enabled false on the tag, the manifest or the repository). Unlock "
-        "it, or set if_exists: keep.",
+        TARGET + " is locked against writing, or " + SOURCE + " against reading (write-enabled or read-enabled false on the "
+        "tag, the manifest or the repository). Unlock it, or set if_exists: keep.",
     ),
     "source forbidden": (
         "denied",
@@ -79,7 +103,7 @@ SENTENCES = {
     "source unauthorized": (
         "unauthorized",
         "fabrikam.azurecr.io refuses fabrikam.azurecr.io/vendor/tool:1.0 to Azure: the user name or password is "
-        "wrong or has ended, or the image needs credentials (source_username, source_password).",
+        "wrong or has expired, or the image needs credentials (source_username, source_password).",
     ),
     "source denies": (
         "denied",
@@ -122,7 +146,9 @@ SENTENCES = {
         "what isn't needed, or choose a larger tier.",
     ),
     "quarantine": ("denied", SOURCE + " is in quarantine and can't be copied until it is released."),
-    "temporary": ("unavailable", "Azure failed to copy " + SOURCE + " for a passing reason; run again later."),
+    "temporary": ("unavailable", "Azure Resource Manager failed for " + TARGET + " for a passing reason; run again later."),
+    "source fails": ("unavailable", REGISTRY + " answered Azure with a server error for " + SOURCE + "; run again later."),
+    "copying failed": ("unavailable", "Azure failed to copy " + SOURCE + " for a passing reason; run again later."),
 }
 
 UNAUTHORIZED = '{"errors":[{"code":"UNAUTHORIZED","message":"authentication required","detail":null}]}'
@@ -163,6 +189,15 @@ KNOWN = [
         400,
         "InvalidParameters",
         OPERATION + "base/nginx:1.27 Tag base/nginx:1.27 already exists in target registry.",
+    ),
+    ("tag exists", 409, "Conflict", OPERATION + "Tag base/nginx:1.27 already exists in target registry."),
+    ("tag exists", 409, "Conflict", "Tag other/app:1 already exists in target registry."),
+    (
+        "scope locked",
+        409,
+        "ScopeLocked",
+        "The scope '" + SCOPE + "' cannot perform write operation because following scope(s) are locked: '" + SCOPE + "'. "
+        "Please remove the lock and try again.",
     ),
     ("throttled", 429, "SubscriptionRequestsThrottled", THROTTLED),
     ("throttled", 429, "ResourceRequestsThrottled", "Too many requests were received. Please try again later."),
@@ -260,11 +295,29 @@ KNOWN = [
         "For more details please go to https://aka.ms/ARMResourceNotFoundFix",
     ),
     ("not found", 404, "ResourceGroupNotFound", "Resource group 'rg-registries' could not be found."),
-    ("temporary", 400, "InvalidParameters", OPERATION + "Error copying blobs"),
+    ("not found", 404, "", "The resource contosoprod could not be found."),
+    ("temporary", 502, "InvalidGatewayHost", "The gateway host is invalid."),
+    ("copying failed", 400, "InvalidParameters", OPERATION + "Error copying blobs"),
 ]
 # Azure's own words are not known for these: worded after the others, after its documentation, or after its habits.
 LIKELY = [
     ("throttled", 429, "", "The request is being throttled."),
+    (
+        "subscription disabled",
+        409,
+        "ReadOnlyDisabledSubscription",
+        "The subscription '11111111-1111-4111-8111-111111111111' is disabled and therefore marked as read only. You cannot "
+        "perform any write actions on this subscription until it is re-enabled.",
+    ),
+    (
+        "provider not registered",
+        409,
+        "MissingSubscriptionRegistration",
+        "The subscription is not registered to use namespace 'Microsoft.ContainerRegistry'.",
+    ),
+    ("policy", 403, "RequestDisallowedByPolicy", "Resource 'contosoprod' was disallowed by policy."),
+    ("no right to import", 403, "DenyAssignmentAuthorizationFailed", "x"),
+    ("upstream throttles", 400, "InvalidParameters", OPERATION + "Invalid message TooManyRequests Too Many Requests <html>"),
     (
         "upstream throttles",
         400,
@@ -300,6 +353,7 @@ LIKELY = [
         "InvalidParameters",
         OPERATION + "Invalid message MethodNotAllowed Method Not Allowed " + DISALLOWED,
     ),
+    ("locked", 400, "InvalidParameters", OPERATION + "The tag base/nginx:1.27 is locked."),
     (
         "cache rule",
         400,
@@ -333,7 +387,13 @@ LIKELY = [
     ),
     ("quota", 400, "InvalidParameters", OPERATION + "The registry has reached its storage quota."),
     ("quarantine", 400, "InvalidParameters", OPERATION + "The image vendor/tool:1.0 is quarantined."),
-    ("temporary", 400, "InvalidParameters", OPERATION + "Invalid message 502 Bad Gateway"),
+    ("source fails", 400, "InvalidParameters", OPERATION + "Invalid message 502 Bad Gateway"),
+    ("source fails", 400, "InvalidParameters", OPERATION + "Invalid message BadGateway Bad Gateway <html>502 Bad Gateway</html>"),
+    ("source fails", 400, "InvalidParameters", OPERATION + "Invalid message ServiceUnavailable Service Unavailable "),
+    ("source fails", 400, "InvalidParameters", OPERATION + "Invalid message InternalServerError Internal Server Error {}"),
+    ("source fails", 400, "InvalidParameters", OPERATION + "Invalid message GatewayTimeout Gateway Time-out"),
+    ("source fails", 400, "InvalidParameters", OPERATION + "Invalid message 520 Web Server Returned an Unknown Error"),
+    ("source unreachable", 400, "InvalidParameters", OPERATION + "No connection could be made because x actively refused it."),
     ("temporary", 500, "InternalServerError", "An internal server error occurred."),
     ("temporary", 503, "ServerTimeout", "The request timed out."),
     ("temporary", 409, "OperationPreempted", "The operation was preempted by another one."),
@@ -343,15 +403,26 @@ ALL = KNOWN + LIKELY
 IDS = ["{0}-{1}".format(row, number) for number, (row, _status, _code, _text) in enumerate(ALL)]
 
 
+FORM_NAMES = {row.name for row in FORMS}
+
+
+def told(row: str, code: str, text: str, status: int, context: Context = CONTEXT) -> AcrError:
+    """What is told where it is told: of a request, or of an import."""
+    return (explain_failure if row in FORM_NAMES else explain)(code, text, status, context)
+
+
 @pytest.mark.parametrize(("row", "status", "code", "text"), ALL, ids=IDS)
 def test_each_text_gives_the_sentence_that_helps(row: str, status: int, code: str, text: str) -> None:
-    error = explain(code, text, status, CONTEXT)
+    error = told(row, code, text, status)
     kind, sentence = SENTENCES[row]
     said = " ".join(text.replace(OPERATION, "").split())
     said = said[:SHOWN] + "…" if len(said) > SHOWN else said
     assert (error.detail, error.kind, error.status) == (row, kind, status)
     assert str(error) == (sentence + " Azure says: " + said if said else sentence)
     assert error.passing is (kind in ("throttled", "unavailable"))
+    assert isinstance(error, ImportFailed) is (row in FORM_NAMES)
+    # What a start is refused with reads the same.
+    assert explain(code, text, status, CONTEXT, starting=True).detail == row or row == "no right"
 
 
 def test_every_row_is_reached_and_none_stands_twice() -> None:
@@ -369,23 +440,114 @@ NAMES = ["quota", "export", "quarantine", "temporary", "timeout", "islocked", "c
 def test_the_names_of_the_target_do_not_matter(row: str, status: int, code: str, text: str, name: str) -> None:
     for old, new in (("rg-registries", "rg-" + name), ("contosoprod", "contoso" + name.replace("-", ""))):
         text = text.replace(old, new)
-    assert explain(code, text, status, CONTEXT).detail == row
+    assert told(row, code, text, status).detail == row
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_name_of_a_missing_source_does_not_matter(name: str) -> None:
-    text = OPERATION + "Unable to find manifest digest  Repo: h.io/{0}/{0} Tag: {0} Manifest: ".format(name)
-    assert explain("InvalidParameters", text, 400, CONTEXT).detail == "source missing"
+IMAGES = [
+    "team/quota-service", "team/quarantine-scanner", "temporary", "timeout", "cache rule", "try again", "502 Bad Gateway",
+    "already exists in target registry", "is locked", "export policy", "more than 50 manifests", "manifest unknown", "ScopeLocked",
+]  # fmt: skip
 
 
-def test_a_source_called_notfound_is_not_a_missing_registry() -> None:
-    text = OPERATION + "Error copying blobs of h.io/notfound/app"
-    assert explain("InvalidParameters", text, 400, CONTEXT).detail == "temporary"
+@pytest.mark.parametrize("name", [*NAMES, *IMAGES])
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ("source missing", "Unable to find manifest digest  Repo: h.io/{0}/{0} Tag: {0} Manifest: "),
+        ("source denies", "Access to h.io denied. {0}"),
+        ("copying failed", "Error copying blobs of h.io/{0}"),
+        ("source forbidden", "Invalid message Forbidden Forbidden {0}"),
+        ("source unauthorized", 'Invalid message Unauthorized Unauthorized {{"errors":[{{"detail":[{{"Name":"{0}"}}]}}]}}'),
+        ("no digest header", "No value specified for Docker-Content-Digest OK OK {0}"),
+        (None, "Invalid message Conflict Conflict {0}"),
+        (None, "The image {0} is odd."),
+        (None, "{0} is odd."),
+    ],
+)
+def test_b4_names_in_a_text_decide_nothing(row: str | None, text: str, name: str) -> None:
+    error = explain_failure("InvalidParameters", OPERATION + text.format(name), 400, CONTEXT)
+    assert error.detail == row and (row == "copying failed") is error.passing
+
+
+# What a source may write into its answer.
+QUOTED = [
+    "<Error><Code>AuthenticationFailed</Code><Message>Server failed to authenticate the request.</Message></Error>",
+    '{"errors":[{"code":"InvalidAuthenticationToken","message":"AuthorizationFailed importImage/action"}]}',
+    "InvalidAuthenticationTokenTenant: ScopeLocked",
+    "base/nginx:1.27 Tag base/nginx:1.27 already exists in target registry.",
+    "Operation registries-1 failed. Resource /subscriptions/1/x Tag base/nginx:1.27 already exists in target registry.",
+    "InternalServerError 502 Bad Gateway, try again: temporarily unavailable",
+]
+
+
+@pytest.mark.parametrize("quoted", QUOTED)
+@pytest.mark.parametrize("phrase", ["Forbidden Forbidden", "Unauthorized Unauthorized", "NotFound Not Found", "BadRequest Bad Request"])
+@pytest.mark.parametrize("code", ["InvalidParameters", "Conflict", ""])
+def test_b2_b3_a_quotation_decides_nothing(code: str, phrase: str, quoted: str) -> None:
+    text = "{0}Invalid message {1} {2}".format(OPERATION, phrase, quoted)
+    rows = {"F": "source forbidden", "U": "source unauthorized", "N": "source missing", "B": None}
+    for error in (explain_failure(code, text, 400, CONTEXT), explain(code, text, 400, CONTEXT, starting=True)):
+        assert (error.detail, error.ends_run, error.passing) == (rows[phrase[0]], False, False), str(error)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "exists"),
+    [
+        ("InvalidParameters", "Tag base/nginx:1.27 already exists in target registry.", True),
+        ("InvalidParameters", "base/nginx:1.27 Tag base/nginx:1.27 already exists in target registry.", True),
+        ("InvalidParameters", "Tag base/nginx:1.28 already exists in target registry.", False),
+        ("InvalidParameters", "Tag already exists in target registry.", False),
+        ("InvalidParameters", "It says: Tag base/nginx:1.27 already exists in target registry.", False),
+        ("Conflict", "Tag base/nginx:1.28 already exists in target registry.", True),
+        ("Conflict", "Another operation is in progress: Tag base/nginx:1.27 already exists in target registry.", False),
+        ("Conflict", "", False),
+    ],
+)
+def test_b3_only_azures_own_form_says_that_a_tag_exists(code: str, text: str, exists: bool) -> None:
+    several = Context("contosoprod.azurecr.io/other/app:1, " + TARGET, SOURCE, REGISTRY)
+    for prefix in (OPERATION, ""):
+        for context in (CONTEXT, several):
+            assert (explain_failure(code, prefix + text, 400, context).kind == "exists") is exists
+
+
+@pytest.mark.parametrize("row", REFUSALS, ids=lambda row: row.name)
+def test_b2_codes_of_requests_mean_nothing_of_a_copy(row: object) -> None:
+    for name, _status, code, text in ALL:
+        if name == row.name:  # type: ignore[attr-defined]
+            error = explain_failure(code, text, 400, CONTEXT)
+            assert error.detail == (name if name == "temporary" and code else None) and error.ends_run is False
+
+
+@pytest.mark.parametrize("text", ["ScopeLocked", "AuthorizationFailed", "AuthenticationFailed: x", "ReadOnlyDisabledSubscription"])
+@pytest.mark.parametrize("code", ["", "Odd", "OddScopeLocked", "AuthenticationFailedX", "InvalidParameters"])
+def test_b5_a_code_is_matched_whole_and_a_text_is_none(code: str, text: str) -> None:
+    error = explain(code, text, 409, CONTEXT, starting=True)
+    assert (error.detail, error.ends_run) == (None, False)
+
+
+@pytest.mark.parametrize(
+    "phrase",
+    ["BadGateway Bad Gateway", "ServiceUnavailable Service Unavailable", "GatewayTimeout Gateway Timeout", "502 Bad Gateway",
+     "InternalServerError Internal Server Error", "503", "522 Origin Connection Time-out", "RequestTimeout Request Timeout"],
+)  # fmt: skip
+def test_b6_what_a_sources_server_can_not_do_now_passes(phrase: str) -> None:
+    for body in ("", " <html><h1>Not Found</h1></html>", ' {"errors":[{"code":"DENIED"}]}'):
+        error = explain_failure("InvalidParameters", OPERATION + "Invalid message " + phrase + body, 400, CONTEXT)
+        assert (error.detail, error.passing) == ("source fails", True)
+
+
+def test_a_correlation_id_is_passed_on_however_long_the_text() -> None:
+    told = "CorrelationId: 0f8fad5b-d9cb-469f-a165-70867728950e"
+    for length in (10, SHOWN - 40, SHOWN - 5, SHOWN + 300, 3990, 50_000):
+        text = OPERATION + "Error copying blobs " + "x" * length + ". " + told
+        message = str(explain_failure("InvalidParameters", text, 400, CONTEXT))
+        assert message.count(told) == 1 and len(message) < 1000, length
+    assert "CorrelationId" not in str(explain_failure("InvalidParameters", "Error copying blobs" + "x" * 900, 400, CONTEXT))
 
 
 def test_a_number_is_not_taken_for_a_status() -> None:
     """What is taken for a passing failure is tried again and again."""
-    error = explain("InvalidParameters", OPERATION + "A layer of 1502 bytes is invalid.", 400, CONTEXT)
+    error = explain_failure("InvalidParameters", OPERATION + "A layer of 1502 bytes is invalid.", 400, CONTEXT)
     assert (error.detail, error.passing) == (None, False)
 
 

@@ -5,19 +5,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from ansible_collections.registryops.acr.plugins.module_utils._acr import Tag
-from ansible_collections.registryops.acr.plugins.module_utils._draft import GENERAL, Draft
+from ansible_collections.registryops.acr.plugins.module_utils._draft import Draft
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._expand import expand
+from ansible_collections.registryops.acr.plugins.module_utils._identity import IdentityError
 from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Conflict, Seen
-from ansible_collections.registryops.acr.plugins.module_utils._targets import Targets
+from ansible_collections.registryops.acr.plugins.module_utils._plan import GONE, Conflict, Seen
+from ansible_collections.registryops.acr.plugins.module_utils._targets import GENERAL, Targets
 from tests.unit.plugins.held import IMAGE, INDEX, HeldAzure, HeldRegistry, Opened, digest
 
 SERVER = "contosodev.azurecr.test"
@@ -48,14 +49,16 @@ def plan(quay: HeldRegistry, azure: HeldAzure, target: HeldAzure) -> Iterator[Pl
     """``plan({"source": …}, …)``: the draft of these entries."""
     with ThreadPoolExecutor(4) as pool:
 
-        def draft(*images: dict[str, Any]) -> Draft:
+        def draft(*images: dict[str, Any], noted: Callable[[list[Any]], None] = lambda batch: None) -> Draft:
             entries = parse_entries(list(images), None, None, None, "azurecr.test")
             sources = Opened(quay, azure)
             targets = Targets(target)
-            found = Draft(sources, lambda: targets, pool, entries)
+            found = Draft(sources, lambda: targets, 4, entries)
             wants, failures, _notes = expand(entries, sources, pool)
             assert failures == []
-            found.plan(wants)
+            for batch in found.batches(wants):
+                noted(batch)
+            found.close()
             return found
 
         yield draft
@@ -132,27 +135,108 @@ def test_of_two_tags_with_one_digest_each_is_told_as_it_was_named(plan: Plan) ->
     assert [(want.target.tag, want.origin.tag, want.digest) for want in draft.wants] == [("1.0", "1.0", A), ("stable", "stable", A)]
 
 
-def test_a_locked_tag_is_told_before_it_is_moved(plan: Plan, target: HeldAzure, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In check mode too, and for few tags, whose manifests alone are looked at."""
+@pytest.mark.parametrize("lock", ["1.0", B, "team/app"])
+def test_a13_a_lock_is_told_before_anything_is_overwritten(plan: Plan, target: HeldAzure, lock: str) -> None:
+    """In check mode too. Azure's forced import would ignore it."""
     target.tagged = {"team/app": {"1.0": B}, "same": {"1.0": A}, "new": {}}
-    held = target.tagged
-    monkeypatch.setattr(target, "tag", lambda place, tag: Tag(tag, held[place][tag], "now", True) if tag in held[place] else None)
+    target.locks = {lock}
     draft = plan(app(target=["team/app", "same", "new"]))
     assert actions(draft) == {"team/app:1.0": "exists", "same:1.0": "none", "new:1.0": "import"}
     assert "is locked against writing" in str(draft.failures[0])
 
 
-def test_a_lock_that_can_not_be_looked_for_is_told_by_azure(plan: Plan, target: HeldAzure) -> None:
+@pytest.mark.parametrize("look", [("tag", "team/app", "1.0"), ("metadata",), ("repository",)])
+def test_a13_a_lock_that_can_not_be_looked_for_is_the_failure_of_that_image(plan: Plan, target: HeldAzure, look: tuple[str, ...]) -> None:
     target.tagged = {"team/app": {"1.0": B}}
-    target.fails = {("tag",): AcrError("denied", "no.")}
-    assert actions(plan(app())) == {"team/app:1.0": "update"}
+    target.fails = {look: AcrError("denied", "no.")}
+    assert actions(plan(app(target=["team/app", "new"]))) == {"team/app:1.0": "denied", "new:1.0": "import"}
+
+
+@pytest.mark.parametrize("if_exists", ["keep", "fail"])
+@pytest.mark.parametrize("count", [1, 6])
+def test_a1_what_is_not_listed_is_not_overwritten(plan: Plan, target: HeldAzure, if_exists: str, count: int) -> None:
+    """Tags whose manifests no listing shows, with other digests than the source's."""
+    names = list(TAGS)[:count]
+    target.tagged = {"team/app": {name: digest(100 + number) for number, name in enumerate(names)}}
+    target.hidden = set(target.tagged["team/app"].values())
+    draft = plan(*[{"source": "{0}/team/app:{1}".format(SERVER, name), "if_exists": if_exists} for name in names])
+    assert set(actions(draft).values()) == {"keep" if if_exists == "keep" else "exists"}
+
+
+def test_a2_what_is_not_listed_and_equal_is_left_alone(plan: Plan, target: HeldAzure) -> None:
+    target.tagged = {"team/app": dict(TAGS)}
+    target.hidden = set(TAGS.values())
+    draft = plan(*[{"source": "{0}/team/app:{1}".format(SERVER, name)} for name in TAGS])
+    assert set(actions(draft).values()) == {"none"}
+
+
+@pytest.mark.parametrize("if_exists", ["keep", "fail"])
+@pytest.mark.parametrize("lost", [False, True])
+def test_a4_one_answer_that_a_tag_does_not_exist_overwrites_nothing(
+    plan: Plan, target: HeldAzure, if_exists: str, lost: bool
+) -> None:
+    target.tagged = {"team/app": {"1.0": B}}
+    target.late = {("describe", "team/app", "1.0"): 1}
+    target.lost = {B} if lost else set()
+    draft = plan(app(if_exists=if_exists))
+    assert actions(draft) == {"team/app:1.0": "keep" if if_exists == "keep" and not lost else "exists"}
+    if lost:
+        assert "its manifest {0} is gone".format(B) in str(draft.failures[0])
+        repaired = plan(app(if_exists=if_exists, repair=True))
+        assert actions(repaired) == {"team/app:1.0": "repair"}
+
+
+def test_a11_check_mode_sees_what_is_not_listed(plan: Plan, target: HeldAzure) -> None:
+    target.tagged = {"team/app": dict(TAGS)}
+    target.hidden = {"1.0", "1.1"}
+    draft = plan(*[{"source": "{0}/team/app:{1}".format(SERVER, name)} for name in TAGS])
+    assert set(actions(draft).values()) == {"none"}
+
+
+def test_c2_what_fails_while_one_source_is_planned_is_no_failure_of_the_others(
+    plan: Plan, target: HeldAzure, quay: HeldRegistry, azure: HeldAzure
+) -> None:
+    """A sign-in that one source needs, and a token for the target that is refused once the others are under way."""
+    quay.fails = {("describe",): IdentityError("Signing in failed.")}  # type: ignore[dict-item]
+    other = {"source": SERVER + "/team/app:1.0", "target": ["other"]}
+    draft = plan(app(), app(target=["b"]), other)
+    assert actions(draft) == {"team/app:1.0": "sign_in", "b:1.0": "sign_in", "other:1.0": "import"}
+    quay.fails = {}
+    target.fails = {("prepare", "bare"): AcrError("unauthorized", "no.")}
+    draft = plan(app(target=[], untagged_repositories=["bare"]), other)
+    assert actions(draft) == {"bare@" + A: "unauthorized", "other:1.0": "import"}
 
 
 def test_the_time_of_the_last_update_tells_a_reimport(plan: Plan, target: HeldAzure) -> None:
     target.tagged = {"team/app": {"1.0": A}}
     draft = plan(app(if_exists="reimport"))
     assert actions(draft) == {"team/app:1.0": "reimport"}
-    assert draft.seen[0] == Seen(A, True, "now") and ("tag", "team/app", "1.0") in target.asked
+    assert draft.seen[0] == Seen(A, updated="now", locks=()) and ("tag", "team/app", "1.0") in target.asked
+
+
+def test_d1_a_source_that_keeps_its_images_waiting_holds_up_no_other(
+    plan: Plan, quay: HeldRegistry, azure: HeldAzure
+) -> None:
+    """Those of the other source are planned, and can be imported, while this one is still being asked."""
+    answered = threading.Event()
+    describe = quay.describe
+
+    def late(repository: str, reference: str) -> Any:
+        assert answered.wait(10)
+        return describe(repository, reference)
+
+    quay.describe = late  # type: ignore[method-assign]
+    images = [app(target=["slow-{0}".format(number)]) for number in range(20)]
+    images += [{"source": "{0}/team/app:{1}".format(SERVER, name)} for name in TAGS]
+    first: list[Any] = []
+
+    def noted(batch: list[Any]) -> None:
+        first.append(batch)
+        answered.set()
+
+    draft = plan(*images, noted=noted)
+    assert [{str(step.want.target.repository) for step in batch} for batch in first][0] == {"team/app"}
+    assert len(first) == 2 and set(actions(draft).values()) == {"import"}
 
 
 # -- the cheaper way ---------------------------------------------------------------------------------------------------
@@ -214,10 +298,10 @@ def test_a_target_registry_that_can_not_be_read_ends_it_all(plan: Plan, target: 
         plan(app(), app("2.0"))
 
 
-def test_a_target_repository_that_can_not_be_read_is_the_failure_of_its_images(plan: Plan, target: HeldAzure) -> None:
-    target.fails = {("describe", "locked", "1.0"): AcrError("denied", "no.")}
+def test_c1_a_target_that_can_not_be_read_is_no_failure_of_its_neighbours(plan: Plan, target: HeldAzure) -> None:
+    target.fails = {(how, "locked", "1.0"): AcrError("denied", "no.") for how in ("describe", "tag")}
     assert actions(plan(app(target=["locked", "open"]), app("2.0", target=["locked"]))) == {
-        "locked:1.0": "denied", "open:1.0": "import", "locked:2.0": "denied",
+        "locked:1.0": "denied", "open:1.0": "import", "locked:2.0": "import",
     }  # fmt: skip
 
 
@@ -244,7 +328,7 @@ def test_damage_is_looked_for_where_that_is_asked_for(
     lose_a_child(target, quay)
     draft = plan(app(repair=repair))
     assert actions(draft) == {"team/app:1.0": action}
-    assert draft.steps[0].seen == (Seen(A, False, "now") if repair else Seen(A))
+    assert draft.steps[0].seen == (Seen(A, GONE, "now", ()) if repair else Seen(A))
     assert (("manifest", "team/app", A) in target.asked) is repair
 
 
@@ -252,12 +336,7 @@ def test_damage_is_looked_for_where_that_is_asked_for(
 def test_damage_that_can_not_be_looked_for(plan: Plan, target: HeldAzure, quay: HeldRegistry, kind: str) -> None:
     lose_a_child(target, quay)
     target.fails = {("manifest", "team/app", A): AcrError(kind, "no.")}
-    images = [app(repair=True), app("2.0", target=["new"])]
-    if kind in GENERAL:
-        with pytest.raises(AcrError, match="no."):
-            plan(*images)
-    else:
-        assert actions(plan(*images)) == {"team/app:1.0": "denied", "new:2.0": "import"}
+    assert actions(plan(app(repair=True), app("2.0", target=["new"]))) == {"team/app:1.0": kind, "new:2.0": "import"}
 
 
 # -- referrers ---------------------------------------------------------------------------------------------------------

@@ -133,7 +133,9 @@ def outcomes(report: Report) -> list[tuple[str, str]]:
     ]
 
 
-LOCKED = (400, '{"error": {"code": "InvalidParameters", "message": "the tag is locked"}}')
+_DISALLOWED = '{"errors": [{"code": "REGISTRY_DISALLOWED_OPERATION", "message": "The operation is disallowed."}]}'
+_REFUSED = "Invalid message MethodNotAllowed Method Not Allowed " + _DISALLOWED
+LOCKED = (400, json.dumps({"error": {"code": "InvalidParameters", "message": _REFUSED}}))
 
 
 def test_a_run_and_another_that_has_nothing_to_do(world: World) -> None:
@@ -272,7 +274,6 @@ def result(digest: str | None = "sha256:a", shown: str | None = None, error: Acr
         (result("sha256:a", "sha256:b", action="keep"), "sha256:b"),
         (result("sha256:a", action="keep"), None),
         (result(None, "sha256:b"), "sha256:b"),
-        (result(None, ""), None),
         (result("sha256:a", "sha256:b", AcrError("denied", "No.")), None),
     ],
 )
@@ -283,7 +284,7 @@ def test_the_digest_that_a_target_has_now(found: Result, digest: str | None) -> 
 def test_a_target_as_modules_return_it() -> None:
     report = Report("contosoprod.azurecr.test")
     same = {"image": "contosoprod.azurecr.test/team/app:1.0"}
-    assert target_result(report, result(None, "")) == {**same, "digest": None, "previous_digest": None, "action": "none"}
+    assert target_result(report, result(None)) == {**same, "digest": None, "previous_digest": None, "action": "none"}
     failed = result("sha256:a", "sha256:b", AcrError("denied", "No."), operation="registries-1")
     assert target_result(report, failed) == {
         **same, "digest": None, "previous_digest": "sha256:b", "action": "failed", "operation": "registries-1", "error": "No.",

@@ -5,116 +5,176 @@
 
 from __future__ import annotations
 
-import json
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from ansible_collections.registryops.acr.plugins.module_utils import _targets
-from ansible_collections.registryops.acr.plugins.module_utils._acr import Tag
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Seen
-from ansible_collections.registryops.acr.plugins.module_utils._registry import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Manifest
-from ansible_collections.registryops.acr.plugins.module_utils._targets import MOST_NESTED, NESTED, Targets
+from ansible_collections.registryops.acr.plugins.module_utils._plan import GONE, LISTED, Seen, Target
+from ansible_collections.registryops.acr.plugins.module_utils._targets import Targets
+from tests.unit.plugins.held import IMAGE, INDEX, HeldAzure, digest
 
-INDEX, IMAGE = INDEX_TYPES[0], MANIFEST_TYPES[2]
-
-
-def digest(number: int) -> str:
-    return "sha256:{0:064x}".format(number)
+DENIED = AcrError("invalid", "The operation is disallowed.", status=405)
+NAMES = ["a", "b", "c", "d", "e"]
 
 
-class Held:
-    """A registry that holds *indexes* (digest → what it lists) and *images*, and notes what it is asked."""
+def held(**tags: str) -> HeldAzure:
+    return HeldAzure("contosoprod.azurecr.test", r=tags)
 
-    def __init__(self, indexes: dict[str, list[tuple[str, str]]], images: set[str], tags: dict[str, str] | None = None) -> None:
-        self.indexes, self.images, self.tagged = indexes, images, tags or {}
-        self.asked: list[str] = []
 
-    def describe(self, repository: str, reference: str) -> Descriptor:
-        self.asked.append(reference)
-        found = self.tagged.get(reference, reference)
-        if found not in self.indexes and found not in self.images:
-            raise AcrError("not_found", "gone.", status=404)
-        return Descriptor(found, INDEX if found in self.indexes else IMAGE)
-
-    def manifest(self, repository: str, reference: str) -> Manifest:
-        found = self.describe(repository, reference)
-        entries = [{"digest": one, "mediaType": media_type} for one, media_type in self.indexes.get(found.digest, [])]
-        return Manifest(found, json.dumps({"manifests": entries}).encode())
-
-    def manifest_list(self, repository: str) -> Any:
-        self.asked.append("manifests")
-        return iter([{"digest": one} for one in [*self.indexes, *self.images]])
-
-    def find_tags(self, repository: str, names: set[str]) -> Any:
-        self.asked.append("tags")
-        return {name: Tag(name, self.tagged[name], "now") for name in names if name in self.tagged}, True
-
-    def tag(self, repository: str, name: str) -> Tag | None:
-        self.asked.append("tag " + name)
-        return Tag(name, self.tagged[name], "now", True) if name in self.tagged else None
-
-    @staticmethod
-    def direct(total: int, missing: int) -> bool:
-        return False
-
-    def counts(self, repository: str) -> Any:
-        return SimpleNamespace(tags=1, manifests=1)
+def index(*children: int, media_type: str = IMAGE) -> tuple[str, dict[str, Any]]:
+    return INDEX, {"manifests": [{"digest": digest(child), "mediaType": media_type} for child in children]}
 
 
 def test_few_tags_are_asked_for_one_by_one_and_many_by_listings() -> None:
-    held = Held({}, {digest(1)}, {name: digest(1) for name in "abcd"})
-    targets = Targets(held)  # type: ignore[arg-type]
-    assert targets.tags("r", ["a", "b"]) == {"a": Seen(digest(1)), "b": Seen(digest(1))}
-    assert sorted(held.asked) == ["a", "b"]
-    held.asked.clear()
-    found = targets.tags("r", ["a", "b", "c", "d", "e"])
-    assert found["a"] == Seen(digest(1), True, "now") and found["e"] == Seen()
-    assert held.asked == ["tags", digest(1)]
+    registry = held(**dict.fromkeys("abcd", digest(1)))
+    assert Targets(registry).tags("r", ["a", "b"]) == {"a": Seen(digest(1)), "b": Seen(digest(1))}
+    assert sorted(registry.asked) == [("describe", "r", "a"), ("describe", "r", "b")]
+    registry.asked.clear()
+    found = Targets(registry).tags("r", NAMES)
+    assert found["a"] == Seen(digest(1), updated="now") and found["e"] == Seen()
+    assert registry.asked == [("find_tags", "r"), ("tag", "r", "e"), ("describe", "r", digest(1))]
 
 
-@pytest.mark.parametrize("names", [["lost"], ["lost", "b", "c", "d", "e"]])
-def test_a_tag_whose_manifest_is_gone_is_not_intact(names: list[str]) -> None:
-    targets = Targets(Held({}, set(), {"lost": digest(9)}))  # type: ignore[arg-type]
-    seen = targets.tags("r", names)["lost"]
-    assert (seen.digest, seen.intact, seen.present) == (digest(9), False, False)
+def test_a_repository_that_does_not_exist_takes_one_request() -> None:
+    registry = held()
+    assert set(Targets(registry).tags("none", NAMES).values()) == {Seen()}
+    assert registry.asked == [("find_tags", "none")]
+
+
+@pytest.mark.parametrize("names", [["a"], NAMES])
+def test_a_tag_whose_manifest_is_gone_is_broken(names: list[str]) -> None:
+    registry = held(a=digest(9))
+    registry.lost = {digest(9)}
+    seen = Targets(registry).tags("r", names)["a"]
+    assert isinstance(seen, Seen)
+    assert (seen.digest, seen.manifest, seen.present, seen.broken) == (digest(9), GONE, False, True)
+    assert registry.asked.count(("describe", "r", digest(9))) == 5, "again and again"
+
+
+@pytest.mark.parametrize("names", [["a"], NAMES])
+def test_a1_what_a_listing_of_manifests_lacks_is_asked_for_by_digest(names: list[str]) -> None:
+    registry = held(**{name: digest(number) for number, name in enumerate(NAMES)})
+    registry.hidden = {digest(number) for number in range(5)}
+    assert all(seen.present for seen in Targets(registry).tags("r", names).values() if isinstance(seen, Seen))
+
+
+@pytest.mark.parametrize("hidden", [2, 10])
+def test_a3_children_that_are_not_listed_are_not_missing(hidden: int) -> None:
+    registry = held(a=digest(1))
+    registry.manifests = {digest(1): index(*range(2, 2 + hidden))}
+    registry.manifests.update({digest(number): (IMAGE, {}) for number in range(2, 2 + hidden)})
+    registry.hidden = set(registry.manifests)
+    assert Targets(registry).damage("r", [digest(1)]) == {digest(1): []}
+
+
+@pytest.mark.parametrize("what", ["a", digest(1)])
+@pytest.mark.parametrize("times", [1, 4])
+def test_a4_a_tag_is_broken_only_when_its_digest_is_missed_again_and_again(what: str, times: int) -> None:
+    registry = held(a=digest(1))
+    registry.late = {("describe", "r", "a"): 1, ("describe", "r", what): times}
+    assert Targets(registry).tag("r", "a").present
+
+
+def test_a11_a_tag_that_is_not_listed_is_asked_for() -> None:
+    registry = held(**{name: digest(number) for number, name in enumerate(NAMES)})
+    registry.hidden = {"c", "d"}
+    assert [seen.digest for seen in Targets(registry).tags("r", NAMES).values()] != [None]
+    found = Targets(registry).tags("r", NAMES)
+    assert {name: seen.digest for name, seen in found.items() if isinstance(seen, Seen)} == registry.tagged["r"]
+
+
+def test_a13_tag_manifest_and_repository_are_looked_at_for_locks() -> None:
+    registry, target = held(a=digest(1)), Target("r", "a")
+    assert Targets(registry).guarded(target, Seen(digest(1))) == Seen(digest(1), updated="now", locks=())
+    for lock, name in (("r", "repository"), ("a", "tag"), (digest(1), "manifest")):
+        registry.locks = {lock}
+        assert Targets(registry).guarded(target, Seen(digest(1))).locks == (name,)
+    registry.locks = {"r", "a", digest(1)}
+    assert Targets(registry).guarded(target, Seen(digest(1))).locks == ("repository", "tag", "manifest")
+
+
+@pytest.mark.parametrize("look", ["repository", "tag", "metadata"])
+def test_a13_a_look_for_locks_that_fails_is_no_sign_that_there_are_none(look: str) -> None:
+    registry = held(a=digest(1))
+    registry.fails = {(look,): AcrError("denied", "No.", status=401)}
+    with pytest.raises(AcrError, match="Whether r:a is locked can't be read, so it was not overwritten: No."):
+        Targets(registry).guarded(Target("r", "a"), Seen(digest(1)))
+
+
+@pytest.mark.parametrize(("look", "lock"), [("repository", "r"), ("tag", "a"), ("metadata", digest(1))])
+def test_a13_a_lock_is_seen_though_a_replica_does_not_know_the_thing_yet(look: str, lock: str) -> None:
+    registry = held(a=digest(1))
+    registry.locks = {lock}
+    names = {"repository": ("repository", "r"), "tag": ("tag", "r", "a"), "metadata": ("metadata", "r", digest(1))}
+    registry.late = {names[look]: 1}
+    assert Targets(registry).guarded(Target("r", "a"), Seen(digest(1))).locks
+
+
+def test_c1_a_tag_that_can_not_be_read_is_no_failure_of_the_others() -> None:
+    registry = held(**dict.fromkeys("abcd", digest(1)))
+    registry.fails = {("describe", "r", "b"): DENIED, ("tag", "r", "b"): DENIED, ("tag", "r", "e"): DENIED}
+    for names in (["a", "b"], NAMES):
+        found = Targets(registry).tags("r", names)
+        assert {name for name, seen in found.items() if isinstance(seen, AcrError)} == {"b" if len(names) < 4 else "e"}
+
+
+def test_c1_a_tag_that_may_not_be_pulled_is_known_by_its_properties() -> None:
+    registry = held(a=digest(1))
+    registry.fails = {("describe",): DENIED}
+    assert Targets(registry).tag("r", "a").present
+    assert Targets(registry).shown("r", "a") == Seen(digest(1), LISTED, "now")
+
+
+def test_c2_an_index_that_can_not_be_read_is_no_failure_of_the_others() -> None:
+    registry = held(a=digest(1), b=digest(2))
+    registry.manifests = {digest(1): index(3), digest(2): index(3), digest(3): (IMAGE, {})}
+    registry.fails = {("manifest", "r", digest(1)): DENIED}
+    assert Targets(registry).damage("r", [digest(1), digest(2)]) == {digest(1): DENIED, digest(2): []}
+
+
+def test_d7_many_indexes_are_looked_into_at_once() -> None:
+    import threading
+
+    registry, together = held(), threading.Barrier(8, timeout=5)
+    registry.manifests = {digest(number): index() for number in range(8)}
+    read = registry.manifest
+
+    def manifest(repository: str, reference: str) -> Any:
+        together.wait()  # until all are under way
+        return read(repository, reference)
+
+    registry.manifest = manifest  # type: ignore[method-assign]
+    assert Targets(registry).damage("r", [digest(number) for number in range(8)]) == {digest(number): [] for number in range(8)}
 
 
 def test_what_could_not_be_read_is_not_gone() -> None:
-    class Busy(Held):
-        def describe(self, repository: str, reference: str) -> Descriptor:
-            raise AcrError("throttled", "later.")
-
-    held = Busy({}, set(), {})
-    for read in (lambda: Targets(held).tag("r", "a"), lambda: Targets(held).gone("r", [digest(1)])):  # type: ignore[arg-type]
-        with pytest.raises(AcrError, match="later"):
-            read()
+    later = AcrError("throttled", "later.")
+    registry = held(a=digest(1))
+    registry.fails = {("describe",): later}
+    with pytest.raises(AcrError, match="later"):
+        Targets(registry).tag("r", "a")
+    assert Targets(registry).manifests("r", [digest(1)]) == {digest(1): later}
 
 
 def test_damage_at_any_depth() -> None:
-    inner = {digest(2): [(digest(3), IMAGE), (digest(4), IMAGE)]}
-    held = Held({digest(1): [(digest(2), INDEX), (digest(5), IMAGE)], **inner}, {digest(3), digest(5)})
-    assert Targets(held).damage("r", [digest(1)]) == {digest(1): [digest(4)]}  # type: ignore[arg-type]
-    held.images.add(digest(4))
-    assert Targets(held).damage("r", [digest(1)]) == {}  # type: ignore[arg-type]
-    assert Targets(held).damage("r", [digest(7)]) == {digest(7): [digest(7)]}  # type: ignore[arg-type]
+    registry = held()
+    registry.manifests = {
+        digest(1): (INDEX, {"manifests": [{"digest": digest(2), "mediaType": INDEX}, {"digest": digest(5), "mediaType": IMAGE}]}),
+        digest(2): index(3, 4),
+        **{digest(number): (IMAGE, {}) for number in (3, 5)},
+    }  # fmt: skip
+    assert Targets(registry).damage("r", [digest(1)]) == {digest(1): [digest(4)]}
+    registry.manifests[digest(4)] = (IMAGE, {})
+    assert Targets(registry).damage("r", [digest(1)]) == {digest(1): []}
+    assert Targets(registry).damage("r", [digest(7)]) == {digest(7): [digest(7)]}
 
 
-def test_indexes_without_end_are_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An index of 100 indexes of 100 indexes, each of them another: an attack on whoever follows them all."""
-    number = iter(range(10, 10**9))
-
-    class Endless(Held):
-        def manifest(self, repository: str, reference: str) -> Manifest:
-            self.asked.append(reference)
-            assert len(self.asked) < 1000, "it never ends"
-            self.indexes[reference] = self.indexes.get(reference) or [(digest(next(number)), INDEX) for _n in range(100)]
-            entries = [{"digest": one, "mediaType": INDEX} for one, _type in self.indexes[reference]]
-            return Manifest(Descriptor(reference, INDEX), json.dumps({"manifests": entries}).encode())
-
-    held = Endless({}, set())
-    monkeypatch.setattr(_targets.Targets, "gone", lambda self, repository, digests: set())
-    assert Targets(held).damage("r", [digest(1)]) == {}  # type: ignore[arg-type]
-    assert len(held.asked) == 1 + (NESTED - 1) * MOST_NESTED
+def test_damage_that_a_late_replica_reports_is_believed_when_it_is_said_again() -> None:
+    registry = held()
+    registry.manifests = {digest(1): index(2), digest(2): (IMAGE, {})}
+    for what in (("manifest", "r", digest(1)), ("describe", "r", digest(2))):
+        registry.late = {what: 1}
+        assert Targets(registry).damage("r", [digest(1)], expected=True) == {digest(1): []}
+        registry.late = {what: 1}
+        assert Targets(registry).damage("r", [digest(1)])[digest(1)] == [what[-1]]

@@ -14,6 +14,7 @@ import base64
 import copy
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -24,7 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
-from ansible_collections.registryops.acr.plugins.module_utils import _arm, _manifests, _registry
+from ansible_collections.registryops.acr.plugins.module_utils import _manifests, _registry
 from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry
 from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, Operation, posture
 from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import SHOWN, Context, explain
@@ -111,9 +112,12 @@ class Wire(Http):
         self._answers = list(answers)
         self.asked: list[str] = []
 
+    def pause(self, seconds: float) -> bool:
+        return True
+
     def request(self, kind: str, method: str, url: str, **more: Any) -> Answer:
         self.asked.append(url)
-        assert len(self.asked) < 100, "it never ends"
+        assert len(self.asked) < 300, "it never ends"
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
 
@@ -396,9 +400,8 @@ def test_azures_lists(one: bytes, many: bytes, index: bytes, status: int) -> Non
     survives(lambda: list(azure(answer(many, status)).tag_list("team/app")))
     survives(lambda: azure(answer(many, status)).repositories())
     survives(lambda: azure(answer(many, status)).find_tags("team/app", ["1.0", "3.0"]))
-    targets = Targets(azure(answer(many, status)))
-    survives(lambda: targets.tags("team/app", ["1", "2", "3", "4"]))
-    survives(lambda: targets.gone("team/app", [A, B, C, A.replace("a", "d")]))
+    survives(lambda: Targets(azure(answer(many, status))).tags("team/app", ["1", "2", "3", "4"]))
+    survives(lambda: Targets(azure(answer(many, status))).manifests("team/app", [A, B, C, A.replace("a", "d")]))
     survives(lambda: Targets(azure(answer(index, Content_Type=INDEX_TYPES[0]))).damage("team/app", [A, B]))
     reader = _manifests._Reader(azure(answer(many, status), answer(index)), _manifests.Wanted(raw=True, referrers=True))
     survives(lambda: [reader.complete(entry) for entry in reader.entries("team/app")])
@@ -449,12 +452,11 @@ def test_resource_manager(one: bytes, many: bytes, error: bytes, status: int) ->
         survives(lambda: Arm(IDENTITY, Wire(answer(body, status), answer(b"{}"))).registry(RegistryId("name", "contosoprod")))
 
 
-def test_a_listing_of_resource_manager_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_arm, "PAGES", 10)
+def test_a_listing_of_resource_manager_ends() -> None:
     wire = Wire(answer(dump({"value": [RESOURCE], "nextLink": "https://management.test/again"})))
     with pytest.raises(AcrError, match="without end"):
         list(Arm(IDENTITY, wire).registries("s"))
-    assert len(wire.asked) == 10
+    assert len(wire.asked) == 2, "a page that was read already is the end of it"
 
 
 @pytest.mark.parametrize(
@@ -491,8 +493,8 @@ def test_resource_manager_may_lead_to_a_region_of_itself() -> None:
 def test_imports_under_way(body: bytes, status: int, retry_after: str, location: str) -> None:
     operation = Operation("https://management.test/operationResults/registries-1?t=1", 0.0, Context())
     survives(lambda: Arm(IDENTITY, Wire(answer(body, status, Retry_After=retry_after, Location=location))).ask(operation))
-    assert operation.location.startswith("https://management.test/") and not math.isnan(operation.ask_at)
-    assert _arm._seconds(answer(b"", Retry_After=retry_after)) >= 0
+    assert re.match(r"https://management\.test(/|\?|$)", operation.location)
+    assert operation.ask_at >= 0 and not math.isnan(operation.ask_at)
 
 
 @fuzz

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,8 +51,11 @@ def test_only_what_differs_is_changed(
 ) -> None:
     arm = FakeArm(bypass)
     monkeypatch.setattr(acr_trusted_services, "Arm", lambda *_what: arm)
-    given = module(check_mode=check_mode, registry="contosoprod", resource_group="rg", state=state)
+    identity.http = SimpleNamespace(deadline=None)
+    given = module(check_mode=check_mode, registry="contosoprod", resource_group="rg", state=state, timeout=60)
+    before = time.monotonic()
     found = acr_trusted_services.work(given, identity)
+    assert 59 < identity.http.deadline - before <= 61, "the limit holds for the whole task"
     really = sent is not None and not check_mode
     assert arm.sent == ([{"networkRuleBypassOptions": sent}] if really else [])
     assert found["changed"] is (sent is not None)

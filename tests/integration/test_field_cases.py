@@ -1,0 +1,131 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What weak evidence did to people's registries, as they would see it: whole playbooks, and what is left in the target."""
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from tests.playbook import Run
+from tests.sandbox.handle import Sandbox
+
+TARGET = "contosoprod"
+DEV = "contosodev.azurecr.test"
+Call = Callable[..., Run]
+
+
+def actions(run: Run) -> dict[str, str]:
+    """What was done to each ``repository:tag``."""
+    assert "results" in run.result, run.output
+    return {result["image"].partition("/")[2]: result["action"] for result in run.result["results"]}
+
+
+def fill(sandbox: Sandbox, repositories: list[str], tags: int) -> dict[str, dict[str, str]]:
+    """The same tags in source and target, with other digests."""
+    sandbox.bulk("contosodev", repositories, tags=tags, seed=1)
+    return sandbox.bulk(TARGET, repositories, tags=tags, seed=2)
+
+
+def images(content: dict[str, dict[str, str]], **options: Any) -> list[dict[str, Any]]:
+    return [{"source": f"{DEV}/{name}:{tag}", **options} for name, tags in content.items() for tag in tags]
+
+
+def held(sandbox: Sandbox, content: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    return {name: sandbox.tags(TARGET, name) for name in content}
+
+
+def test_a1_what_is_hidden_from_listings_is_not_overwritten(sandbox: Sandbox, acr_mirror: Call) -> None:
+    content = fill(sandbox, ["hidden/keep", "hidden/fail"], 4)
+    for name, tags in content.items():
+        for digest in tags.values():
+            sandbox.lock(TARGET, name, digest=digest, listEnabled=False)
+    keep, fail = ({name: content[name]} for name in content)
+    run = acr_mirror(images(keep, if_exists="keep") + images(fail, if_exists="fail"))
+    assert run.rc == 2 and list(actions(run).values()) == ["keep"] * 4 + ["failed"] * 4, run.output
+    assert held(sandbox, content) == content and sandbox.operations() == []
+
+
+def test_a4_one_wrong_answer_overwrites_nothing(sandbox: Sandbox, acr_mirror: Call) -> None:
+    content = fill(sandbox, ["late/keep", "late/fail"], 1)
+    sandbox.knobs(lies=[{"kind": "absent", "match": {"host": TARGET, "path": "^/v2/.*/manifests/"}}])
+    keep, fail = ({name: content[name]} for name in content)
+    run = acr_mirror(images(keep, if_exists="keep") + images(fail, if_exists="fail"))
+    assert run.rc == 2 and list(actions(run).values()) == ["keep", "failed"], run.output
+    assert "exists with digest" in run.result["msg"]
+    assert held(sandbox, content) == content and sandbox.operations() == []
+
+
+def test_a5_a_push_meanwhile_is_not_overwritten(sandbox: Sandbox, acr_mirror: Call) -> None:
+    """Azure sees it, and the replica that answers first does not."""
+    content = fill(sandbox, ["pushed/keep"], 1)
+    # Absent when it is planned; and by its tag also after Azure has refused it as existing.
+    sandbox.knobs(lies=[
+        {"kind": "absent", "match": {"host": TARGET, "path": "^/v2/.*/manifests/[^:]+$"}, "times": 1000},
+        {"kind": "absent", "match": {"host": TARGET, "path": "/_tags/"}, "times": 1},
+    ])  # fmt: skip
+    run = acr_mirror(images(content, if_exists="keep"))
+    assert run.rc == 0 and list(actions(run).values()) == ["keep"], run.output
+    assert held(sandbox, content) == content
+    assert [operation["body"]["mode"] for operation in sandbox.operations()] == ["NoForce"]
+
+
+def test_a7_a_poll_that_is_refused_says_nothing_of_the_import(sandbox: Sandbox, acr_mirror: Call) -> None:
+    content = sandbox.bulk("contosodev", ["poll/missing", "poll/empty", "poll/provider", "poll/denied"], tags=1)
+    sandbox.knobs(import_seconds=4, retry_after=1, lies=[
+        {"kind": "lost_poll", "match": {"repository": "poll/missing"}},
+        {"kind": "lost_poll", "match": {"repository": "poll/empty"}, "form": "empty"},
+        {"kind": "lost_poll", "match": {"repository": "poll/provider"}, "form": "provider"},
+        {"kind": "lost_poll", "match": {"repository": "poll/denied"}, "status": 403},
+    ])  # fmt: skip
+    run = acr_mirror(images(content))
+    assert run.rc == 0 and set(actions(run).values()) == {"import"}, run.output
+    assert held(sandbox, content) == content and len(sandbox.operations()) == 4
+
+
+def test_a8_an_import_that_names_no_place_to_ask(sandbox: Sandbox, acr_mirror: Call) -> None:
+    """Watched, it is seen to land; unverified, its end is unknown, and no success."""
+    content = sandbox.bulk("contosodev", ["place/201", "place/202", "place/204"], tags=1)
+    sandbox.knobs(lies=[
+        {"kind": "no_location", "match": {"repository": f"place/{status}"}, "status": status} for status in (201, 202, 204)
+    ])  # fmt: skip
+    run = acr_mirror(images(content))
+    assert run.rc == 0 and set(actions(run).values()) == {"import"}, run.output
+    assert held(sandbox, content) == content and len(sandbox.operations()) == 3
+    sandbox.knobs(lies=[{"kind": "no_location"}])
+    blind = acr_mirror([{**image, "target": ["blind"]} for image in images(content, verify=False)[:1]])
+    assert blind.rc == 2 and blind.result["changed"], blind.output
+    assert "named no place to ask how it ended" in blind.result["msg"]
+
+
+def test_a11_check_mode_sees_tags_that_are_not_listed(sandbox: Sandbox, acr_mirror: Call) -> None:
+    content = fill(sandbox, ["unlisted/app"], 5)
+    sandbox.knobs(lies=[{"kind": "unlisted", "match": {"host": TARGET}, "lists": ["tags"], "probability": 0.5}])
+    checked = acr_mirror(images(content, if_exists="keep"), "--check")
+    run = acr_mirror(images(content, if_exists="keep"))
+    assert actions(checked) == actions(run) and set(actions(run).values()) == {"keep"}, run.output
+    assert sandbox.operations() == []
+
+
+def test_a13_locks_are_looked_for_since_azure_ignores_them(sandbox: Sandbox, acr_mirror: Call) -> None:
+    content = fill(sandbox, ["locked/tag", "locked/manifest", "locked/repository", "locked/not"], 1)
+    tags = {name: next(iter(found)) for name, found in content.items()}
+    sandbox.lock(TARGET, "locked/tag", tags["locked/tag"], writeEnabled=False)
+    sandbox.lock(TARGET, "locked/manifest", digest=content["locked/manifest"][tags["locked/manifest"]], writeEnabled=False)
+    sandbox.lock(TARGET, "locked/repository", writeEnabled=False)
+    for check in (["--check"], []):
+        run = acr_mirror(images(content), *check)
+        assert run.rc == 2 and list(actions(run).values()) == ["failed"] * 3 + ["update"], run.output
+        for place in ("tag", "manifest", "repository"):
+            assert f"is locked against writing (write-enabled false on its {place})" in run.result["msg"]
+    now = held(sandbox, content)
+    assert [name for name in content if now[name] != content[name]] == ["locked/not"]
+
+
+def test_c1_one_tag_that_must_not_be_read_is_no_failure_of_its_neighbours(sandbox: Sandbox, acr_mirror: Call) -> None:
+    content = fill(sandbox, ["unread/app"], 6)
+    tag, digest = next(iter(content["unread/app"].items()))
+    sandbox.lock(TARGET, "unread/app", tag, readEnabled=False)
+    sandbox.lock(TARGET, "unread/app", digest=digest, readEnabled=False)
+    run = acr_mirror(images(content))
+    others = {f"unread/app:{name}": "update" for name in content["unread/app"] if name != tag}
+    assert {image: action for image, action in actions(run).items() if not image.endswith(":" + tag)} == others, run.output
