@@ -20,7 +20,15 @@ from urllib.parse import urlsplit
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._pace import Pace
-from ansible_collections.registryops.acr.plugins.module_utils._wire import LONGEST_WAIT, link, local, number, parse, retry_after, same_host
+from ansible_collections.registryops.acr.plugins.module_utils._wire import (
+    LONGEST_WAIT,
+    link,
+    local,
+    number,
+    parse,
+    retry_after,
+    same_host,
+)
 
 BODY_LIMIT = 4 * 1024 * 1024  # bytes; the distribution specification's bound for a manifest
 LIST_LIMIT = 32 * 1024 * 1024  # bytes; a page of 1,000 manifests stays far below
