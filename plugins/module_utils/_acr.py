@@ -147,7 +147,7 @@ class AzureRegistry(Registry):
         text = quoted(answer)
         message = (
             "The firewall of {0} refuses this machine ({1}), so digests can't be read from here. Allow the address, run from "
-            "inside the network, or set verify: false. A new rule takes some minutes to take effect.{2}"
+            "inside the network, or set verify: false.{2}"
         )
         correlation = re.search("CorrelationId: .*", text)
         more = " {0}.".format(correlation.group(0)) if correlation else ""

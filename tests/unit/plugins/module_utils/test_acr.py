@@ -205,7 +205,7 @@ def test_b10_a_firewalls_refusal(registry: AzureRegistry, azure: Azure) -> None:
     refusing(azure, 403, "DENIED", FIREWALL)
     error = error_of(lambda: registry.counts("team/app"))
     assert error.kind == "firewall" and "refuses this machine (20.1.2.3), so digests can't be read from here" in str(error)
-    assert str(error).endswith(" A new rule takes some minutes to take effect. {0}.".format(CORRELATION))
+    assert str(error).endswith(" or set verify: false. {0}.".format(CORRELATION))
 
 
 @pytest.mark.parametrize(
