@@ -185,7 +185,6 @@ class Http:
         while self.pace.turn(host, kind, self.deadline, tried=attempt > 0):
             self.count(kind)
             began = self.clock()
-            first = first if attempt else began
             try:
                 answer = send()
                 if answer.status not in PASSING_STATUS:
@@ -199,6 +198,8 @@ class Http:
                     bucket.answered()
                     raise
                 failure, asked = error, 0.0
+            began = max(began, self.clock() - REQUEST_SECONDS)  # the SDK may have waited for more than one answer
+            first = first if attempt else began
             circuit.refused(failure, began)
             pause = self._backoff(attempt)
             if failure.kind == "throttled":

@@ -227,12 +227,12 @@ class Registry:
                 found: List[Dict[str, Any]] = []
                 for page in self.pages("referrers", path, scope, repository, answer):
                     found += objects(page.get("manifests"), self.name)
-                if found or self.lists_all_referrers:
+                # A list may know only what was pushed by the API.
+                if found or self.lists_all_referrers or self._manifest_request("HEAD", repository, tag).status == 404:
                     return found
-                self.describe(repository, tag)  # a list may know only what was pushed by the API
             index = self.manifest(repository, tag)
         except AcrError as error:
-            if error.kind != "not_found":
+            if not nothing_there(error):
                 raise
             return []
         # Some registries resolve such a tag to the image itself: what it lists must name the image as its subject.
@@ -433,7 +433,8 @@ class Registry:
         if answer.strayed:
             message = "{0} can't be read: {1} redirects to {2}, which answers with status {3}{4}. No credentials were sent there."
             said = " and says: {0}".format(text) if text else ""
-            return AcrError("invalid", message.format(what, self.host, answer.strayed, status, said))
+            message = message.format(what, self.host, answer.strayed, status, said)
+            return AcrError("invalid", message, status=status, detail=",".join(_codes(answer)))
         if status == 404:
             if answer.errors() or not answer.body or self._speaks_registry(answer):
                 return AcrError("not_found", "{0} does not exist.".format(what), status=status, detail=text)
@@ -688,6 +689,13 @@ def quoted(answer: Answer) -> str:
     if found and found.end() > SAID:
         return "{0}… {1}".format(text[: min(SAID, found.start())].rstrip(), found.group(0))
     return text[:SAID].rstrip(".")
+
+
+def nothing_there(error: AcrError) -> bool:
+    """Whether a look for something that need not be there, such as a signature, found nothing. Here, and only here, the word of
+    a registry that another one redirects its questions to is enough (registry.k8s.io leads to Google's with all of them)."""
+    unknown = {"MANIFEST_UNKNOWN", "NAME_UNKNOWN"}.intersection((error.detail or "").split(","))
+    return error.kind == "not_found" or error.kind == "invalid" and error.status == 404 and bool(unknown)
 
 
 def _codes(answer: Answer) -> List[str]:

@@ -28,6 +28,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._registry import (
     Descriptor,
     Manifest,
     Registry,
+    nothing_there,
     quoted,
     token_seconds,
 )
@@ -751,7 +752,7 @@ def test_b1_a_redirect_teaches_no_credentials(
     registry = Registry(far_side.host, http, VENDOR, "registry.test")
     registry.prepare(["a", "b"])
     error = error_of(lambda: getattr(registry, method)("a", "moved"))
-    assert error.kind == "invalid" and error.status is None
+    assert error.kind == "invalid" and error.status == status
     assert str(error).startswith(
         "registry.test/a:moved can't be read: {0} redirects to {1}, which answers with status {2}".format(
             far_side.host, elsewhere.host, status
@@ -795,11 +796,25 @@ def test_b1_what_another_host_wants_is_not_what_the_registry_wants(
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_b1_all_reads_tell_who_refused(http: Http, far_side: Any, elsewhere: Any, look: Any, status: int) -> None:
     far_side.answer = moved(elsewhere)
-    elsewhere.answer = sends(status, {"errors": [{"code": "NAME_UNKNOWN"}]}, WWW_Authenticate=ITS_OWN.format(elsewhere.url))
+    elsewhere.answer = sends(status, {"errors": [{"code": "UNKNOWN"}]}, WWW_Authenticate=ITS_OWN.format(elsewhere.url))
     registry = Registry(far_side.host, http, VENDOR)
     error = error_of(lambda: look(registry))
     assert error.kind == "invalid" and "redirects to {0}, which answers".format(elsewhere.host) in str(error)
+    elsewhere.answer = sends(404, {"errors": [{"code": "NAME_UNKNOWN"}]})
     assert not registry.lacks("team/app")
+
+
+@pytest.mark.parametrize("listing", [sends(404, {"errors": [{"code": "NAME_UNKNOWN"}]}), sends(body={"manifests": []})])
+def test_b1_a_registry_that_leads_to_another_with_all_questions_may_have_no_signatures(
+    http: Http, far_side: Any, elsewhere: Any, listing: Any
+) -> None:
+    """As registry.k8s.io does: what need not be there may be missing at the other one."""
+    far_side.routes({REFERRERS: moved(elsewhere, REFERRERS), BY_TAG: moved(elsewhere, BY_TAG)})
+    elsewhere.routes({REFERRERS: listing, BY_TAG: sends(404, {"errors": [{"code": "MANIFEST_UNKNOWN"}]})})
+    registry = Registry(far_side.host, http)
+    assert registry.referrers("team/app", DIGEST) == []
+    assert error_of(lambda: registry.describe("team/app", DIGEST.replace(":", "-"))).kind == "invalid"
+    assert nothing_there(error_of(lambda: registry.manifest("team/app", DIGEST.replace(":", "-"))))
 
 
 def test_b1_what_is_read_elsewhere_is_used(http: Http, far_side: Any, elsewhere: Any) -> None:
