@@ -14,6 +14,7 @@ import json
 import math
 import re
 import socket
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -97,7 +98,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
 
 def _since_1970(date: Optional[str]) -> Optional[float]:
     try:
-        return parsedate_to_datetime(date or "").timestamp()
+        found = parsedate_to_datetime(date or "")
+        return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
 

@@ -618,7 +618,9 @@ NOW = 1792567650.0  # half a minute before
      ("Wed Oct 21 07:28:00 2026", 30), ("Wed, 41 Oct 2026", None), ("1792567680", 30), ("1792567680.5", 30.5), ("1792567680000", 30),
      ("1700000000", 0), ("4000000000", LONGEST_WAIT), ("5, 5", 5), ("1e999", LONGEST_WAIT)],
 )  # fmt: skip
-def test_d3_d4_one_reader_of_retry_after(text: str, expected: float | None) -> None:
+def test_d3_d4_one_reader_of_retry_after(text: str, expected: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")  # a date without a zone is no local one
+    time.tzset()
     assert retry_after(CaseInsensitiveDict({"retry-after": text}), NOW) == expected
     assert retry_after({}, NOW) is None
 
