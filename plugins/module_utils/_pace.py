@@ -119,23 +119,24 @@ class Circuit:
         self._told: Optional[AcrError] = None  # set once somebody was refused to the end: what all are told
         self._not_before = 0.0  # nobody may try
         self._probe_at = 0.0
+        self._probed = False  # what a probe meets is told from then on
 
     @property
     def ends(self) -> float:
         """The monotonic time after which waiting for this host makes no sense."""
+        if self._told is None and self._clock() - self._last > BORNE:
+            return INFINITE  # whoever was refused then has left it at that
         return self._since + (BORNE if self._told is None else ONE_EACH)
 
     def useful(self) -> None:
         """A useful answer came."""
         with self._lock:
-            self._since, self._failure, self._told, self._not_before = INFINITE, None, None, 0.0
+            self._since, self._failure, self._told, self._not_before, self._probed = INFINITE, None, None, 0.0, False
 
     def refused(self, failure: AcrError, began: float) -> None:
         """A request that was sent at *began* was refused, or got no answer."""
         with self._lock:
-            if self._told is None and began - self._last > BORNE:
-                self._since = began  # whoever was refused before has left it at that
-            self._since = min(self._since, began)
+            self._since = began if self._told is None and began - self._last > BORNE else min(self._since, began)
             self._last = self._clock()
             self._failure = failure
 
@@ -151,7 +152,7 @@ class Circuit:
                 return True
             if now < self._probe_at:
                 return False
-            self._probe_at = now + PROBE
+            self._probe_at, self._probed = now + PROBE, True
             return True
 
     def given_up(self, failure: AcrError, first: float, wait: float = 0.0, hold: float = 0.0) -> AcrError:
@@ -159,8 +160,8 @@ class Circuit:
         host asks to *wait* so many seconds; for *hold* seconds nobody tries."""
         with self._lock:
             now = self._clock()
-            if self._told is None and self._since <= first:
-                self._told = failure
+            if self._probed or self._told is None and self._since <= first:
+                self._told, self._probed = failure, False
             if self._told is not None:
                 self._not_before = max(self._not_before, now + hold)
                 self._probe_at = max(self._probe_at, now + max(PROBE, wait))

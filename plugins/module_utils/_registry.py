@@ -214,22 +214,22 @@ class Registry:
     def lacks(self, repository: str) -> bool:
         """Whether the registry says that it has no such repository; False also where it doesn't tell."""
         answer = self.get("reads", "/v2/{0}/tags/list?n=1".format(repository), self.scope(repository))
-        return not answer.strayed and answer.status == 404 and any(entry.get("code") == "NAME_UNKNOWN" for entry in answer.errors())
+        return not answer.strayed and answer.status == 404 and "NAME_UNKNOWN" in _codes(answer)
 
     def referrers(self, repository: str, digest: str) -> List[Dict[str, Any]]:
         """The descriptors of what refers to a manifest (OCI 1.1); by tag schema where the registry lacks the API."""
         path, scope = "/v2/{0}/referrers/{1}".format(repository, digest), self.scope(repository)
         tag = digest.replace(":", "-")
         answer = self.get("referrers", path, scope, limit=LIST_LIMIT)
+        # Whatever stands in a 404: the registry lacks the API. Whether it is a registry that speaks, the next read tells.
+        if answer.status not in LACKS_REFERRERS and "UNSUPPORTED" not in _codes(answer):
+            found: List[Dict[str, Any]] = []
+            for page in self.pages("referrers", path, scope, repository, answer):
+                found += objects(page.get("manifests"), self.name)
+            # A list may know only what was pushed by the API.
+            if found or self.lists_all_referrers or self._manifest_request("HEAD", repository, tag).status == 404:
+                return found
         try:
-            # Whatever stands in a 404: the registry lacks the API. Whether it is a registry that speaks, the next read tells.
-            if answer.status not in LACKS_REFERRERS and "UNSUPPORTED" not in _codes(answer):
-                found: List[Dict[str, Any]] = []
-                for page in self.pages("referrers", path, scope, repository, answer):
-                    found += objects(page.get("manifests"), self.name)
-                # A list may know only what was pushed by the API.
-                if found or self.lists_all_referrers or self._manifest_request("HEAD", repository, tag).status == 404:
-                    return found
             index = self.manifest(repository, tag)
         except AcrError as error:
             if not nothing_there(error):

@@ -280,6 +280,23 @@ def test_d1_what_is_told_says_when_it_is_worth_running_again() -> None:
     assert {error.status for error in run.errors.values()} == {429} and len(set(map(id, run.errors.values()))) == 30
 
 
+def test_d1_a_refusal_long_ago_is_none_of_now() -> None:
+    """The request that met it went on, and ended by something else."""
+    run = Run(lambda number, now: (429, "1", 0.1) if now < 1 else ("invalid", None, 0.1) if number == 0 else (200, None, 0.1))
+    run.of(1, 1)
+    run.hours.sleep(500.0)
+    run.http.pace.bucket("registry.test", "reads").refused(5.0)
+    run.work(1)
+    assert set(run.errors) == {0} and run.errors[0].kind == "invalid"
+
+
+def test_d1_what_is_told_is_of_the_last_probe() -> None:
+    run = Run(lambda _number, now: (429, "600", 0.1) if now < 300 else (503, None, 0.1)).of(3, 1)
+    run.hours.sleep(700.0)
+    run.of(9, 1)
+    assert {str(error) for error in run.errors.values()} == {"registry.test answers with status 503; run again later."}
+
+
 @pytest.mark.parametrize(("asked", "back"), [(None, 60.0), ("600", 600.0)])
 def test_d1_a_host_that_comes_to_itself_in_a_long_run_is_found(asked: str | None, back: float) -> None:
     """Once a minute one request finds out, or when the host said."""

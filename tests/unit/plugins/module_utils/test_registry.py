@@ -449,6 +449,13 @@ def test_e6_a_registry_without_the_api_or_with_an_empty_list_is_asked_by_tag(reg
     assert registry.referrers("team/app", DIGEST) == [{"digest": digest}]
 
 
+def test_e6_a_list_that_breaks_off_is_not_none(registry: Registry, far_side: Any) -> None:
+    far_side.script(
+        sends(body={"manifests": [{"digest": A}]}, Link='</x?last=1>; rel="next"'), sends(404, {"errors": [{"code": "NAME_UNKNOWN"}]})
+    )
+    assert error_of(lambda: registry.referrers("team/app", DIGEST)).kind == "not_found"
+
+
 def test_e6_an_empty_list_costs_one_look_and_none_on_azures_registries(registry: Registry, far_side: Any) -> None:
     far_side.routes({REFERRERS: sends(body={"manifests": []}), BY_TAG: sends(404, b"", **SPEAKS)})
     assert registry.referrers("team/app", DIGEST) == []
