@@ -116,11 +116,12 @@ class Draft:
             # What refers to an image goes with it, and so not if that fails.
             referring = self._referring([want for want in found if want.number in resolved])
             self._settle(referring, referring)
-        except IdentityError as error:  # the other sources may not need that sign-in
+        except (AcrError, IdentityError) as error:  # of this source: the others may be under way already
+            failure = error if isinstance(error, AcrError) else AcrError("sign_in", str(error))
             found, referring = group, []
             for want in group:
                 if want.number not in self.steps:
-                    self._fail(want, AcrError("sign_in", str(error)))
+                    self._fail(want, failure)
         return [self.steps[want.number] for want in found + referring if want.number in self.steps]
 
     def _add(self, want: Want) -> Want:
@@ -143,7 +144,7 @@ class Draft:
     def _decide(self, wants: List[Want]) -> None:
         wants = [want for want in wants if want.number in self.seen and want.number not in self.failures]
         looks = {
-            want.number: self._pool(None).submit(self.targets.guarded, want.target, self.seen[want.number])
+            want.number: self._pool(None).submit(self.targets.guarded, want, self.seen[want.number])
             for want in wants
             if _plan.overwrites(want, self.seen[want.number])
         }

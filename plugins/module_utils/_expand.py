@@ -47,6 +47,7 @@ class _Expansion:
         self.failures: List[Failure] = []
         self.notes: List[str] = []
         self._opened: Dict[int, Source] = {}
+        self._named: Dict[int, Future] = {}  # the tags that an entry names, where it chooses no others
         for number, entry in enumerate(entries):
             self._try(number, lambda number=number, entry=entry: self._open(number, entry))
         places = self._places()
@@ -93,7 +94,10 @@ class _Expansion:
         return found
 
     def _listings(self, places: Dict[int, List[Place]]) -> Dict[Place, Future]:
-        distinct = list(dict.fromkeys(place for several in places.values() for place in several))
+        distinct = dict.fromkeys(place for several in places.values() for place in several)
+        chosen = dict.fromkeys(
+            place for number, several in places.items() if not self._names_all(number) for place in several
+        )
         by_source: Dict[Source, List[str]] = {}
         for source, repository in distinct:
             by_source.setdefault(source, []).append(repository)
@@ -102,7 +106,19 @@ class _Expansion:
         }
         for future in prepared.values():
             future.exception()  # whoever needs a token asks again, and tells what is wrong
-        return {place: self._pool.submit(self._sources.listing, *place) for place in distinct}
+        listings = {place: self._pool.submit(self._sources.listing, *place) for place in chosen}
+        for number, several in places.items():
+            if self._names_all(number):
+                names = self._entries[number].selection.include
+                self._named[number] = self._pool.submit(self._sources.named, *several[0], names)
+        return listings
+
+    def _names_all(self, number: int) -> bool:
+        """Whether an entry names all tags that it may choose, so that they take no listing, nor the right to list."""
+        entry = self._entries[number]
+        selection = entry.selection or Selection()
+        names = bool(selection.include) and all(map(is_tag, selection.include))
+        return names and not selection.same_digest and entry.repositories is None
 
     def _add(self, number: int, places: List[Place], listings: Dict[Place, Future]) -> None:
         entry, source = self._entries[number], self._opened[number]
@@ -114,7 +130,7 @@ class _Expansion:
         before = len(self.wants), len(self.failures)
         for place in places:
             try:
-                self._choose(number, entry, place, listings[place])
+                self._choose(number, entry, place, self._named.get(number) or listings[place])
             except AcrError as error:  # of this repository alone: the others go on
                 self.failures.append(Failure(self._whole(number, place[1]), error))
         if before == (len(self.wants), len(self.failures)):
@@ -126,17 +142,10 @@ class _Expansion:
         """Adds the wants for the tags that an entry's selection chooses in one repository."""
         source, repository = place
         selection = entry.selection or Selection()
-        denied = False
-        try:
-            tags = dict(listing.result())
-        except AcrError as error:
-            # What is named can be asked for without the right to list.
-            denied = error.kind in DENIED and _names_all(selection)
-            if not denied:
-                raise
-            tags = {}
-        if denied or entry.repositories is None:
-            self._add_named(place, selection, tags)
+        tags = dict(listing.result())
+        if entry.repositories is None and number not in self._named:
+            # What is named may be there although no listing shows it.
+            tags.update(self._sources.named(*place, [name for name in selection.include if is_tag(name) and name not in tags]))
         unread: Dict[str, AcrError] = {}
         if selection.same_digest and not source.azure:
             unread = self._read_digests(place, tags)
@@ -146,14 +155,6 @@ class _Expansion:
             targets = entry.targets_for(repository, tag)
             self.wants += [Want(target, origin, entry.if_exists, number, selected=True) for target in targets]
         self._tell_unread(number, place, {tag: error for tag, error in unread.items() if tag not in chosen})
-
-    def _add_named(self, place: Place, selection: Selection, tags: Dict[str, Optional[str]]) -> None:
-        """Adds those of *include* that are whole names of tags, where the listing *tags* lacks them: it may not show them
-        yet, or not at all."""
-        names = [pattern for pattern in selection.include if is_tag(pattern) and pattern not in tags]
-        for name, digest in zip(names, self._pool.map(lambda name: self._sources.find(*place, name), names)):
-            if digest is not None:
-                tags[name] = digest
 
     def _read_digests(self, place: Place, tags: Dict[str, Optional[str]]) -> Dict[str, AcrError]:
         """Fills in the digests of *tags*; returns why some can't be read. Those that were deleted since fall out."""
@@ -193,11 +194,6 @@ class _Expansion:
         origin = Origin(source, repository, entry.source.tag if entry.source and not entry.selection else "*")
         target = entry.targets[0]
         return Want(Target(target.repository or entry.prefix + repository, target.tag or "*"), origin, entry.if_exists, number)
-
-
-def _names_all(selection: Selection) -> bool:
-    """Whether a selection names all tags that it may choose, so that no listing is needed."""
-    return bool(selection.include) and not selection.same_digest and all(map(is_tag, selection.include))
 
 
 def _left_out(place: Place, unread: Dict[str, AcrError]) -> str:

@@ -26,7 +26,8 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(r"(?:{0}(?:\.{0})*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?".format(_LABEL))
 _NAME = re.compile(r"[A-Za-z0-9]{5,50}")
-_LABELED_NAME = re.compile(r"[a-z0-9]{5,50}-[a-z0-9]+")  # name and the hash that a domain name label adds
+# Name and the hash that a domain name label adds; what is shorter is a word, and a wrong name.
+_LABELED_NAME = re.compile(r"[a-z0-9]{5,50}-[a-z0-9]{8,}")
 _RESOURCE_ID = re.compile(
     r"/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)/providers/"
     r"Microsoft\.ContainerRegistry/registries/(?P<name>[^/]+)/?",

@@ -290,9 +290,9 @@ class Sources:
         if listed.get(tag):
             return listed[tag]
         try:
-            if tag in listed:
-                return self.tag(source, repository, tag).digest
-            return source.registry.describe(repository, tag).digest
+            if tag not in listed:
+                self._tags.setdefault((source, repository, tag), source.registry.describe(repository, tag))
+            return self.tag(source, repository, tag).digest
         except AcrError as error:
             if error.kind != "not_found":
                 raise
@@ -304,23 +304,39 @@ class Sources:
         wanted = list(dict.fromkeys(tags))
         listed = self._listed(source, repository, len(wanted))
         found: Dict[str, Union[str, AcrError]] = {tag: listed[tag] or "" for tag in wanted if listed.get(tag)}
-        left = [tag for tag in wanted if tag not in found]
-        if left:
-            with ThreadPoolExecutor(min(ASKED_AT_ONCE, len(left))) as pool:
-                found.update(zip(left, pool.map(lambda tag: self._digest(source, repository, tag), left)))
+
+        def ask(tag: str) -> Union[str, AcrError]:
+            try:
+                return self.tag(source, repository, tag).digest
+            except AcrError as error:
+                return self.explain(Origin(source, repository, tag), error)
+
+        found.update(_each(ask, [tag for tag in wanted if tag not in found]))
         return found
 
-    def _digest(self, source: Source, repository: str, tag: str) -> Union[str, AcrError]:
-        try:
-            return self.tag(source, repository, tag).digest
-        except AcrError as error:
-            return self.explain(Origin(source, repository, tag), error)
+    def named(self, source: Source, repository: str, tags: Iterable[str]) -> Dict[str, Optional[str]]:
+        """Those of some *tags* that exist, with their digests where these are known. What can't be read counts as there: it
+        tells what is wrong with it when it is asked for its digest."""
+        wanted = list(dict.fromkeys(tags))
+        listed = self._listed(source, repository, len(wanted))
+        found = {tag: listed[tag] for tag in wanted if tag in listed}
+
+        def ask(tag: str) -> Union[str, AcrError, None]:
+            try:
+                return self.find(source, repository, tag)
+            except AcrError as error:
+                return error
+
+        for tag, digest in _each(ask, [tag for tag in wanted if tag not in found]).items():
+            if digest is not None:
+                found[tag] = None if isinstance(digest, AcrError) else digest
+        return found
 
     def _listed(self, source: Source, repository: str, wanted: int) -> Dict[str, Optional[str]]:
         """What a listing shows that is at hand, or pays for so many tags; nothing where it can't be read."""
         if (source, repository) not in self._listings:
             try:
-                if not listing_pays(wanted, lambda: self._counts(source, repository).tags):
+                if not source.azure or not listing_pays(wanted, lambda: self._counts(source, repository).tags):
                     return {}
                 self.listing(source, repository)
             except AcrError:
@@ -421,6 +437,14 @@ class Sources:
         name = "{0}/{1}@{2}".format(source.name, repository, manifest.descriptor.digest)
         config = str(mapping(manifest.json().get("config"), name).get("digest"))
         return Platform.of(mapping(parse(source.registry.confirmed(lambda: source.registry.blob(repository, config))), name))
+
+
+def _each(ask: Callable[[str], Any], tags: List[str]) -> Dict[str, Any]:
+    """What *ask* returns for each tag, several at once."""
+    if not tags:
+        return {}
+    with ThreadPoolExecutor(min(ASKED_AT_ONCE, len(tags))) as pool:
+        return dict(zip(tags, pool.map(ask, tags)))
 
 
 def _said(error: AcrError) -> str:

@@ -146,7 +146,8 @@ options:
             description:
               - Also every other tag of the same content, such as V(1.27) and V(latest) beside V(1.27.3). Alone, with a tag in
                 the source, it takes all tags of that image.
-              - Azure registries list the digests; any other registry is asked for each of its tags.
+              - Azure registries list the digests; any other registry is asked for each of its tags. Tags that can't be read are
+                left out and reported by a warning.
             type: bool
             default: false
       repositories:
@@ -237,7 +238,8 @@ options:
             description:
               - Also every other tag of the same content, such as V(1.27) and V(latest) beside V(1.27.3). Alone, with a tag in
                 the source, it takes all tags of that image.
-              - Azure registries list the digests; any other registry is asked for each of its tags.
+              - Azure registries list the digests; any other registry is asked for each of its tags. Tags that can't be read are
+                left out and reported by a warning.
             type: bool
             default: false
   credentials:
@@ -283,8 +285,8 @@ options:
     default: continue
   details:
     description:
-      - Also return the size and the platforms of each target, as reports show them. That takes one more listing for each
-        repository, and one more request for each multi-architecture image.
+      - Also return the size and the platforms of each target, as reports show them, where they can be read. That takes one more
+        listing for each repository, or one more request for each of a few images, and one for each multi-architecture image.
     type: bool
     default: false
   wait:
@@ -432,13 +434,13 @@ results:
     size:
       description: The bytes of the image as Azure counts them.
       type: int
-      returned: when O(details=true) and it is there
+      returned: when O(details=true), it is there and can be read
       sample: 228854998
     platforms:
       description: The platforms that it is made for.
       type: list
       elements: str
-      returned: when O(details=true) and it is there
+      returned: when O(details=true), it is there and can be read
       sample: [linux/amd64, linux/arm64]
 summary:
   description: The run in numbers.

@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.registryops.acr.plugins.module_utils._draft import Draft
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._expand import expand
+from ansible_collections.registryops.acr.plugins.module_utils._identity import IdentityError
 from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries
 from ansible_collections.registryops.acr.plugins.module_utils._plan import GONE, Conflict, Seen
 from ansible_collections.registryops.acr.plugins.module_utils._targets import GENERAL, Targets
@@ -192,6 +193,20 @@ def test_a11_check_mode_sees_what_is_not_listed(plan: Plan, target: HeldAzure) -
     assert set(actions(draft).values()) == {"none"}
 
 
+def test_c2_what_fails_while_one_source_is_planned_is_no_failure_of_the_others(
+    plan: Plan, target: HeldAzure, quay: HeldRegistry, azure: HeldAzure
+) -> None:
+    """A sign-in that one source needs, and a token for the target that is refused once the others are under way."""
+    quay.fails = {("describe",): IdentityError("Signing in failed.")}  # type: ignore[dict-item]
+    other = {"source": SERVER + "/team/app:1.0", "target": ["other"]}
+    draft = plan(app(), app(target=["b"]), other)
+    assert actions(draft) == {"team/app:1.0": "sign_in", "b:1.0": "sign_in", "other:1.0": "import"}
+    quay.fails = {}
+    target.fails = {("prepare", "bare"): AcrError("unauthorized", "no.")}
+    draft = plan(app(target=[], untagged_repositories=["bare"]), other)
+    assert actions(draft) == {"bare@" + A: "unauthorized", "other:1.0": "import"}
+
+
 def test_the_time_of_the_last_update_tells_a_reimport(plan: Plan, target: HeldAzure) -> None:
     target.tagged = {"team/app": {"1.0": A}}
     draft = plan(app(if_exists="reimport"))
@@ -313,7 +328,7 @@ def test_damage_is_looked_for_where_that_is_asked_for(
     lose_a_child(target, quay)
     draft = plan(app(repair=repair))
     assert actions(draft) == {"team/app:1.0": action}
-    assert draft.steps[0].seen == (Seen(A, GONE, "now", ()) if repair else Seen(A))
+    assert draft.steps[0].seen == (Seen(A, GONE, "now", locks=()) if repair else Seen(A))
     assert (("manifest", "team/app", A) in target.asked) is repair
 
 

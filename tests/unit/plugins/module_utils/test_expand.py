@@ -176,6 +176,14 @@ def test_a10_a_tag_that_an_entry_names_is_asked_for_if_it_is_not_listed(
     assert names(wants) == ["team/app:1.0 <- team/app:1.0"] and failures == []
 
 
+def test_c2_a_named_tag_that_can_not_be_read_is_left_to_fail_by_itself(pool: ThreadPoolExecutor, azure: HeldAzure) -> None:
+    azure.hidden = {"1.0", "1.1"}
+    azure.fails = {("describe", "team/app", "1.1"): AcrError("denied", "no.")}
+    image = {"source": SERVER + "/team/app", "tags": {"include": ["1.0", "1.1", "1.2"]}}
+    wants, failures, _notes = expand(entries(image), Opened(azure), pool)
+    assert [want.origin.tag for want in wants] == ["1.0", "1.1"] and failures == []
+
+
 def test_a_whole_registry_is_not_asked_for_names(pool: ThreadPoolExecutor, azure: HeldAzure) -> None:
     every = {"source_registry": SERVER, "repositories": {"include": ["*"]}, "tags": {"include": ["1.0", "latest"]}}
     wants, _failures, _notes = expand(entries(every), Opened(azure), pool)
@@ -190,6 +198,17 @@ def test_a10_a_repository_that_does_not_exist_is_told_as_such(pool: ThreadPoolEx
     assert wants == [] and [str(failure.error) for failure in failures] == [told, "quay.io/none does not exist."]
     images = [{"source": SERVER + "/team/web", "tags": {"include": ["9*"]}}]
     assert str(expand(entries(*images), Opened(azure), pool)[1][0].error).endswith("nothing was chosen there.")
+
+
+def test_d6_a_few_names_of_a_crowd_take_no_listing(pool: ThreadPoolExecutor, azure: HeldAzure, quay: HeldRegistry) -> None:
+    tags = {"1.{0}".format(number): digest(20 + number) for number in range(5)}
+    azure.tagged["team/app"], azure.crowd, quay.tagged["team/app"] = tags, 20_000, tags
+    names = {"include": [*tags, "none"], "newest": 2}
+    images = [{"source": host + "/team/app", "tags": names, "target": [host[:1]]} for host in (SERVER, "quay.io")]
+    wants, failures, _notes = expand(entries(*images), Opened(azure, quay), pool)
+    assert [str(want.target) for want in wants] == ["c:1.3", "c:1.4", "q:1.3", "q:1.4"] and failures == []
+    kinds = [what[0] for what in azure.asked + quay.asked if what[0] != "prepare"]
+    assert {kind: kinds.count(kind) for kind in kinds} == {"counts": 1, "describe": 12}
 
 
 @pytest.mark.parametrize(

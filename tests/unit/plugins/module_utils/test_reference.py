@@ -551,6 +551,7 @@ def test_e11_hosts_have_one_spelling_where_they_are_one_host(one: str, other: st
         ("contoso.test:8443", "'contoso.test:8443' is no login server; that looks like contosoprod.azurecr.test."),
         ("contosoprod-", "'contosoprod-' is no name of a registry; that has 5 to 50 letters and digits."),
         ("prod-a1b2c3d4", "'prod-a1b2c3d4' is no name of a registry; that has 5 to 50 letters and digits."),
+        ("contoso-prod", "'contoso-prod' is no name of a registry; that has 5 to 50 letters and digits."),
         ("contosoprod-a1b2-c3", "'contosoprod-a1b2-c3' is no name of a registry; that has 5 to 50 letters and digits."),
         ("contoso.test/app", "'contoso.test/app' is no login server; that looks like contosoprod.azurecr.test."),
         (
