@@ -154,6 +154,8 @@ class World:
 
     def _source(self, host: str, repository: str, tag: str, plain: bool = False) -> Source:
         kind, options = ("single", {}) if plain else self.chooser.choice(KINDS)
+        if kind == "signed":  # where there is no API for referrers, tags name them
+            options = {"fallback_tags": host not in ("contosodev", "mcr.microsoft.com")}
         source = Source(host, repository, tag, kind, options)
         self.sources.append(source)
         self.push(source)
