@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
@@ -16,6 +17,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._http import Answe
 from ansible_collections.registryops.acr.plugins.module_utils._registry import (
     Credentials,
     Registry,
+    quoted,
     token_payload,
     token_seconds,
     valid_digest,
@@ -51,6 +53,7 @@ class AzureRegistry(Registry):
     """
 
     scope_actions = "metadata_read,pull"
+    lists_all_referrers = True
 
     def __init__(
         self,
@@ -122,15 +125,33 @@ class AzureRegistry(Registry):
             self._refresh = (found, time.monotonic() + (token_seconds(found) or 3600) * 0.9)
             return found
 
-    def _exchange_failure(self, answer: Any) -> AcrError:
+    def _exchange_failure(self, answer: Answer) -> AcrError:
         if answer.status == 401 and self.signs_in:
+            text = quoted(answer)
             return AcrError(
                 "unauthorized",
-                "{0} does not accept this sign-in. Either it belongs to another tenant (then give source_username and "
-                "source_password), or it wants tokens for another audience (option registry_audience).".format(self.name),
+                "{0} does not accept this sign-in. Most often the account has no role on this registry, not even AcrPull "
+                "(Container Registry Repository Reader where rights go by repository). Or the registry belongs to another tenant "
+                "(then give source_username and source_password), or wants tokens for another audience (option "
+                "registry_audience).{1}".format(self.name, self._said(answer)),
                 status=401,
+                detail=text,
             )
-        return self.failure(answer)
+        return self.token_failure(answer)
+
+    def failure(self, answer: Answer, repository: str = "", reference: str = "") -> AcrError:
+        """As for any registry; and the firewall's refusal, in the form that only Azure gives it."""
+        found = None if answer.strayed or answer.status != 403 else next(filter(None, map(_firewall, answer.errors())), None)
+        if found is None:
+            return super().failure(answer, repository, reference)
+        text = quoted(answer)
+        message = (
+            "The firewall of {0} refuses this machine ({1}), so digests can't be read from here. Allow the address, run from "
+            "inside the network, or set verify: false.{2}"
+        )
+        correlation = re.search("CorrelationId: .*", text)
+        more = " {0}.".format(correlation.group(0)) if correlation else ""
+        return AcrError("firewall", message.format(self.name, found.group(1), more), status=403, detail=text)
 
     # -- lists -----------------------------------------------------------------------------------------------------
 
@@ -275,3 +296,10 @@ class AzureRegistry(Registry):
 def locked(entry: Dict[str, Any], who: str) -> bool:
     """Whether Azure's properties of a repository, tag or manifest forbid to write it."""
     return mapping(entry.get("changeableAttributes"), who).get("writeEnabled") is False
+
+
+def _firewall(entry: Dict[str, Any]) -> Optional[Any]:
+    """The match of a firewall's refusal that names the address it refuses."""
+    if entry.get("code") != "DENIED":
+        return None
+    return re.match("client with IP '([0-9A-Fa-f.:]+)' is not allowed access", str(entry.get("message")))

@@ -144,7 +144,7 @@ class Draft:
     def _decide(self, wants: List[Want]) -> None:
         wants = [want for want in wants if want.number in self.seen and want.number not in self.failures]
         looks = {
-            want.number: self._pool(None).submit(self.targets.guarded, want.target, self.seen[want.number])
+            want.number: self._pool(None).submit(self.targets.guarded, want, self.seen[want.number])
             for want in wants
             if _plan.overwrites(want, self.seen[want.number])
         }

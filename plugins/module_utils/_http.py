@@ -12,18 +12,30 @@ import re
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from http.client import HTTPException, RemoteDisconnected
-from typing import Any, Callable, Dict, List, Mapping, Optional, Set, Tuple, TypeVar
+from socket import gaierror
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar
 from urllib.parse import urlsplit
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._pace import Pace
-from ansible_collections.registryops.acr.plugins.module_utils._wire import link, local, number, parse, seconds
+from ansible_collections.registryops.acr.plugins.module_utils._wire import (
+    LONGEST_WAIT,
+    link,
+    local,
+    number,
+    parse,
+    retry_after,
+    same_host,
+)
 
 BODY_LIMIT = 4 * 1024 * 1024  # bytes; the distribution specification's bound for a manifest
 LIST_LIMIT = 32 * 1024 * 1024  # bytes; a page of 1,000 manifests stays far below
 TRIES = 8
 PATIENCE = 45.0  # seconds for which "too many requests" is borne, however often: others may take the turns meanwhile
+SOONEST = 0.5  # seconds; whoever is refused comes back no sooner, whatever is asked for
+TOLD = 60.0  # seconds; a longer wait that a host asks for is passed on to the user
 REQUEST_SECONDS = 30.0
 UNREACHED_TRIES = 3  # of a request whose host can't be connected to
 SLOW_TRIES = 2  # of a request that gets no whole answer in REQUEST_SECONDS
@@ -35,13 +47,19 @@ PASSING_STATUS = frozenset([429, 500, 502, 503, 504])
 
 @dataclass
 class Answer:
-    """What a host answered. *headers* look up names in any case. *host*: ``host[:port]`` of who gave this answer, which
-    after a redirect is not who was asked; empty where that isn't known."""
+    """What a host answered. *headers* look up names in any case.
+
+    An answer belongs to the host that gave it. *host*: ``host[:port]`` of who did; empty where that isn't known. *strayed*: the
+    other host that the one that was asked redirects to; empty while all redirects stayed with it. *signed*: whether the request
+    carried a sign-in; None where that isn't known.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
     host: str = ""
+    strayed: str = ""
+    signed: Optional[bool] = None
 
     def json(self) -> Any:
         """The body as JSON, or None where it isn't JSON."""
@@ -61,27 +79,28 @@ AnyAnswer = TypeVar("AnyAnswer", bound=Answer)
 class Http:
     """Sends requests for one run: one pool of connections, one pace, one deadline, shared by all threads.
 
-    *deadline* is in monotonic seconds: no request is started, waited for or retried after it.
-    *sent* counts the requests by class.
+    *deadline* is in monotonic seconds, by *clock*: no request is started, waited for or retried after it. *sent* counts the
+    requests by class. *sleep* waits so many seconds, and returns True where the run is over.
     """
 
     pace: Any = None  # a Pace; its waiting ends with `close`
     deadline: Optional[float] = None
     sent: Dict[str, int] = field(default_factory=dict)
-    _gone: Set[str] = field(default_factory=set)  # hosts that some request has tried to the end without an answer
-    _silent: Dict[str, Tuple[float, AcrError]] = field(default_factory=dict)  # by host: not asked until then, and why
+    clock: Callable[[], float] = time.monotonic
+    sleep: Any = None
     _session: Any = None
     _proxies: Dict[str, Any] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.Lock)
     _over: Any = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.pace = self.pace or Pace(sleep=self._over.wait)
+        self.sleep = self.sleep or self._over.wait
+        self.pace = self.pace or Pace(sleep=self.sleep, clock=self.clock)
         check_proxies(os.environ)
 
     def close(self) -> None:
         """Ends all waiting for turns and retries: what is still asked for is of no use to anybody."""
-        self.deadline = time.monotonic()
+        self.deadline = self.clock()
         self._over.set()
 
     @property
@@ -131,97 +150,98 @@ class Http:
         """One request with retries of what passes by itself. Any status is returned but 429 and 5xx, which raise
         `AcrError` (``throttled``, ``unavailable``) once the retries are used up; so do connections that fail.
 
-        With *follow* redirects are followed, over HTTPS only, and without ``Authorization`` on another host.
+        With *follow* redirects are followed, over HTTPS only, and without ``Authorization`` from the first other host on. Each
+        host on the way has turns, retries and failures of its own.
         """
-        return self.attempts(
-            urlsplit(url).netloc, kind, lambda: self._send(method, url, dict(headers or {}), form, limit, follow)
-        )
+        asked, sent, strayed = urlsplit(url).netloc, dict(headers or {}), ""
+        for _redirect in range(REDIRECTS + 1):
+            host = urlsplit(url).netloc
+            try:
+                answer = self.attempts(host, kind, partial(self._send_once, method, url, sent, form, limit))
+            except AcrError as error:
+                if same_host(host, asked):
+                    raise
+                message = "{0} {1} redirects there.".format(error, asked)
+                raise AcrError(error.kind, message, status=error.status, detail=error.detail) from None
+            answer.strayed = strayed
+            location = answer.headers.get("Location")
+            if not follow or answer.status not in (301, 302, 303, 307, 308) or not location:
+                return answer
+            target = link(url, location, host)
+            refuse_redirect(url, target.geturl())
+            if not same_host(target.netloc, asked):
+                strayed = target.netloc
+            if strayed:
+                sent.pop("Authorization", None)
+            url, form = target.geturl(), None
+        raise AcrError("invalid", "{0} redirects in circles.".format(host))
 
     def attempts(self, host: str, kind: str, send: Callable[[], AnyAnswer]) -> AnyAnswer:
         """What `request` does around sending: turns, counting, retries. *send* returns an `Answer`."""
+        bucket, circuit = self.pace.bucket(host, kind), self.pace.circuit(host, kind)
         failure: Optional[AcrError] = None
-        until, silence = self._silent.get(host, (0.0, None))
-        if silence is not None and time.monotonic() < until:
-            raise AcrError(silence.kind, str(silence), detail=silence.detail)
-        bucket = self.pace.bucket(host, kind)
-        attempt, refused = 0, 0.0  # since when we are refused
-        while attempt < TRIES or refused and time.monotonic() - refused < PATIENCE:
-            if not self.pace.turn(host, kind, self.deadline):
-                break
+        attempt, first = 0, 0.0  # *first*: when the first of our refused requests was sent
+        throttled: Optional[float] = None  # since when we get "too many requests", and nothing else
+        while self.pace.turn(host, kind, self.deadline, tried=attempt > 0):
             self.count(kind)
+            began = self.clock()
             try:
                 answer = send()
-            except AcrError as error:
-                bucket.answered()
-                unreachable = error.kind == "unreachable"
-                if not error.passing and not unreachable:
-                    raise
-                attempts = UNREACHED_TRIES if unreachable else SLOW_TRIES if error.detail == "slow" else TRIES
-                if attempt + 1 >= (1 if host in self._gone else attempts):
-                    self._gone.add(host)  # whoever asks next tries once: many in turn would wait for hours
-                    if error.detail == "silent":
-                        self._silent[host] = (time.monotonic() + CONNECT_SECONDS, error)
-                    raise
-                failure, pause = error, self._backoff(attempt, None)
-            else:
-                self._gone.discard(host)
                 if answer.status not in PASSING_STATUS:
+                    circuit.useful()
                     bucket.answered(_remaining(answer.headers, kind))
                     return answer
-                failure = passing_failure(host, answer)
-                pause = self._backoff(attempt, answer.headers.get("Retry-After"))
-                if answer.status == 429:
-                    # Everybody who asks this host for the same kind of thing would be refused too, but no longer than
-                    # it says: each wave of refusals lowers the rate already.
-                    bucket.refused(_seconds(answer.headers.get("Retry-After")) or pause)
-                    refused = refused or time.monotonic()
-                    attempt += 1
-                    continue
-                bucket.answered()
-            refused = 0.0
+                asked = retry_after(answer.headers, time.time()) or 0.0
+                failure = passing_failure(host, answer, asked)
+            except AcrError as error:
+                if not error.passing and error.kind != "unreachable":
+                    bucket.answered()
+                    raise
+                failure, asked = error, 0.0
+            began = max(began, self.clock() - REQUEST_SECONDS)  # the SDK may have waited for more than one answer
+            first = first if attempt else began
+            circuit.refused(failure, began)
+            pause = self._backoff(attempt)
+            if failure.kind == "throttled":
+                throttled = began if throttled is None else throttled
+                pause = asked if asked >= SOONEST else pause
+            else:
+                throttled = None
+                pause = max(asked, pause)
             attempt += 1
-            if not self.pause(pause):
+            now = self.clock()
+            patient = attempt < _tries(failure) or throttled is not None and now - throttled < PATIENCE
+            ends = not patient or now + pause > circuit.ends or not circuit.admits(tried=True)
+            if throttled is None:
+                bucket.answered()
+            else:
+                # Everybody who asks this host for the same kind of thing would be refused too, but no longer than it says:
+                # each wave of refusals lowers the rate already. For what we don't wait for, nobody else waits.
+                bucket.refused(min(pause, SOONEST) if ends else pause)
+            if ends:
+                hold = CONNECT_SECONDS if failure.detail == "silent" else 0.0  # many in turn would wait for hours
+                raise circuit.given_up(failure, first, asked, hold)
+            if throttled is None and not self.pause(pause):
                 break
-        if failure is None:
-            raise AcrError("timeout", "The time limit passed before {0} could be asked.".format(host))
-        raise failure
+        raise failure or AcrError("timeout", "The time limit passed before {0} could be asked.".format(host))
 
-    def _backoff(self, attempt: int, retry_after: Optional[str]) -> float:
-        return max(_seconds(retry_after), min(0.5 * 2**attempt, 30.0) * random.uniform(0.7, 1.0))
+    def _backoff(self, attempt: int) -> float:
+        return min(0.5 * 2**attempt, 30.0) * random.uniform(0.7, 1.0)
 
     def pause(self, seconds: float) -> bool:
         """Waits; False, and at once, where the run is over or would be by then."""
-        if self.deadline is not None and time.monotonic() + seconds > self.deadline:
+        if self.deadline is not None and self.clock() + seconds > self.deadline:
             return False
-        return not self._over.wait(seconds)
-
-    def _send(
-        self, method: str, url: str, headers: Dict[str, str], form: Any, limit: int, follow: bool
-    ) -> Answer:
-        answer = self._send_once(method, url, headers, form, limit)
-        redirects = 0
-        while follow and answer.status in (301, 302, 303, 307, 308) and answer.headers.get("Location"):
-            target = link(url, answer.headers["Location"], urlsplit(url).netloc).geturl()
-            redirects += 1
-            if redirects > REDIRECTS:
-                raise AcrError("invalid", "{0} redirects in circles.".format(urlsplit(url).netloc))
-            refuse_redirect(url, target)
-            if urlsplit(target).netloc != urlsplit(url).netloc:
-                headers.pop("Authorization", None)
-            url = target
-            answer = self._send_once(method, url, headers, None, limit)
-        return answer
+        return not self.sleep(seconds)
 
     def _send_once(self, method: str, url: str, headers: Dict[str, str], form: Any, limit: int) -> Answer:
         import requests
         import urllib3
 
         host = urlsplit(url).netloc
-        started = time.monotonic()
-        ends = started + REQUEST_SECONDS
-        if self.deadline is not None:
-            ends = min(ends, self.deadline)
-        left = max(0.1, ends - started)
+        left = REQUEST_SECONDS if self.deadline is None else min(REQUEST_SECONDS, self.deadline - self.clock())
+        left = max(0.1, left)
+        ends = time.monotonic() + left
         try:
             response = self.session.request(
                 method,
@@ -256,11 +276,10 @@ class Http:
             message = "{0} can't be reached: {1}."
             raise AcrError("unreachable", message.format(host, root_reason(error)), detail=detail) from None
         except requests.exceptions.ConnectionError as error:
-            text = root_reason(error)
-            if "establish a new connection" in text or "resolve" in text or "refused" in text:
-                message = "{0} can't be reached: {1}. Check the name and the network.".format(host, text)
-                raise AcrError("unreachable", message) from None
-            raise AcrError("unavailable", "{0} closed the connection: {1}.".format(host, text)) from None
+            # urllib3 has one error for all that keeps a connection from being opened, names that don't resolve among it.
+            opened = not isinstance(_root(error), (urllib3.exceptions.NewConnectionError, ConnectionRefusedError, gaierror))
+            message = "{0} closed the connection: {1}." if opened else "{0} can't be reached: {1}. Check the name and the network."
+            raise AcrError("unavailable" if opened else "unreachable", message.format(host, root_reason(error))) from None
         except requests.exceptions.Timeout:
             raise slow_failure(host) from None
         except (requests.exceptions.InvalidHeader, UnicodeError):  # their text repeats the header, and so a secret
@@ -304,9 +323,8 @@ def _adapter() -> Any:
     return Adapter(pool_connections=HOSTS, pool_maxsize=CONNECTIONS, max_retries=0)
 
 
-def _seconds(retry_after: Optional[str]) -> float:
-    """What a ``Retry-After`` asks for, at most two minutes; 0.0 where it says nothing."""
-    return seconds(retry_after, 120.0) or 0.0  # an HTTP date: nobody here sends one
+def _tries(failure: AcrError) -> int:
+    return UNREACHED_TRIES if failure.kind == "unreachable" else SLOW_TRIES if failure.detail == "slow" else TRIES
 
 
 def _remaining(headers: Mapping[str, str], kind: str) -> Optional[int]:
@@ -382,13 +400,17 @@ def certificate_failure(host: str, error: BaseException) -> AcrError:
     )
 
 
-def passing_failure(host: str, answer: Answer) -> AcrError:
-    """A 429 or 5xx as an error. *host* is named; the body isn't trusted to be short."""
-    if answer.status == 429:
-        return AcrError("throttled", "{0} answers 'too many requests'; run again later.".format(host), status=429)
-    return AcrError(
-        "unavailable", "{0} answers with status {1}; run again later.".format(host, answer.status), status=answer.status
-    )
+def passing_failure(host: str, answer: Answer, wait: Optional[float] = None) -> AcrError:
+    """A 429 or 5xx as an error. *host* is named, and until when it asks to *wait* (seconds from now) where that is long; the
+    body isn't trusted to be short."""
+    says = "'too many requests'" if answer.status == 429 else "with status {0}".format(answer.status)
+    again = "; run again later"
+    if wait is not None and TOLD < wait < LONGEST_WAIT:
+        until = time.gmtime(time.time() + wait + 59.0)  # the next full minute
+        day = "" if until[:3] == time.gmtime()[:3] else "%Y-%m-%d "
+        again = " and asks to wait until {0} UTC; run again then".format(time.strftime(day + "%H:%M", until))
+    kind = "throttled" if answer.status == 429 else "unavailable"
+    return AcrError(kind, "{0} answers {1}{2}.".format(host, says, again), status=answer.status)
 
 
 def slow_failure(host: str) -> AcrError:
@@ -402,5 +424,5 @@ def refuse_redirect(url: str, target: str) -> None:
     source, there = urlsplit(url).netloc, urlsplit(target)
     if there.scheme != "https":
         raise AcrError("invalid", "{0} redirects to plain HTTP ({1}); refused.".format(source, there.netloc))
-    if local(there.hostname) and there.netloc != source:
+    if local(there.hostname) and not same_host(there.netloc, source):
         raise AcrError("invalid", "{0} redirects to a local address ({1}); refused.".format(source, there.netloc))

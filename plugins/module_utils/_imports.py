@@ -586,7 +586,7 @@ class Imports:
 
         def look() -> Seen:
             seen = Seen(want.digest) if want.target.tag is None else targets.tag(want.target.repository, want.target.tag)
-            return targets.guarded(want.target, seen._replace(manifest=GONE)) if seen.digest == want.digest else seen
+            return targets.guarded(want, seen._replace(manifest=GONE)) if seen.digest == want.digest else seen
 
         def then(seen: Optional[Seen], error: Optional[AcrError]) -> None:
             if error is None and seen.digest is not None and seen.digest != want.digest:

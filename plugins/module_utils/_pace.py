@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When the next request of a class may be sent: token buckets that learn from what the far side says."""
+"""When the next request of a class may be sent, if at all: token buckets that learn from what the far side says, and what is
+known of far sides that refuse for good."""
 
 from __future__ import annotations
 
@@ -10,10 +11,17 @@ import threading
 import time
 from typing import Callable, Dict, Optional, Tuple
 
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+
 INFINITE = float("inf")
 MANY = 0.18  # the share of refusals among the last ten or so requests that is no chance: then the rate is halved
 GROWTH = 1.05  # of the rate by each success
 SLOWEST = 1.0  # requests a second, however often the far side refuses
+# Seconds since the first of the refusals that no useful answer has come between. With the 30 s that the last request may take,
+# a host that is lost costs a run less than two minutes, however many requests there are for it:
+BORNE = 90.0  # for so long it is waited for
+ONE_EACH = 60.0  # for so long everybody may try once, after somebody was refused to the end
+PROBE = 60.0  # seconds between two requests from then on: it may have come to itself in a long run
 # Azure Resource Manager's documented budgets per subscription, principal and region: (burst, per second). What is asked
 # of a registry has none here (it depends on the tier): the first refusal sets one.
 BUDGETS = {"imports": (200.0, 10.0), "arm_writes": (200.0, 10.0), "arm_reads": (250.0, 25.0)}
@@ -94,30 +102,125 @@ class Bucket:
             self._not_before = max(self._not_before, now + seconds)
 
 
-class Pace:
-    """The buckets of one run, one for each (host, class of request). *sleep* waits so many seconds; True: no more turns."""
+class Circuit:
+    """Whether a host still gives useful answers to a class of requests, shared by threads. Any answer but 429 and 5xx is useful,
+    and makes up for all refusals before it.
 
-    def __init__(self, *, sleep: Callable[[float], Optional[bool]] = time.sleep) -> None:
+    One request that is refused to the end decides nothing for the others while useful answers come: only when none has come
+    since its first refusal, the others stop waiting too.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._since = INFINITE  # when the first request of the present row of refusals was sent
+        self._last = -INFINITE
+        self._failure: Optional[AcrError] = None  # the last refusal
+        self._told: Optional[AcrError] = None  # set once somebody was refused to the end: what all are told
+        self._not_before = 0.0  # nobody may try
+        self._probe_at = 0.0
+        self._probed = False  # what a probe meets is told from then on
+
+    @property
+    def ends(self) -> float:
+        """The monotonic time after which waiting for this host makes no sense."""
+        if self._told is None and self._clock() - self._last > BORNE:
+            return INFINITE  # whoever was refused then has left it at that
+        return self._since + (BORNE if self._told is None else ONE_EACH)
+
+    def useful(self) -> None:
+        """A useful answer came."""
+        with self._lock:
+            self._since, self._failure, self._told, self._not_before, self._probed = INFINITE, None, None, 0.0, False
+
+    def refused(self, failure: AcrError, began: float) -> None:
+        """A request that was sent at *began* was refused, or got no answer."""
+        with self._lock:
+            self._since = began if self._told is None and began - self._last > BORNE else min(self._since, began)
+            self._last = self._clock()
+            self._failure = failure
+
+    def admits(self, tried: bool) -> bool:
+        """Whether who has *tried* already, or hasn't, may send a request."""
+        with self._lock:
+            now = self._clock()
+            if self._told is None:
+                return True
+            if tried or now < self._not_before:
+                return False
+            if now < self._since + ONE_EACH:
+                return True
+            if now < self._probe_at:
+                return False
+            self._probe_at, self._probed = now + PROBE, True
+            return True
+
+    def given_up(self, failure: AcrError, first: float, wait: float = 0.0, hold: float = 0.0) -> AcrError:
+        """What a request ends with that was refused from *first* on, the last time by *failure*: the same words for all. The
+        host asks to *wait* so many seconds; for *hold* seconds nobody tries."""
+        with self._lock:
+            now = self._clock()
+            if self._probed or self._told is None and self._since <= first:
+                self._told, self._probed = failure, False
+            if self._told is not None:
+                self._not_before = max(self._not_before, now + hold)
+                self._probe_at = max(self._probe_at, now + max(PROBE, wait))
+            return _copy(self._told or failure)
+
+    def lost(self) -> Optional[AcrError]:
+        """What a request ends with that had no turn; None where a useful answer has come meanwhile."""
+        with self._lock:
+            self._told = self._told or self._failure
+            return _copy(self._told) if self._told is not None else None
+
+
+def _copy(error: AcrError) -> AcrError:
+    return AcrError(error.kind, str(error), status=error.status, detail=error.detail)
+
+
+class Pace:
+    """The buckets and circuits of one run, one for each (host, class of request). *sleep* waits so many seconds; True: no more
+    turns."""
+
+    def __init__(
+        self, *, sleep: Callable[[float], Optional[bool]] = time.sleep, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._buckets: Dict[Tuple[str, str], Bucket] = {}
+        self._circuits: Dict[Tuple[str, str], Circuit] = {}
         self._lock = threading.Lock()
         self._sleep = sleep
+        self._clock = clock
 
     def bucket(self, host: str, kind: str) -> Bucket:
         """The bucket of one class of requests to one host."""
         key = (host, kind)
         with self._lock:
             if key not in self._buckets:
-                self._buckets[key] = Bucket(*BUDGETS.get(kind, (INFINITE, INFINITE)))
+                self._buckets[key] = Bucket(*BUDGETS.get(kind, (INFINITE, INFINITE)), clock=self._clock)
             return self._buckets[key]
 
-    def turn(self, host: str, kind: str, deadline: Optional[float] = None) -> bool:
-        """Waits for a turn. False when there are no more, or it would come only after *deadline* (monotonic seconds)."""
-        bucket = self.bucket(host, kind)
+    def circuit(self, host: str, kind: str) -> Circuit:
+        """The circuit of one class of requests to one host."""
+        with self._lock:
+            return self._circuits.setdefault((host, kind), Circuit(self._clock))
+
+    def turn(self, host: str, kind: str, deadline: Optional[float] = None, tried: bool = False) -> bool:
+        """Waits for a turn. False when there are no more, or it would come only after *deadline* (monotonic seconds).
+
+        `AcrError` where the host is lost, also for who has *tried* already.
+        """
+        bucket, circuit = self.bucket(host, kind), self.circuit(host, kind)
         while True:
-            wait = bucket.take()
-            if wait <= 0:
+            admitted = circuit.admits(tried)
+            wait = bucket.take() if admitted else 0.0
+            if admitted and wait <= 0:
                 return True
-            if deadline is not None and time.monotonic() + wait > deadline:
+            ends = self._clock() + wait
+            if deadline is not None and ends > deadline:
                 return False
-            if self._sleep(min(wait, 5.0)):
+            if not admitted or ends > circuit.ends:
+                lost = circuit.lost()
+                if lost is not None:
+                    raise lost
+            elif self._sleep(min(wait, 5.0)):
                 return False

@@ -91,13 +91,14 @@ class Want(NamedTuple):
 
 class Seen(NamedTuple):
     """What the target registry shows. *digest* None: absent. *manifest*: LISTED, THERE or GONE. *updated*: Azure's time of
-    the tag's last change, if it was read. *locks*: which of ``repository``, ``tag`` and ``manifest`` are locked against
-    writing; None while nobody has looked.
+    the tag's last change, None unless the tag's properties were read; *tag_locked* goes with it. *locks*: which of
+    ``repository``, ``tag`` and ``manifest`` are locked against writing; None while nobody has looked.
     """
 
     digest: Optional[str] = None
     manifest: str = THERE
     updated: Optional[str] = None
+    tag_locked: bool = False
     locks: Optional[Tuple[str, ...]] = None
 
     @property

@@ -17,13 +17,16 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import LIST_LIMIT, Answer, Http
 from ansible_collections.registryops.acr.plugins.module_utils._wire import (
+    challenges,
     link,
+    links,
     local,
     mapping,
     names,
     number,
     objects,
     parse,
+    same_host,
     seconds,
 )
 
@@ -31,8 +34,9 @@ INDEX_TYPES = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
+IMAGE_TYPE = "application/vnd.oci.image.manifest.v1+json"
 MANIFEST_TYPES = INDEX_TYPES + (
-    "application/vnd.oci.image.manifest.v1+json",
+    IMAGE_TYPE,
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.oci.artifact.manifest.v1+json",
 )
@@ -41,6 +45,9 @@ SCHEMA1_TYPES = (
     "application/vnd.docker.distribution.manifest.v1+prettyjws",
 )
 ACCEPT = ", ".join(MANIFEST_TYPES + ("*/*;q=0.1",))
+LACKS_REFERRERS = frozenset([404, 405, 501])  # what registries answer that don't know the referrers API
+FEWER = 100  # entries a page for registries that don't take more
+SAID = 300  # characters of what a registry says
 TOKEN_SECONDS = 86400.0  # for which a token is believed to live at most
 PAGES = 1000  # a listing of more pages than this is a registry that never ends
 SPLITS = 12  # times that a token is split before a front that still refuses it is believed to mean something else
@@ -117,6 +124,7 @@ class Registry:
     """One registry, by the host that answers for it. Shared by threads."""
 
     scope_actions = "pull"
+    lists_all_referrers = False  # whether its referrers API also knows what was pushed by the tag schema
     signs_in = False  # whether it is read with the account that signs in to Azure
 
     def __init__(self, host: str, http: Http, credentials: Optional[Credentials] = None, name: str = "") -> None:
@@ -146,29 +154,31 @@ class Registry:
         answer = self._manifest_request("HEAD", repository, reference)
         if answer.status == 200:
             digest = answer.headers.get("Docker-Content-Digest") or ""
-            media_type = (answer.headers.get("Content-Type") or "").split(";")[0].strip()
+            media_type = _media_type(answer)
             if valid_digest(digest) and media_type in MANIFEST_TYPES:
                 if digest == reference or not valid_digest(reference):
                     return Descriptor(digest, media_type, number(answer.headers.get("Content-Length")))
                 if digest.split(":")[0] == reference.split(":")[0]:
                     raise self._wrong_digest(repository, reference, digest)
-        elif answer.status not in (404, 405, 403, 400, 501):
-            raise self.failure(answer, repository, reference)
-        elif answer.status == 404 and self._speaks_registry(answer):
+        elif not answer.strayed and not self._leaves_open(answer):
             raise self.failure(answer, repository, reference)
         return self.manifest(repository, reference).descriptor
+
+    def _leaves_open(self, answer: Answer) -> bool:
+        """Whether a refused HEAD says nothing of the manifest, since it may be HEAD that is refused."""
+        if answer.status == 401:
+            return not answer.headers.get("WWW-Authenticate")
+        return answer.status in (400, 403, 405, 501) or answer.status == 404 and not self._speaks_registry(answer)
 
     def manifest(self, repository: str, reference: str) -> Manifest:
         """The manifest itself; its digest is computed over the bytes, never taken on trust."""
         answer = self._manifest_request("GET", repository, reference)
         if answer.status != 200:
             raise self.failure(answer, repository, reference)
-        media_type = (answer.headers.get("Content-Type") or "").split(";")[0].strip()
         content = answer.json()
         if not isinstance(content, dict):
             raise AcrError("invalid", "{0} sent something else than a manifest.".format(self._of(repository, reference)))
-        if media_type not in MANIFEST_TYPES:
-            media_type = str(content.get("mediaType") or media_type)
+        media_type = _shape(content, _media_type(answer))
         if media_type in SCHEMA1_TYPES or content.get("schemaVersion") == 1:
             raise AcrError(
                 "invalid",
@@ -204,24 +214,25 @@ class Registry:
     def lacks(self, repository: str) -> bool:
         """Whether the registry says that it has no such repository; False also where it doesn't tell."""
         answer = self.get("reads", "/v2/{0}/tags/list?n=1".format(repository), self.scope(repository))
-        return answer.status == 404 and any(entry.get("code") == "NAME_UNKNOWN" for entry in answer.errors())
+        return not answer.strayed and answer.status == 404 and "NAME_UNKNOWN" in _codes(answer)
 
     def referrers(self, repository: str, digest: str) -> List[Dict[str, Any]]:
         """The descriptors of what refers to a manifest (OCI 1.1); by tag schema where the registry lacks the API."""
-        path = "/v2/{0}/referrers/{1}".format(repository, digest)
-        found: List[Dict[str, Any]] = []
-        try:
-            for page in self.pages("referrers", path, self.scope(repository), repository):
+        path, scope = "/v2/{0}/referrers/{1}".format(repository, digest), self.scope(repository)
+        tag = digest.replace(":", "-")
+        answer = self.get("referrers", path, scope, limit=LIST_LIMIT)
+        # Whatever stands in a 404: the registry lacks the API. Whether it is a registry that speaks, the next read tells.
+        if answer.status not in LACKS_REFERRERS and "UNSUPPORTED" not in _codes(answer):
+            found: List[Dict[str, Any]] = []
+            for page in self.pages("referrers", path, scope, repository, answer):
                 found += objects(page.get("manifests"), self.name)
-            return found
-        except AcrError as error:
-            # Whatever stands in a 404: the registry lacks the API. Whether it is a registry that speaks, the next read tells.
-            if error.status != 404:
-                raise
+            # A list may know only what was pushed by the API.
+            if found or self.lists_all_referrers or self._manifest_request("HEAD", repository, tag).status == 404:
+                return found
         try:
-            index = self.manifest(repository, digest.replace(":", "-"))
+            index = self.manifest(repository, tag)
         except AcrError as error:
-            if error.kind != "not_found":
+            if not nothing_there(error):
                 raise
             return []
         # Some registries resolve such a tag to the image itself: what it lists must name the image as its subject.
@@ -230,17 +241,17 @@ class Registry:
     def confirmed(self, ask: Callable[[], Found]) -> Found:
         """What *ask* returns. That something is not there (None, or `AcrError` ``not_found``) is believed only after it was
         said again and again: one place of many that a registry has may be late."""
-        for pause in (*CONFIRM_PAUSES, None):
+        for pause in CONFIRM_PAUSES:
             try:
                 found = ask()
-                if found is not None or pause is None:
+                if found is not None:
                     return found
             except AcrError as error:
-                if error.kind != "not_found" or pause is None:
+                if error.kind != "not_found":
                     raise
             if not self.http.pause(pause):
                 raise AcrError("timeout", "The time limit passed before {0} could be asked again.".format(self.name))
-        raise AssertionError  # the last round returns or raises
+        return ask()
 
     def walk(self, repository: str, manifest: Manifest) -> Iterator[Child]:
         """All that an index lists, also by the indexes that it lists, down to NESTED levels: level by level, each digest
@@ -284,12 +295,17 @@ class Registry:
 
     # -- requests --------------------------------------------------------------------------------------------------
 
-    def pages(self, kind: str, path: str, scope: str, repository: str = "") -> Iterator[Dict[str, Any]]:
-        """The pages of a listing, following ``Link`` on this host only."""
+    def pages(
+        self, kind: str, path: str, scope: str, repository: str = "", answer: Optional[Answer] = None
+    ) -> Iterator[Dict[str, Any]]:
+        """The pages of a listing, following ``Link`` on this host only. *answer*: the first page, where it is there already."""
         seen = set()
         size, ends = 0, time.monotonic() + LISTING_SECONDS
         for _count in range(PAGES):
-            answer = self.get(kind, path, scope, limit=LIST_LIMIT)
+            answer = answer or self.get(kind, path, scope, limit=LIST_LIMIT)
+            while _too_many(answer, path):
+                path = _fewer(path)
+                answer = self.get(kind, path, scope, limit=LIST_LIMIT)
             page = answer.json()
             if answer.status != 200:
                 raise self.failure(answer, repository)
@@ -297,30 +313,33 @@ class Registry:
                 raise AcrError("invalid", "{0} sent something else than JSON for a listing.".format(self.name))
             yield page
             size += len(answer.body)
-            following = self._next(path, answer.headers.get("Link") or "")
+            following = self._next(path, answer.headers.get("Link") or "", answer.host)
             if following is None:
                 return
             if following in seen or size > LISTING_LIMIT or time.monotonic() > ends:
                 break
             seen.add(following)
-            path = following
+            path, answer = following, None
         raise AcrError("invalid", "The listing of {0} never ends; refused.".format(self._of(repository)))
 
-    def _next(self, path: str, header: str) -> Optional[str]:
-        found = re.search(r'<([^<>]*)>\s*;[^<>]*\brel\s*=\s*"?next\b', header)
-        if not found:
+    def _next(self, path: str, header: str, host: str = "") -> Optional[str]:
+        """Where a listing at *path* goes on by a ``Link`` that *host* sent. Of the link only the query counts: registries write
+        the host and the path as they, or whoever stands in front of them, see themselves."""
+        target = next((target for target, relations in links(header, self.name) if "next" in relations), None)
+        if target is None:
             return None
-        here = "https://{0}{1}".format(self.host, path)
-        there = link(here, found.group(1), self.name)
-        if there.netloc != self.host or there.scheme != "https":
+        there = link("https://{0}{1}".format(self.host, path), target, self.name)
+        netloc = re.sub(":80$", "", there.netloc) if there.scheme == "http" else there.netloc
+        if there.scheme not in ("http", "https") or not (same_host(netloc, self.host) or host and same_host(netloc, host)):
             raise AcrError("invalid", "{0} continues a listing on another host ({1}); refused.".format(self.name, there.netloc))
         # Some registries put only the new parameters into the link; those that were asked for stay.
-        asked = dict(parse_qsl(urlsplit(path).query))
+        own = urlsplit(path)
+        asked = dict(parse_qsl(own.query))
         try:
             asked.update(parse_qsl(there.query, max_num_fields=100))
         except ValueError:
             raise AcrError("invalid", "{0} continues a listing with too many parameters; refused.".format(self.name)) from None
-        return "{0}?{1}".format(there.path, urlencode(asked)) if asked else there.path
+        return "{0}?{1}".format(own.path, urlencode(asked)) if asked else own.path
 
     def get(
         self,
@@ -334,29 +353,30 @@ class Registry:
     ) -> Answer:
         """One read with whatever sign-in the registry asks for; any final status is returned."""
         url = "https://{0}{1}".format(self.host, path)
-        challenges = splits = 0
+        again = splits = 0
         while True:
             sent = dict(headers or {})
             authorization = self._authorization.header(scope)
             if authorization:
                 sent["Authorization"] = authorization
             answer = self.http.request(kind, method, url, headers=sent, limit=limit, follow=True)
+            answer.signed = authorization is not None
+            if answer.strayed:
+                return answer  # by another host, of which this registry's sign-in learns nothing
             # A front that finds a header line too long says so in HTML, if at all.
             if answer.status == 431 or answer.status == 400 and not answer.errors():
                 if authorization and splits < SPLITS and self._authorization.too_long(scope, authorization):
                     splits += 1
                     continue
-            if answer.status != 401 or challenges == 2:
+            if again == 2 or not self._authorization.refused(scope, answer, authorization):
                 return answer
-            challenges += 1
-            if not self._authorization.challenged(scope, answer.headers.get("WWW-Authenticate") or "", authorization):
-                return answer
+            again += 1
 
     def _manifest_request(self, method: str, repository: str, reference: str) -> Answer:
         path = "/v2/{0}/manifests/{1}".format(repository, quote(reference, safe=":"))
         answer = self.get("reads", path, self.scope(repository), method=method, headers={"Accept": ACCEPT})
         left = number((answer.headers.get("ratelimit-remaining") or "").partition(";")[0].strip())
-        if left is not None:
+        if left is not None and not answer.strayed:
             self.pulls_left = left
         return answer
 
@@ -369,6 +389,7 @@ class Registry:
         headers = {"Authorization": self.credentials.basic()} if self.credentials else {}
         separator = "&" if "?" in realm else "?"
         answer = self.http.request("tokens", "GET", realm + separator + urlencode(query), headers=headers)
+        answer.signed = self.credentials is not None
         return self.read_token(answer, scopes)
 
     def read_token(self, answer: Answer, scopes: List[str]) -> Tuple[str, float]:
@@ -379,8 +400,7 @@ class Registry:
             return token, seconds(content.get("expires_in"), TOKEN_SECONDS) or token_seconds(token) or 60.0
         if answer.status == 200:
             raise AcrError("invalid", "The token service of {0} answered without a token.".format(self.name))
-        repository = scopes[0].split(":")[1] if scopes and scopes[0].startswith("repository:") else ""
-        raise self.failure(answer, repository)
+        raise self.token_failure(answer, scopes[0].split(":")[1] if scopes and scopes[0].startswith("repository:") else "")
 
     # -- failures --------------------------------------------------------------------------------------------------
 
@@ -396,55 +416,82 @@ class Registry:
         message = "{0} answers with content of another digest ({1}); nothing of it is used."
         return AcrError("invalid", message.format(self._of(repository, reference), digest))
 
+    def token_failure(self, answer: Answer, repository: str = "") -> AcrError:
+        """The error for a token service that gives no token. Whatever it answers, it knows nothing of what is there."""
+        if answer.status in (401, 403):
+            return self.failure(answer, repository)
+        message = "The token service for {0} answered with status {1}.{2}"
+        said = self._said(answer) or " That is not what a token service sends."
+        return AcrError("invalid", message.format(self._of(repository), answer.status, said), status=answer.status)
+
     def failure(self, answer: Answer, repository: str = "", reference: str = "") -> AcrError:
-        """The error for an answer that isn't what was asked for."""
-        what = self._of(repository, reference)
-        entries = answer.errors()
-        codes = [str(entry.get("code", "")).upper() for entry in entries]
-        text = "; ".join(str(entry.get("message", "")) for entry in entries)[:300].rstrip(".")
-        said = " The registry says: {0}.".format(text) if text else ""
-        status = answer.status
+        """The error for an answer that isn't what was asked for.
+
+        Status, codes and challenge decide what it means; the text that comes with them is passed on, and decides nothing.
+        """
+        what, status, text, said = self._of(repository, reference), answer.status, quoted(answer), self._said(answer)
+        if answer.strayed:
+            message = "{0} can't be read: {1} redirects to {2}, which answers with status {3}{4}. No credentials were sent there."
+            said = " and says: {0}".format(text) if text else ""
+            message = message.format(what, self.host, answer.strayed, status, said)
+            return AcrError("invalid", message, status=status, detail=",".join(_codes(answer)))
         if status == 404:
-            if entries or not answer.body or self._speaks_registry(answer):
+            if answer.errors() or not answer.body or self._speaks_registry(answer):
                 return AcrError("not_found", "{0} does not exist.".format(what), status=status, detail=text)
             message = "{0} answered 404 with something that no registry sends; is a proxy in the way?".format(self.host)
             return AcrError("invalid", message, status=status)
-        if status == 403 and "not allowed access" in text:
-            found = re.search(r"IP '([^']+)'", text)
-            message = (
-                "The firewall of {0} refuses this machine{1}, so digests can't be read from here. Allow the address, run "
-                "from inside the network, or set verify: false.".format(
-                    self.name, " ({0})".format(found.group(1)) if found else ""
-                )
-            )
-            return AcrError("firewall", message, status=status, detail=text)
         if status == 401:
-            if self.signs_in and not repository:
-                message = (
-                    "The repositories of {0} can't be listed by the account that signs in. It needs the role AcrPull there, or "
-                    "Container Registry Repository Catalog Lister where rights go by repository (ABAC).{1}".format(what, said)
-                )
-            elif self.signs_in:
-                message = (
-                    "{0} can't be read by the account that signs in. It needs the right to pull and to list there: the role "
-                    "AcrPull, or Container Registry Data Importer and Data Reader; Container Registry Repository Reader where "
-                    "rights go by repository (ABAC). Another tenant's registry needs source_username and source_password."
-                    "{1}".format(what, said)
-                )
-            elif self.credentials is None:
-                message = "{0} needs credentials that may pull it (none were given), or does not exist.{1}".format(what, said)
-            elif "insufficient_scope" in (answer.headers.get("WWW-Authenticate") or ""):
-                message = "{0} is not for the given credentials: they hold, but may not pull it, or it does not exist.{1}".format(
-                    what, said
-                )
-            else:
-                message = "{0} refuses the given credentials.{1} Check user name and password.".format(what, said)
-            return AcrError("unauthorized", message, status=status, detail=text)
+            return AcrError("unauthorized", self._unauthorized(answer, what, bool(repository)), status=status, detail=text)
         if status == 403:
-            message = "{0} denies access.{1} The account needs the right to pull it.".format(what, said)
+            message = "{0} denies access.{1} {2}".format(what, said, self._right(answer))
             return AcrError("denied", message, status=status, detail=text)
         message = "{0} answered with status {1}.{2}".format(what, status, said or " That is not what a registry sends.")
-        return AcrError("invalid", message, status=status, detail=",".join(codes))
+        return AcrError("invalid", message, status=status, detail=",".join(_codes(answer)))
+
+    def _said(self, answer: Answer) -> str:
+        text = quoted(answer)
+        return " The registry says: {0}.".format(text) if text else ""
+
+    def _unsent(self, answer: Answer) -> bool:
+        """Whether there are credentials that nobody refused, since the registry asked for none that can be sent."""
+        return self.credentials is not None and answer.signed is False
+
+    def _right(self, answer: Answer) -> str:
+        if self._unsent(answer):
+            return "The given credentials were not sent: it offers neither Basic nor Bearer sign-in."
+        if self.credentials is None and not self.signs_in:
+            return "No credentials were given."
+        return "The account needs the right to pull it."
+
+    def _unauthorized(self, answer: Answer, what: str, one: bool) -> str:
+        said = self._said(answer)
+        values = challenge_values(answer.headers.get("WWW-Authenticate") or "")
+        actions = values.get("scope", "").rpartition(":")[2].split(",")
+        listing = "metadata_read" in actions and "pull" not in actions  # Azure's name for the right to list
+        if self.signs_in and not one:
+            return (
+                "The repositories of {0} can't be listed by the account that signs in. It needs the role AcrPull there, or "
+                "Container Registry Repository Catalog Lister where rights go by repository (ABAC).{1}".format(what, said)
+            )
+        if self.signs_in:
+            right = "to list" if listing else "to pull" if "pull" in actions else "to pull and to list"
+            return (
+                "{0} can't be read by the account that signs in. It needs the right {1} there: the role AcrPull, or "
+                "Container Registry Data Importer and Data Reader; Container Registry Repository Reader where rights go by "
+                "repository (ABAC). Another tenant's registry needs source_username and source_password.{2}".format(
+                    what, right, said
+                )
+            )
+        do = "list" if listing else "pull"
+        if self.credentials is None:
+            return "{0} needs credentials that may {1} it (none were given), or does not exist.{2}".format(what, do, said)
+        if self._unsent(answer):
+            return "{0} wants a sign-in.{1} {2}".format(what, said, self._right(answer))
+        if values.get("error") == "insufficient_scope":
+            lack = " (metadata/read)" if listing else ""
+            message = "{0} is not for the given credentials: they hold, but may not {1} it{2}, or it does not exist.{3}"
+            return message.format(what, do, lack, said)
+        return "{0} refuses the given credentials.{1} Check user name and password.".format(what, said)
 
 
 class _Token(NamedTuple):
@@ -467,6 +514,8 @@ class Authorization:
         self._tokens: Dict[str, _Token] = {}
         self._scopes: Dict[str, str] = {}  # our scope -> the one that the registry's challenge names
         self._batch = TOKEN_CHARACTERS
+        self._asking = threading.Lock()
+        self._asked = False  # how to sign in
 
     def know(self, realm: str, service: str) -> None:
         """Sets the token service, where it is known without a challenge: no other one is asked then."""
@@ -497,11 +546,7 @@ class Authorization:
         missing = [scope for scope in dict.fromkeys(scopes) if scope not in known or known[scope].ends < now]
         if len(missing) < 2 or self._basic:
             return
-        if self._realm is None:
-            answer = self._registry.http.request("tokens", "GET", "https://{0}/v2/".format(self._registry.host))
-            if answer.status != 401 or not self._learn(answer.headers.get("WWW-Authenticate") or ""):
-                return
-        if self._basic or self._realm is None:
+        if not self._discovered() or self._basic or self._realm is None:
             return
         while missing:
             batch: List[str] = []
@@ -540,38 +585,69 @@ class Authorization:
                     del self._tokens[other]
         return True
 
-    def challenged(self, scope: str, challenge: str, sent: Optional[str]) -> bool:
-        """The registry answered 401 to what was *sent*. True when there is something new to try."""
-        if sent is not None and sent.startswith("Basic "):
+    def refused(self, scope: str, answer: Answer, sent: Optional[str]) -> bool:
+        """The registry refused what was *sent*, or that nothing was. True when there is something new to try.
+
+        What it answers to nobody, "does not exist" too, is no answer to somebody who has credentials.
+        """
+        if answer.status not in (401, 403) and (sent is not None or answer.status != 404):
             return False
-        if not self._learn(challenge):
-            return False
+        values = self._learn(answer)
+        if values is None:
+            unasked = answer.status == 401 and not answer.headers.get("WWW-Authenticate")
+            return sent is None and (unasked or self._registry.credentials is not None) and self._discovered()
         if self._basic:
-            return self._registry.credentials is not None
-        wanted = _wider(scope, challenge_values(challenge).get("scope") or scope)
+            return not (sent or "").startswith("Basic ")
+        wanted = _wider(scope, values.get("scope") or scope)
         with self._turn(scope):
             token = self._tokens.get(scope)
             if token is not None:
                 if sent != "Bearer " + token.value:
                     return True  # another thread has fetched one meanwhile
-                if token.scopes == (wanted,) and "invalid_token" not in challenge:
+                if token.scopes == (wanted,) and values.get("error") != "invalid_token":
                     return False  # a token of its own, and still not enough: denied
             self._scopes[scope] = wanted
             self._groups[scope] = [scope]
             self._fetch([scope])
         return True
 
-    def _learn(self, challenge: str) -> bool:
-        scheme = challenge.split(" ", 1)[0].lower()
-        if scheme == "basic":
+    def _discovered(self) -> bool:
+        """Whether the registry wants a sign-in that is known here. It is asked once, where it hasn't said so by itself."""
+        with self._asking:
+            if not self._asked and self._realm is None and not self._basic:
+                self._learn(self._registry.http.request("tokens", "GET", "https://{0}/v2/".format(self._registry.host), follow=True))
+                self._asked = True
+        return self._realm is not None or self._basic
+
+    def _learn(self, answer: Answer) -> Optional[Dict[str, str]]:
+        """The parameters of the best challenge that can be met; None where there is none.
+
+        The one place where it is learnt where credentials go. An answer belongs to the host that gave it: the registry's own
+        say where, those of hosts that it redirects to don't.
+        """
+        if answer.strayed:
+            return None
+        problem: Optional[AcrError] = None
+        offered = challenges(answer.headers.get("WWW-Authenticate") or "")
+        for values in (values for scheme, values in offered if scheme == "bearer"):
+            try:
+                if not self._fixed and "realm" in values:
+                    self._check(values["realm"])
+                    self._realm = (values["realm"], values.get("service", ""))
+            except AcrError as error:
+                problem = problem or error
+                continue
+            if self._realm is not None:
+                self._basic = False
+                return values
+        if self._registry.credentials is not None and any(scheme == "basic" for scheme, _values in offered):
             self._basic = True
-            return True
-        if scheme != "bearer":
-            return False
-        if self._fixed:
-            return True
-        values = challenge_values(challenge)
-        realm = values.get("realm", "")
+            return {}
+        if problem is not None:
+            raise problem
+        return None
+
+    def _check(self, realm: str) -> None:
         name = self._registry.name
         parts = link("", realm, name)
         if parts.scheme != "https":
@@ -580,8 +656,6 @@ class Authorization:
         if local(parts.hostname) and not local(urlsplit("//" + self._registry.host).hostname):
             message = "{0} names a token service at a local address ({1}); no credentials were sent."
             raise AcrError("invalid", message.format(name, parts.netloc))
-        self._realm = (realm, values.get("service", ""))
-        return True
 
     def _fetch(self, scopes: List[str]) -> str:
         wanted = [self._scopes.get(scope, scope) for scope in scopes]
@@ -603,11 +677,60 @@ def _wider(ours: str, theirs: str) -> str:
     return theirs
 
 
-def challenge_values(challenge: str) -> Dict[str, str]:
-    """The parameters of a ``WWW-Authenticate`` header."""
-    from requests.utils import parse_dict_header
+def challenge_values(header: str) -> Dict[str, str]:
+    """The parameters of the Bearer challenge in a ``WWW-Authenticate`` header; empty where there is none."""
+    return next((values for scheme, values in challenges(header) if scheme == "bearer"), {})
 
-    return {key.lower(): value or "" for key, value in parse_dict_header(challenge.partition(" ")[2]).items()}
+
+def quoted(answer: Answer) -> str:
+    """What a registry says in its errors, on one line and not too long; with Azure's correlation ID, which its support asks for."""
+    text = " ".join("; ".join(str(entry.get("message", "")) for entry in answer.errors()).split()).rstrip(".")
+    found = re.search("CorrelationId: ([0-9A-Za-z-]{1,64})", text)
+    if found and found.end() > SAID:
+        return "{0}… {1}".format(text[: min(SAID, found.start())].rstrip(), found.group(0))
+    return text[:SAID].rstrip(".")
+
+
+def nothing_there(error: AcrError) -> bool:
+    """Whether a look for something that need not be there, such as a signature, found nothing. Here, and only here, the word of
+    a registry that another one redirects its questions to is enough (registry.k8s.io leads to Google's with all of them)."""
+    unknown = {"MANIFEST_UNKNOWN", "NAME_UNKNOWN"}.intersection((error.detail or "").split(","))
+    return error.kind == "not_found" or error.kind == "invalid" and error.status == 404 and bool(unknown)
+
+
+def _codes(answer: Answer) -> List[str]:
+    return [str(entry.get("code", "")).upper() for entry in answer.errors()]
+
+
+def _media_type(answer: Answer) -> str:
+    return (answer.headers.get("Content-Type") or "").split(";")[0].strip().lower()
+
+
+def _shape(content: Dict[str, Any], label: str) -> str:
+    """What a manifest is: its own shape decides, and its label which of the names for that it goes by. Azure and everybody who
+    pulls it read it by its content."""
+    labels = [found for found in (label, content.get("mediaType")) if found in MANIFEST_TYPES]
+    if isinstance(content.get("manifests"), list):
+        return next((found for found in labels if found in INDEX_TYPES), INDEX_TYPES[0])
+    if "config" in content and "layers" in content:
+        return next((found for found in labels if found not in INDEX_TYPES), IMAGE_TYPE)
+    return labels[0] if labels else str(content.get("mediaType") or label)
+
+
+def _too_many(answer: Answer, path: str) -> bool:
+    """Whether a registry refuses a page of a listing for its size."""
+    if "n" not in dict(parse_qsl(urlsplit(path).query)) or answer.strayed:
+        return False
+    return answer.status == 400 or answer.status in (404, 416, 422) and "PAGINATION_NUMBER_INVALID" in _codes(answer)
+
+
+def _fewer(path: str) -> str:
+    """The path of a listing with fewer entries a page, or with as many as the registry likes."""
+    parts = urlsplit(path)
+    query = dict(parse_qsl(parts.query))
+    if (number(query.pop("n")) or 0) > FEWER:
+        query["n"] = str(FEWER)
+    return "{0}?{1}".format(parts.path, urlencode(query)) if query else parts.path
 
 
 def token_payload(token: str) -> Dict[str, Any]:

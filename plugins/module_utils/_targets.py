@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple, Un
 
 from ansible_collections.registryops.acr.plugins.module_utils._acr import PAGE, AzureRegistry, locked
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._plan import GONE, LISTED, THERE, Seen, Target, Want, overwrites
+from ansible_collections.registryops.acr.plugins.module_utils._plan import GONE, LISTED, THERE, Seen, Want, overwrites
 from ansible_collections.registryops.acr.plugins.module_utils._registry import INDEX_TYPES
 
 FEW = 3  # up to so many things of a repository are asked for one by one
@@ -34,7 +34,7 @@ class Targets:
         self._readers = ThreadPoolExecutor(concurrency)  # for single reads only: what runs there waits for nothing else
         self._types: Dict[str, str] = {}  # digest → media type, where it is known
         self._there: Set[Tuple[str, str]] = set()  # repository and digest of manifests that are known to exist
-        self._locked: Dict[str, bool] = {}  # repositories whose own lock was read
+        self._locked: Dict[Tuple[str, Optional[str]], bool] = {}  # repositories, and manifests in them, whose lock was read
 
     def close(self) -> None:
         """Starts no further reads."""
@@ -70,7 +70,7 @@ class Targets:
         if len(wanted) <= FEW:
             return self._each(lambda name: self.tag(repository, name), sorted(wanted))
         listed, exists = self.registry.find_tags(repository, wanted)
-        found: Dict[str, Found] = {name: Seen(tag.digest, LISTED, tag.updated) for name, tag in listed.items()}
+        found: Dict[str, Found] = {name: Seen(tag.digest, LISTED, tag.updated, tag.locked) for name, tag in listed.items()}
         unlisted = sorted(wanted - set(found))
         if exists:
             found.update(self._each(lambda name: self.entry(repository, name), unlisted))
@@ -108,7 +108,7 @@ class Targets:
     def entry(self, repository: str, name: str) -> Seen:
         """One tag by its properties, with the time of its last change, and no look at its manifest."""
         tag = self.registry.tag(repository, name)
-        return Seen(tag.digest, LISTED, tag.updated) if tag is not None else Seen()
+        return Seen(tag.digest, LISTED, tag.updated, tag.locked) if tag is not None else Seen()
 
     def shown(self, repository: str, reference: str) -> Seen:
         """What a tag or digest shows at the cost of one request, for who looks again anyway: absent may mean not yet."""
@@ -125,12 +125,12 @@ class Targets:
         """All that has to be known of a target to decide on it: its locks, too, if it would be overwritten."""
         target = want.target
         seen = self.tag(target.repository, target.tag) if target.tag else self.shown(target.repository, want.digest or "")
-        return self.guarded(target, seen) if overwrites(want, seen) else seen
+        return self.guarded(want, seen) if overwrites(want, seen) else seen
 
     def newest(self, repository: str, count: int) -> Dict[str, Seen]:
         """The *count* tags that changed last, by one request."""
         return {
-            tag.name: Seen(tag.digest, LISTED, tag.updated) for tag in self.registry.tag_list(repository, newest=count)
+            tag.name: Seen(tag.digest, LISTED, tag.updated, tag.locked) for tag in self.registry.tag_list(repository, newest=count)
         }
 
     def _by_properties(self, repository: str, reference: str) -> Seen:
@@ -212,6 +212,8 @@ class Targets:
         try:
             for number, entry in enumerate(self.registry.manifest_list(repository), 1):
                 digest = str(entry.get("digest"))
+                if "changeableAttributes" in entry:
+                    self._locked[repository, digest] = locked(entry, self.registry.name)
                 if digest in left:
                     left.discard(digest)
                     self._there.add((repository, digest))
@@ -248,37 +250,44 @@ class Targets:
 
     # -- locks -----------------------------------------------------------------------------------------------------
 
-    def guarded(self, target: Target, seen: Seen) -> Seen:
+    def guarded(self, want: Want, seen: Seen) -> Seen:
         """*seen* of a target that is to be overwritten, with its locks: which of ``repository``, ``tag`` and ``manifest`` (the
-        one that it names now) can't be written. Fills in the time of the tag's last change, too.
+        one that it names now, or shall name) can't be written. Fills in the time of the tag's last change, too.
 
         AcrError if one of them can't be read. Azure's forced import heeds no lock, so nothing may be forced then.
         """
-        registry, repository = self.registry, target.repository
-        locks = []
-        updated = seen.updated
+        registry, target = self.registry, want.target
+        repository = target.repository
         try:
-            if repository not in self._locked:
-                self._locked[repository] = bool(registry.confirmed(lambda: registry.repository_locked(repository)))
-            if self._locked[repository]:
-                locks.append("repository")
-            if target.tag is not None:
+            locks = ["repository"] if self._is_locked(repository) else []
+            if target.tag is not None and seen.updated is None:
                 tag = registry.confirmed(lambda: registry.tag(repository, target.tag or ""))
                 if tag is not None:
-                    updated = tag.updated
-                    locks += ["tag"] if tag.locked else []
-            if seen.digest is not None:
-
-                def read() -> Optional[Dict[str, Any]]:
-                    return registry.manifest_metadata(repository, seen.digest or "")
-
-                entry = read() if seen.broken else registry.confirmed(read)
-                if entry is not None and locked(entry, registry.name):
-                    locks.append("manifest")
+                    seen = seen._replace(updated=tag.updated, tag_locked=tag.locked)
+            if seen.tag_locked:
+                locks.append("tag")
+            digests = {digest for digest in (seen.digest, want.digest) if digest is not None}
+            if any([self._is_locked(repository, digest) for digest in sorted(digests)]):
+                locks.append("manifest")
         except AcrError as error:
             message = "Whether {0} is locked can't be read, so it was not overwritten: {1}"
             raise AcrError(error.kind, message.format(target, error), status=error.status) from None
-        return seen._replace(updated=updated, locks=tuple(locks))
+        return seen._replace(locks=tuple(locks))
+
+    def _is_locked(self, repository: str, digest: Optional[str] = None) -> bool:
+        """Whether a repository, or a manifest in it, is locked against writing; read once. What isn't there has no lock."""
+        place = (repository, digest)
+        if place not in self._locked:
+
+            def read() -> Optional[bool]:
+                if digest is None:
+                    return self.registry.repository_locked(repository)
+                entry = self.registry.manifest_metadata(repository, digest)
+                return locked(entry, self.registry.name) if entry is not None else None
+
+            expected = digest is None or (repository, digest) in self._there
+            self._locked[place] = bool(self.registry.confirmed(read) if expected else read())
+        return self._locked[place]
 
 
 def _behind(seen: Seen, state: Union[str, AcrError]) -> Found:

@@ -14,6 +14,7 @@ import json
 import math
 import re
 import socket
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -97,7 +98,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
 
 def _since_1970(date: Optional[str]) -> Optional[float]:
     try:
-        return parsedate_to_datetime(date or "").timestamp()
+        found = parsedate_to_datetime(date or "")
+        return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
 
@@ -115,6 +117,68 @@ def _place(host: str) -> Tuple[str, Optional[int]]:
     except ValueError:
         pass
     return host, None
+
+
+def challenges(header: str) -> List[Tuple[str, Dict[str, str]]]:
+    """The challenges of ``WWW-Authenticate``, of which one line may hold several and several lines may be joined by commas:
+    (scheme in lower case, parameters by lower-case name). What makes no sense is left out."""
+    found: List[Tuple[str, Dict[str, str]]] = []
+    for part in _split(header, ","):
+        parameter = _PARAMETER.match(part)
+        if parameter is None:
+            scheme = _SCHEME.match(part)
+            if scheme is None:
+                continue
+            found.append((scheme.group(1).lower(), {}))
+            rest = scheme.group(2) or ""
+            parameter = None if _TOKEN68.match(rest) else _PARAMETER.match(rest)
+        if parameter is not None and found:
+            found[-1][1].setdefault(parameter.group(1).lower(), _unquoted(parameter.group(2)))
+    return found
+
+
+def links(header: str, who: str) -> List[Tuple[str, List[str]]]:
+    """The links of ``Link``: (target, its relations in lower case). AcrError where one of them can't be read, since it may be
+    the one that a listing goes on by."""
+    found = []
+    for part in filter(None, _split(header, ",", brackets=True)):
+        target, *parameters = _split(part, ";", brackets=True)
+        named = [(name.strip().lower(), _unquoted(value.strip())) for name, _is, value in (p.partition("=") for p in parameters)]
+        relations = dict(reversed(named)).get("rel", "").lower().split()  # of several, the first counts
+        if not (target.startswith("<") and target.endswith(">") and relations):
+            raise AcrError("invalid", "{0} sent a Link header that can't be read ({1!r:.140}); refused.".format(who, header))
+        found.append((target[1:-1].strip(), relations))
+    return found
+
+
+_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_PARAMETER = re.compile("({0})[ \t]*=[ \t]*(.+)$".format(_NAME), re.S)
+_SCHEME = re.compile("({0})(?:[ \t]+(.*))?$".format(_NAME), re.S)
+_TOKEN68 = re.compile("[A-Za-z0-9._~+/-]*=*$")
+
+
+def _split(text: str, separator: str, brackets: bool = False) -> List[str]:
+    """The parts between separators that stand neither in a quoted string nor, with *brackets*, in angle brackets."""
+    parts, start, ends, escaped = [], 0, "", False
+    for position, character in enumerate(text):
+        if escaped:
+            escaped = False
+        elif ends:
+            escaped = ends == '"' and character == "\\"
+            ends = "" if character == ends else ends
+        elif character == separator:
+            parts.append(text[start:position])
+            start = position + 1
+        elif character == '"' or brackets and character == "<":
+            ends = '"' if character == '"' else ">"
+    return [part.strip(" \t") for part in (*parts, text[start:])]
+
+
+def _unquoted(value: str) -> str:
+    if value[:1] == '"':
+        quoted = re.match(r'"((?:[^"\\]|\\.)*)', value, re.S)
+        return re.sub(r"\\(.)", r"\1", quoted.group(1), flags=re.S) if quoted else ""
+    return value[1:-1] if len(value) > 1 and value[0] == "'" == value[-1] else value
 
 
 def link(base: str, target: Any, who: str) -> SplitResult:

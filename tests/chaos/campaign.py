@@ -372,7 +372,7 @@ def _misdeeds() -> dict[str, Misdeed]:
         "a redirect to plain HTTP": Misdeed(_redirect("http://basic.vendor.test/v2/"), "plain HTTP"),
         "a redirect in circles": Misdeed(_redirect(f"https://{VENDOR}/v2/{{name}}/manifests/1"), "circles"),
         "a redirect to another registry": Misdeed(
-            _redirect("https://basic.vendor.test/v2/vendor/tool/manifests/1.0"), "refuses the given credentials"
+            _redirect("https://basic.vendor.test/v2/vendor/tool/manifests/1.0"), "redirects to basic.vendor.test"
         ),
         "a token service without TLS": Misdeed(_token_service("http://tokens.test/token"), "without TLS"),
         "a token service on this machine": Misdeed(_token_service("https://localhost/token"), "local address"),

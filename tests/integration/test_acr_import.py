@@ -174,22 +174,6 @@ def test_repair_finds_missing_children(sandbox: Sandbox, acr_import: Import) -> 
     assert actions(acr_import(source=HELLO, target="t/app:1", repair=True)) == ["none"]
 
 
-def test_children_missing_after_an_import_are_repaired(sandbox: Sandbox, acr_import: Import) -> None:
-    sandbox.knobs(import_faults=[{"source": "hello-world", "text": "missing_children", "times": 1}])
-    run = acr_import(source=HELLO, target="t/app:1")
-    assert run.rc == 0 and run.result["changed"], run.output
-    held = sandbox.manifests("contosoprod", "t/app")
-    assert set(held[run.result["digest"]]["children"]) <= set(held)
-
-
-def test_a_target_that_appears_meanwhile_is_observed_again(sandbox: Sandbox, acr_import: Import) -> None:
-    """Azure says that the tag exists, although the registry did not show it when it was looked at."""
-    sandbox.knobs(import_faults=[{"source": "hello-world", "text": "tag_exists", "times": 1}])
-    run = acr_import(source=HELLO, target="t/app:1")
-    assert run.rc == 0, run.output
-    assert sandbox.tags("contosoprod", "t/app")["1"] == run.result["digest"]
-
-
 def test_a_digest_without_target_becomes_latest(sandbox: Sandbox, acr_import: Import) -> None:
     there = digest(sandbox, "registry-1.docker.io", "library/hello-world", "1.0")
     run = acr_import(source=f"docker.io/library/hello-world@{there}")
@@ -293,7 +277,7 @@ def test_azures_other_ways_to_answer(sandbox: Sandbox, knobs: dict[str, Any]) ->
         ({"source": HELLO, "source_username": "x"}, "source_password is empty"),
         (
             {"registry": "contosoprod-abc.azurecr.test", "resource_group": "rg-registries", "source": HELLO, "verify": False},
-            "has the login server contosoprod.azurecr.test, not contosoprod-abc.azurecr.test",
+            "There is no registry contosoprod-abc.azurecr.test in resource group",
         ),
     ],
 )

@@ -166,7 +166,7 @@ def test_pitfall_07_a_password_that_ends_before_azure_uses_it(sandbox: Sandbox, 
     run = acr_mirror(images, credentials=VENDOR)
     assert actions(run) == {"vendor/agent:2.3": "failed", "vendor/tool:1.0": "import"}, run.output
     sentence = errors(run)["vendor/agent:2.3"]
-    assert f"{BASIC} refuses {BASIC}/vendor/agent" in sentence and "has ended" in sentence
+    assert f"{BASIC} refuses {BASIC}/vendor/agent" in sentence and "has expired" in sentence
 
 
 def test_pitfall_08_token_requests_that_are_refused_do_not_end_the_run(sandbox: Sandbox, acr_mirror: Call) -> None:

@@ -24,10 +24,11 @@ _HUB = Registry("registry-1.docker.io", Http(), None, "docker.io")
 _VENDOR = Registry("registry.example.com", Http(), Credentials("vendor", "secret"))
 _FIREWALL = b'{"errors":[{"code":"DENIED","message":"client with IP \'203.0.113.10\' is not allowed access."}]}'
 _SCOPE = {"WWW-Authenticate": 'Bearer realm="https://registry.example.com/token",error="insufficient_scope"'}
+_LISTING = {"WWW-Authenticate": _SCOPE["WWW-Authenticate"] + ',scope="repository:vendor/app:metadata_read"'}
 # What registries do, and the error that it becomes.
 REGISTRIES: dict[str, AcrError] = {
     "lets this machine not pass its firewall": _AZURE.failure(Answer(403, {}, _FIREWALL), "team/app", "1.0"),
-    "gives the account that signs in no token, as where it accepts no tokens for Azure Resource Manager": (
+    "gives the account that signs in no token, as where it has no role there": (
         _AZURE._exchange_failure(Answer(401, {}))
     ),
     "does not let that account read a repository": _AZURE.failure(Answer(401, {}), "team/app", "1.0"),
@@ -35,9 +36,15 @@ REGISTRIES: dict[str, AcrError] = {
     "wants credentials, and none were given": _HUB.failure(Answer(401, {}), "contoso/app", "1.0"),
     "refuses the credentials that were given": _VENDOR.failure(Answer(401, {}), "vendor/app", "1.0"),
     "accepts the credentials, but not for this image": _VENDOR.failure(Answer(401, _SCOPE), "vendor/app", "1.0"),
+    "accepts the credentials, but not for listing this repository": _VENDOR.failure(Answer(401, _LISTING), "vendor/app"),
+    "wants a sign-in that is neither Basic nor Bearer": _VENDOR.failure(Answer(401, {}, signed=False), "vendor/app", "1.0"),
+    "redirects to another host, and that one refuses": (
+        _VENDOR.failure(Answer(401, {}, strayed="cdn.example.com"), "vendor/app", "1.0")
+    ),
     "does not have the image": _HUB.failure(Answer(404, {}), "library/nginx", "1.27"),
     "has something in front of it that answers instead": _HUB.failure(Answer(404, {}, b"<html>"), "library/nginx", "1.27"),
     "answers 429 for longer than is waited": passing_failure("registry-1.docker.io", Answer(429, {})),
+    "answers 429 and asks to wait for hours": passing_failure("registry-1.docker.io", Answer(429, {}), 7200.0),
     "has a certificate that is not known here": certificate_failure("registry.example.com", ValueError("unknown authority")),
 }
 
@@ -71,4 +78,5 @@ def test_each_answer_of_azure_is_there_with_its_sentence(heading: str, rows: lis
 
 
 def test_what_registries_do_stands_there_with_its_sentence() -> None:
-    assert table("What registries answer") == [(what, str(error)) for what, error in REGISTRIES.items()]
+    said = {what: re.sub(r"until .*\d\d:\d\d UTC", "until 14:05 UTC", str(error)) for what, error in REGISTRIES.items()}
+    assert table("What registries answer") == list(said.items())

@@ -19,7 +19,6 @@ import pytest
 import trustme
 
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
-from ansible_collections.registryops.acr.plugins.module_utils._pace import Pace
 
 JSON = {"Content-Type": "application/json"}
 NOT_FOUND = '{"errors": [{"code": "NAME_UNKNOWN", "message": "repository name not known to registry"}]}'
@@ -159,14 +158,14 @@ def far_side(serve: Callable[..., FarSide]) -> FarSide:
 
 
 @pytest.fixture
-def http(monkeypatch: pytest.MonkeyPatch) -> Http:
-    """An Http that waits for nothing: its pauses are noted in ``http.pauses``."""
-    found = Http(pace=Pace(sleep=lambda seconds: None))
-    found.pauses = []  # type: ignore[attr-defined]
+def http() -> Http:
+    """An Http that waits for nothing: its clock jumps over its pauses, which are noted in ``http.pauses``."""
+    pauses: list[float] = []
 
-    def pause(seconds: float) -> bool:
-        found.pauses.append(seconds)  # type: ignore[attr-defined]
-        return True
+    def sleep(seconds: float) -> bool:
+        pauses.append(seconds)
+        return False
 
-    monkeypatch.setattr(found, "pause", pause)
+    found = Http(clock=lambda: time.monotonic() + sum(pauses), sleep=sleep)
+    found.pauses = pauses  # type: ignore[attr-defined]
     return found

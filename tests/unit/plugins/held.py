@@ -135,7 +135,8 @@ class _Held:
         self._ask("manifest_list", repository)
         for one in dict.fromkeys([*self.tagged.get(repository, {}).values(), *self.manifests]):
             if one not in self.hidden | self.lost:
-                yield {"digest": one, "mediaType": self.manifests.get(one, (IMAGE, {}))[0]}
+                attributes = {"writeEnabled": one not in self.locks}
+                yield {"digest": one, "mediaType": self.manifests.get(one, (IMAGE, {}))[0], "changeableAttributes": attributes}
 
     def manifest_metadata(self, repository: str, one: str) -> dict[str, Any] | None:
         there = one in self.manifests or one in self.tagged.get(repository, {}).values()

@@ -177,12 +177,61 @@ def test_a_refresh_token_is_used_as_long_as_it_lives(
     assert (len(far_side.forms(EXCHANGE)), len(far_side.forms(TOKEN))) == (exchanges, 2)
 
 
-def test_a_sign_in_that_the_registry_does_not_accept(http: Http, registry: AzureRegistry, azure: Azure, far_side: Any) -> None:
-    azure.exchange = 401
+CORRELATION = "CorrelationId: 01234567-89ab-cdef-0123-456789abcdef"
+REQUIRED = "authentication required, visit https://aka.ms/acr/authorization for more information. " + CORRELATION
+FIREWALL = "client with IP '20.1.2.3' is not allowed access. Refer https://aka.ms/acr/firewall to grant access. " + CORRELATION
+
+
+def refusing(azure: Azure, status: int, code: str, message: str) -> None:
+    """The exchange answers so."""
+    body = json.dumps({"errors": [{"code": code, "message": message}]})
+    plain = azure.answer
+    azure.far_side.answer = lambda request: request.reply(status, body) if request.path == EXCHANGE else plain(request)
+
+
+def test_b10_a_sign_in_that_the_registry_does_not_accept(http: Http, registry: AzureRegistry, azure: Azure, far_side: Any) -> None:
+    """What is most often the cause comes first, and what Azure says last."""
+    refusing(azure, 401, "UNAUTHORIZED", REQUIRED)
     error = error_of(lambda: registry.counts("team/app"))
-    assert error.kind == "unauthorized" and "belongs to another tenant" in str(error) and "registry_audience" in str(error)
+    causes = [str(error).index(cause) for cause in ("has no role on this registry", "belongs to another tenant", "registry_audience")]
+    assert error.kind == "unauthorized" and causes == sorted(causes)
+    assert str(error).endswith(" The registry says: {0}.".format(REQUIRED))
     given = AzureRegistry(far_side.host, http, credentials=Credentials(None, "access"))
-    assert "refuses the given credentials" in str(error_of(lambda: given.counts("team/app")))
+    assert "refuses the given credentials. The registry says: " + REQUIRED in str(error_of(lambda: given.counts("team/app")))
+
+
+def test_b10_a_firewalls_refusal(registry: AzureRegistry, azure: Azure) -> None:
+    """Also of the exchange alone, as just after a rule was added."""
+    refusing(azure, 403, "DENIED", FIREWALL)
+    error = error_of(lambda: registry.counts("team/app"))
+    assert error.kind == "firewall" and "refuses this machine (20.1.2.3), so digests can't be read from here" in str(error)
+    assert str(error).endswith(" or set verify: false. {0}.".format(CORRELATION))
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (403, "DENIED", "requested access to the resource is denied"),
+        (403, "OTHER", FIREWALL),
+        (403, "DENIED", "the scanner says: " + FIREWALL),
+        (403, "DENIED", "not allowed access"),
+        (400, "DENIED", FIREWALL),
+    ],
+)
+def test_b10_what_is_no_firewalls_refusal(registry: AzureRegistry, azure: Azure, status: int, code: str, message: str) -> None:
+    refusing(azure, status, code, message)
+    error = error_of(lambda: registry.counts("team/app"))
+    assert error.kind == ("denied" if status == 403 else "invalid") and message in str(error)
+
+
+@pytest.mark.parametrize("path", [EXCHANGE, TOKEN])
+def test_b1_a_sign_in_that_is_not_found_says_nothing_of_what_is_there(
+    registry: AzureRegistry, azure: Azure, far_side: Any, path: str
+) -> None:
+    missing = '{"errors": [{"code": "NAME_UNKNOWN"}]}'
+    far_side.answer = lambda request: request.reply(404, missing) if request.path == path else azure.answer(request)
+    for look in (lambda: registry.tag("team/app", "1.0"), lambda: list(registry.tag_list("team/app"))):
+        assert error_of(look).kind == "invalid"
 
 
 # -- lists -------------------------------------------------------------------------------------------------------------

@@ -328,7 +328,7 @@ def test_damage_is_looked_for_where_that_is_asked_for(
     lose_a_child(target, quay)
     draft = plan(app(repair=repair))
     assert actions(draft) == {"team/app:1.0": action}
-    assert draft.steps[0].seen == (Seen(A, GONE, "now", ()) if repair else Seen(A))
+    assert draft.steps[0].seen == (Seen(A, GONE, "now", locks=()) if repair else Seen(A))
     assert (("manifest", "team/app", A) in target.asked) is repair
 
 

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from http.client import RemoteDisconnected
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ import urllib3
 
 from ansible_collections.registryops.acr.plugins.module_utils import _http
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._http import Http, refuse_redirect
+from ansible_collections.registryops.acr.plugins.module_utils._http import Answer, Http, refuse_redirect
 
 SECRET = {"Authorization": "Bearer secret"}
 
@@ -44,16 +46,42 @@ def test_an_answer(http: Http, far_side: Any) -> None:
     assert answer.host == far_side.host
 
 
-def test_a_host_that_nobody_reached_is_tried_once_until_it_answers(http: Http, far_side: Any) -> None:
-    far_side.answer = lambda request: request.hang_up()
+@pytest.fixture
+def steady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses without chance: eight tries take 49 s."""
+    monkeypatch.setattr(_http.random, "uniform", lambda least, _most: least + 0.1)
+
+
+@pytest.mark.parametrize("useless", [lambda request: request.hang_up(), lambda request: request.reply(503)], ids=["nothing", "503"])
+def test_d2_a_host_that_nobody_gets_through_to_is_tried_once_until_it_answers(
+    http: Http, far_side: Any, steady: None, useless: Any
+) -> None:
+    far_side.answer = useless
     assert error_of(http, far_side.url).kind == "unavailable"
     assert len(far_side.seen) == _http.TRIES
     assert error_of(http, far_side.url).kind == "unavailable"
     assert len(far_side.seen) == _http.TRIES + 1
     far_side.answer = lambda request: request.reply(200)
     http.request("reads", "GET", far_side.url)
-    far_side.script(lambda request: request.hang_up(), lambda request: request.reply(200, '"right"'))
+    far_side.script(useless, lambda request: request.reply(200, '"right"'))
     assert http.request("reads", "GET", far_side.url).json() == "right"
+
+
+def test_d2_nothing_is_slept_after_the_last_try(http: Http, far_side: Any) -> None:
+    far_side.answer = lambda request: request.reply(503)
+    error_of(http, far_side.url)
+    assert len(http.pauses) == _http.TRIES - 1  # type: ignore[attr-defined]
+
+
+def test_d2_an_answer_of_another_class_is_no_sign_for_this_one(http: Http, far_side: Any, steady: None) -> None:
+    far_side.answer = lambda request: request.reply(503)
+    error_of(http, far_side.url)
+    far_side.answer = lambda request: request.reply(200)
+    assert http.request("tokens", "GET", far_side.url).status == 200
+    far_side.seen.clear()
+    far_side.answer = lambda request: request.reply(503)
+    error_of(http, far_side.url)
+    assert len(far_side.seen) == 1
 
 
 def test_connections_are_used_again(http: Http, far_side: Any) -> None:
@@ -71,7 +99,6 @@ def test_connections_are_used_again(http: Http, far_side: Any) -> None:
 
 def test_a_host_that_takes_no_connection_is_left_alone_for_a_while(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each try takes ten seconds: whoever waits for another's token, one after the other, would wait for hours."""
-    monkeypatch.setattr(_http, "CONNECT_SECONDS", 1.0)
     tries: list[str] = []
 
     def request(method: str, url: str, **_more: Any) -> None:
@@ -82,7 +109,7 @@ def test_a_host_that_takes_no_connection_is_left_alone_for_a_while(http: Http, m
     first = error_of(http, "https://registry.test/")
     assert first.kind == "unreachable" and len(tries) == _http.UNREACHED_TRIES
     assert str(error_of(http, "https://registry.test/")) == str(first) and len(tries) == _http.UNREACHED_TRIES
-    time.sleep(1.1)
+    http.sleep(_http.CONNECT_SECONDS + 0.1)
     error_of(http, "https://registry.test/")
     assert len(tries) == _http.UNREACHED_TRIES + 1
 
@@ -179,14 +206,46 @@ def test_other_answers_are_final(http: Http, far_side: Any, status: int) -> None
 
 @pytest.mark.parametrize(
     ("retry_after", "least", "most"),
-    [("7", 7, 7), ("0", 0, 1), ("-5", 0, 1), ("9999999", 120, 120), ("1e999", 120, 120), ("nan", 0, 1), ("inf", 120, 120),
-     ("soon", 0, 1), ("Wed, 21 Oct 2026 07:28:00 GMT", 0, 1), ("\xb2", 0, 1)],
-)
+    [("7", 7, 7), ("0", 0, 1), ("-5", 0, 1), ("nan", 0, 1), ("soon", 0, 1), ("\xb2", 0, 1), ("Wed, 21 Oct 2020 07:28:00 GMT", 0, 1),
+     ("89", 89, 89)],
+)  # fmt: skip
 def test_retry_after(http: Http, far_side: Any, retry_after: str, least: float, most: float) -> None:
     far_side.script(lambda request: request.reply(503, headers={"Retry-After": retry_after}), lambda request: request.reply(200))
     http.request("reads", "GET", far_side.url)
     (pause,) = http.pauses  # type: ignore[attr-defined]
     assert least <= pause <= most
+
+
+def test_d3_a_time_since_1970_is_waited_for(http: Http, far_side: Any) -> None:
+    far_side.script(
+        lambda request: request.reply(429, headers={"Retry-After": str(int(time.time()) + 20)}), lambda request: request.reply(200)
+    )
+    assert http.request("reads", "GET", far_side.url).status == 200
+    assert 17 < sum(http.pauses) < 21  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("retry_after", ["9999999", "1e999", "inf", "3600", "in an hour, since 1970"])
+def test_d1_a_wait_beyond_our_patience_is_none(http: Http, far_side: Any, status: int, retry_after: str) -> None:
+    hour = time.time() + 3600
+    named = {time.strftime(" and asks to wait until %H:%M UTC", time.gmtime(hour + more)) for more in (0, 60, 120)}
+    retry_after = str(int(hour)) if "hour" in retry_after else retry_after
+    far_side.answer = lambda request: request.reply(status, headers={"Retry-After": retry_after})
+    error = error_of(http, far_side.url)
+    assert error.passing and error.status == status and len(far_side.seen) == 1
+    assert http.pauses == []  # type: ignore[attr-defined]
+    says = re.sub(r" \d{4}-\d\d-\d\d ", " ", str(error))  # tomorrow's date
+    if retry_after in ("9999999", "1e999", "inf"):
+        assert says.endswith("; run again later.") and " until " not in says, "nobody knows when that is"
+    else:
+        assert says.endswith("; run again then.") and any(one in says for one in named), says
+
+
+@pytest.mark.parametrize("retry_after", ["0", "0.001", "-1"])
+def test_d4_no_wait_at_all_is_no_leave_to_flood(http: Http, far_side: Any, retry_after: str) -> None:
+    far_side.answer = lambda request: request.reply(429, headers={"Retry-After": retry_after})
+    assert error_of(http, far_side.url).kind == "throttled"
+    assert len(far_side.seen) < 15
 
 
 def test_no_request_is_started_after_the_deadline(far_side: Any) -> None:
@@ -282,6 +341,55 @@ def test_a_redirect_takes_no_secret_to_another_host(
     assert (answer.json(), answer.host) == ("blob", there.host)
     assert [headers.get("Authorization") for _m, _p, headers, _b in here.seen] == ["Bearer secret"] * 2
     assert [headers.get("Authorization") for _m, _p, headers, _b in there.seen] == [None]
+
+
+@pytest.fixture
+def hops(http: Http, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[str, bool]]]:
+    """Answers by URL, without a network. ``hops({url: answer})`` returns the list of what is asked: (URL, with a secret?)."""
+
+    def script(answers: dict[str, Answer]) -> list[tuple[str, bool]]:
+        asked: list[tuple[str, bool]] = []
+
+        def send(_method: str, url: str, headers: dict[str, str], _form: Any, _limit: int) -> Answer:
+            asked.append((url, "Authorization" in headers))
+            return replace(answers[url])
+
+        monkeypatch.setattr(http, "_send_once", send)
+        return asked
+
+    return script
+
+
+def moved(location: str) -> Answer:
+    return Answer(307, {"Location": location})
+
+
+def test_b1_the_same_host_written_otherwise_is_no_other_host(http: Http, hops: Any) -> None:
+    asked = hops({"https://registry.test/a": moved("https://Registry.TEST.:443/b"), "https://Registry.TEST.:443/b": Answer(401, {})})
+    answer = http.request("reads", "GET", "https://registry.test/a", headers=SECRET, follow=True)
+    assert answer.strayed == "" and all(secret for _url, secret in asked) and len(asked) == 2
+
+
+def test_b1_whoever_was_at_another_host_comes_back_without_the_secret(http: Http, hops: Any) -> None:
+    asked = hops({
+        "https://registry.test/a": moved("https://other.test/b"),
+        "https://other.test/b": moved("https://registry.test/c"),
+        "https://registry.test/c": Answer(401, {}),
+    })  # fmt: skip
+    answer = http.request("reads", "GET", "https://registry.test/a", headers=SECRET, follow=True)
+    assert [secret for _url, secret in asked] == [True, False, False] and answer.strayed == "other.test"
+
+
+def test_b1_another_hosts_refusals_are_its_own(http: Http, hops: Any) -> None:
+    asked = hops({
+        "https://registry.test/a": moved("https://other.test/b"),
+        "https://other.test/b": Answer(429, {"Retry-After": "3600"}),
+        "https://registry.test/c": Answer(200, {}),
+    })  # fmt: skip
+    error = error_of(http, "https://registry.test/a", follow=True)
+    assert str(error).startswith("other.test answers 'too many requests'") and str(error).endswith(" registry.test redirects there.")
+    assert http.request("reads", "GET", "https://registry.test/c").status == 200
+    assert http.pauses == [] and len(asked) == 3  # type: ignore[attr-defined]
 
 
 def test_redirects_are_not_followed_unasked(http: Http, far_side: Any) -> None:

@@ -72,9 +72,9 @@ class Azure:
     entry = shown = tag
 
     def examine(self, want: Want) -> Seen:
-        return self.guarded(want.target, self.tag(want.target.repository, want.target.tag or want.digest or ""))
+        return self.guarded(want, self.tag(want.target.repository, want.target.tag or want.digest or ""))
 
-    def guarded(self, _target: Target, seen: Seen) -> Seen:
+    def guarded(self, _want: Want, seen: Seen) -> Seen:
         return seen._replace(locks=())
 
     def newest(self, repository: str, _count: int) -> dict[str, Seen]:
@@ -542,7 +542,7 @@ def test_what_stays_incomplete_is_imported_once_more_unless_it_is_locked(azure: 
     azure.damaged = lambda repository: len(azure.bodies) < 2
     assert run(azure, [step(0, "a:1")])[0].error is None and [body["mode"] for body in azure.bodies] == ["NoForce", "Force"]
     azure.bodies.clear()
-    azure.guarded = lambda target, seen: seen._replace(locks=("manifest",))  # type: ignore[method-assign]
+    azure.guarded = lambda want, seen: seen._replace(locks=("manifest",))  # type: ignore[method-assign]
     assert "locked against writing" in str(run(azure, [step(0, "a:1")])[0].error) and len(azure.bodies) == 1
 
 

@@ -1,13 +1,21 @@
 # Copyright (c) 2026 registryops.acr contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Buckets against a far side with a budget of its own, on a clock that only the test moves."""
+"""Buckets and circuits against a far side with ways of its own, on a clock that only the test moves."""
 from __future__ import annotations
 
+import itertools
 import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._http import Answer, Http
 from ansible_collections.registryops.acr.plugins.module_utils._pace import INFINITE, Bucket
 
 
@@ -96,3 +104,219 @@ def test_refusals_by_chance_do_not_slow_everything_down() -> None:
             bucket.answered()
     # 40 s for the requests, 50 s for what a hundred refusals ask to wait.
     assert clock.now - 1000.0 < 40 + 50 + 110
+
+
+# -- a host that refuses for good --------------------------------------------------------------------------------------
+
+
+class Hours:
+    """A clock for several threads, which jumps to the next time that one of them waits for once all of them wait."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self._threads = 0
+        self._wakes: list[float] = []
+        self._change = threading.Condition()
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> bool:
+        with self._change:
+            wake = self.now + max(0.001, seconds)
+            self._wakes.append(wake)
+            self._jump()
+            while self.now < wake:
+                self._change.wait()
+        return False
+
+    def _jump(self) -> None:
+        if self._wakes and len(self._wakes) >= self._threads:
+            self.now = min(self._wakes)
+            self._wakes = [wake for wake in self._wakes if wake > self.now]
+            self._change.notify_all()
+
+    def run(self, work: Callable[[int], None], count: int, threads: int) -> None:
+        """``work(0)`` to ``work(count - 1)``, on so many threads."""
+        numbers = iter(range(count))
+        self._threads = threads
+
+        def one() -> None:
+            try:
+                for number in numbers:
+                    work(number)
+            finally:
+                with self._change:
+                    self._threads -= 1
+                    self._jump()
+
+        workers = [threading.Thread(target=one, daemon=True) for _n in range(threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(20.0)
+        assert not any(worker.is_alive() for worker in workers)
+
+
+class Run:
+    """Requests of a run for one host. *far* says what becomes of each: a status, with what ``Retry-After``, or the kind and
+    detail of an error; and after how many seconds."""
+
+    def __init__(self, far: Callable[[int, float], Any]) -> None:
+        self.hours = Hours()
+        self.http = Http(clock=self.hours.clock, sleep=self.hours.sleep)
+        self.far = far
+        self.began = self.hours.now
+        self.asked: Counter[int] = Counter()  # by the number of the request
+        self.errors: dict[int, AcrError] = {}
+        self.last_useful = self.hours.now
+
+    def work(self, number: int, host: str = "registry.test") -> None:
+        def send() -> Answer:
+            self.asked[number] += 1
+            found, more, seconds = self.far(number, self.hours.now - self.began)
+            self.hours.sleep(seconds)
+            if isinstance(found, str):
+                raise AcrError(found, "It is not there.", detail=more)
+            if found == 200:
+                self.last_useful = self.hours.now
+            return Answer(found, {"Retry-After": more} if more is not None else {})
+
+        try:
+            self.http.attempts(host, "reads", send)
+        except AcrError as error:
+            self.errors[number] = error
+
+    def of(self, count: int, threads: int) -> Run:
+        self.hours.run(self.work, count, threads)
+        return self
+
+
+EPOCH = object()
+LOST = {
+    "d1_429": (429, None, 0.1),
+    "d1_429_soon": (429, "1", 0.1),
+    "d1_429_at_once": (429, "0", 0.1),
+    "d1_429_half_a_minute": (429, "30", 0.1),
+    "d1_429_a_minute": (429, "60", 0.1),
+    "d1_429_nearly_too_long": (429, "89", 0.1),
+    "d1_429_six_hours": (429, "21600", 0.1),
+    "d3_429_since_1970": (429, EPOCH, 0.1),
+    "d2_503": (503, None, 0.1),
+    "d2_503_a_minute": (503, "60", 0.1),
+    "d2_503_an_hour": (503, "3600", 0.1),
+    "d2_500_slow": (500, None, 20.0),
+    "d2_slow": ("unavailable", "slow", 30.0),
+    "d2_hangs_up": ("unavailable", None, 0.1),
+    "d2_silent": ("unreachable", "silent", 10.0),
+    "d2_no_such_host": ("unreachable", None, 0.1),
+}
+
+
+@pytest.mark.parametrize("threads", [1, 16])
+@pytest.mark.parametrize("count", [5, 100, 600])
+@pytest.mark.parametrize("lost", LOST)
+def test_d1_d2_a_host_that_is_lost_costs_less_than_two_minutes(lost: str, count: int, threads: int) -> None:
+    status, more, seconds = LOST[lost]
+    more = str(int(time.time()) + 3600) if more is EPOCH else more
+    run = Run(lambda _number, _now: (status, more, seconds)).of(count, threads)
+    assert len(run.errors) == count and run.hours.now - run.began < 120
+    assert len({str(error) for error in run.errors.values()}) == 1, "one sentence for all"
+    # Those that were at it from the start try as often as ever, the others once, and after a minute not even that.
+    assert sum(tries > 1 for tries in run.asked.values()) <= threads and max(run.asked.values()) <= 50
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("more", [None, "1", "21600"])
+def test_d1_d2_the_two_minutes_begin_with_the_last_useful_answer(status: int, more: str | None) -> None:
+    """For ten minutes all is well."""
+    run = Run(lambda _number, now: (200, None, 4.0) if now < 600 else (status, more, 0.1)).of(3000, 16)
+    assert run.last_useful >= run.began + 600 and run.hours.now - run.last_useful < 120
+    assert len({str(error) for error in run.errors.values()}) == 1
+
+
+def test_d1_the_rest_of_the_run_goes_on() -> None:
+    """Every other request is for a host that is lost; the others are not held up by it, and another class isn't either."""
+    run = Run(lambda number, _now: (429, "1", 0.1) if number % 2 else (200, None, 1.0))
+    run.hours.run(lambda number: run.work(number, "lost.test" if number % 2 else "registry.test"), 600, 16)
+    assert set(run.errors) == set(range(1, 600, 2)) and run.hours.now - run.began < 120
+    assert run.http.attempts("lost.test", "tokens", lambda: Answer(200, {})).status == 200
+
+
+@pytest.mark.parametrize(
+    "refuses",
+    [
+        pytest.param(lambda chance, _now: (429, "1") if chance < 0.025 else None, id="2.5 % at random"),
+        pytest.param(lambda chance, _now: (429, None) if chance < 0.025 else (503, None) if chance < 0.04 else None, id="without a time"),
+        pytest.param(lambda _chance, now: (429, "1") if 10 < now < 50 else None, id="40 s"),
+        pytest.param(lambda _chance, now: (429, None) if 10 < now < 50 else None, id="40 s without a time"),
+        pytest.param(lambda _chance, now: (429, "60") if 10 < now < 70 else None, id="a minute, as it says"),
+        pytest.param(lambda _chance, now: (503, None) if 10 < now < 40 else None, id="503 for 30 s"),
+    ],
+)
+def test_d1_what_passes_is_borne(refuses: Callable[[float, float], Any]) -> None:
+    chance = random.Random(1)
+    run = Run(lambda _number, now: (*(refuses(chance.random(), now) or (200, None)), 0.2)).of(2000, 16)
+    assert not run.errors and len(run.asked) == 2000
+
+
+def test_d1_random_refusals_do_not_slow_a_run_down() -> None:
+    chance = random.Random(1)
+    run = Run(lambda _number, _now: (429, "1", 0.2) if chance.random() < 0.025 else (200, None, 0.2)).of(1000, 16)
+    assert not run.errors and run.hours.now - run.began < 1000 / 16 * 0.2 + 40 + 30  # each refusal asks for a second
+
+
+@pytest.mark.parametrize("refusal", [(503, None), (429, "1"), (429, "21600")])
+def test_d1_d2_one_request_that_is_refused_for_good_is_not_everybody(refusal: tuple[int, str | None]) -> None:
+    run = Run(lambda number, _now: (*refusal, 0.2) if number == 7 else (200, None, 0.2)).of(2000, 8)
+    assert set(run.errors) == {7}
+
+
+def test_d1_what_is_told_says_when_it_is_worth_running_again() -> None:
+    run = Run(lambda number, _now: (429, str(3600 * (1 + number % 3)), 0.1)).of(30, 4)
+    (said,) = {str(error) for error in run.errors.values()}
+    until = {time.strftime("%H:%M UTC", time.gmtime(time.time() + 3600 * hours + more)) for hours in (1, 2, 3) for more in (0, 60)}
+    assert any(one in said for one in until) and said.endswith("; run again then.")
+    assert {error.status for error in run.errors.values()} == {429} and len(set(map(id, run.errors.values()))) == 30
+
+
+def test_d1_a_refusal_long_ago_is_none_of_now() -> None:
+    """The request that met it went on, and ended by something else."""
+    run = Run(lambda number, now: (429, "1", 0.1) if now < 1 else ("invalid", None, 0.1) if number == 0 else (200, None, 0.1))
+    run.of(1, 1)
+    run.hours.sleep(500.0)
+    run.http.pace.bucket("registry.test", "reads").refused(5.0)
+    run.work(1)
+    assert set(run.errors) == {0} and run.errors[0].kind == "invalid"
+
+
+def test_d1_what_is_told_is_of_the_last_probe() -> None:
+    run = Run(lambda _number, now: (429, "600", 0.1) if now < 300 else (503, None, 0.1)).of(3, 1)
+    run.hours.sleep(700.0)
+    run.of(9, 1)
+    assert {str(error) for error in run.errors.values()} == {"registry.test answers with status 503; run again later."}
+
+
+@pytest.mark.parametrize(("asked", "back"), [(None, 60.0), ("600", 600.0)])
+def test_d1_a_host_that_comes_to_itself_in_a_long_run_is_found(asked: str | None, back: float) -> None:
+    """Once a minute one request finds out, or when the host said."""
+    run = Run(lambda _number, now: (429, asked, 0.1) if now < 500 else (200, None, 0.1)).of(20, 1)
+    given_up = run.hours.now
+    tries = sum(run.asked.values())
+    for number in itertools.count(100):
+        run.work(number)
+        if number not in run.errors:
+            break
+        run.hours.sleep(1.0)
+    assert sum(run.asked.values()) - tries <= 60 + (run.hours.now - given_up) / 60
+    assert run.hours.now - run.began < max(500, back) + 65
+    run.of(50, 4)
+    assert not {number for number in run.errors if 20 <= number < 50}
+
+
+def test_d2_waiting_for_a_turn_ends_with_the_host() -> None:
+    """Those that wait for their turn are told too, and not one a second."""
+    run = Run(lambda _number, _now: (429, "80", 0.1))
+    run.http.pace.bucket("registry.test", "reads").refused(40.0)
+    run.of(64, 64)
+    assert len(run.errors) == 64 and run.hours.now - run.began < 130

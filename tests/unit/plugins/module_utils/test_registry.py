@@ -16,9 +16,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from ansible_collections.registryops.acr.plugins.module_utils import _registry
+from ansible_collections.registryops.acr.plugins.module_utils import _http, _registry
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._http import Http
+from ansible_collections.registryops.acr.plugins.module_utils._http import Answer, Http
 from ansible_collections.registryops.acr.plugins.module_utils._registry import (
     CONFIRM_PAUSES,
     INDEX_TYPES,
@@ -28,6 +28,8 @@ from ansible_collections.registryops.acr.plugins.module_utils._registry import (
     Descriptor,
     Manifest,
     Registry,
+    nothing_there,
+    quoted,
     token_seconds,
 )
 
@@ -141,6 +143,44 @@ def test_a_digest_is_computed(registry: Registry, far_side: Any, reference: str)
 def test_the_manifest_itself_may_say_what_it_is(registry: Registry, far_side: Any) -> None:
     far_side.answer = sends(media_type="application/json", body={"schemaVersion": 2, "mediaType": INDEX, "manifests": []})
     assert registry.manifest("team/app", "1.0").descriptor.is_index
+
+
+LISTED = [{"digest": A, "mediaType": IMAGE}]
+LAYERED = {"config": {"digest": A}, "layers": []}
+
+
+@pytest.mark.parametrize("label", ["text/plain", "application/json", "", "application/octet-stream", IMAGE, INDEX.upper()])
+@pytest.mark.parametrize("own", [None, IMAGE, INDEX, 5, "x/y"])
+def test_b9_a_list_of_manifests_is_an_index(registry: Registry, far_side: Any, label: str, own: Any) -> None:
+    """Whatever it is labelled, or labels itself: every check is as for a labelled one."""
+    content = {"schemaVersion": 2, "manifests": LISTED, **({"mediaType": own} if own else {})}
+    far_side.answer = sends(body=content, media_type=label, Docker_Content_Digest="")
+    found = registry.manifest("team/app", "1.0")
+    assert (found.descriptor.media_type, found.descriptor.is_index, found.children()) == (INDEX, True, LISTED)
+    if label not in (IMAGE, INDEX.upper()):
+        digest = found.descriptor.digest
+        far_side.answer = sends(body=content, media_type=label, Docker_Content_Digest=digest)
+        assert registry.describe("team/app", "1.0") == registry.describe("team/app", digest) == found.descriptor
+
+
+@pytest.mark.parametrize(
+    ("label", "content", "media_type"),
+    [
+        ("text/plain", LAYERED, IMAGE),
+        (INDEX, LAYERED, IMAGE),
+        (INDEX, {**LAYERED, "mediaType": MANIFEST_TYPES[3]}, MANIFEST_TYPES[3]),
+        ("text/plain", {**LAYERED, "mediaType": INDEX}, IMAGE),
+        (IMAGE, {**LAYERED, "manifests": LISTED}, INDEX),
+        ("text/plain", {"manifests": [], "mediaType": INDEX_TYPES[1]}, INDEX_TYPES[1]),
+        (INDEX_TYPES[1], {"manifests": [], "mediaType": INDEX_TYPES[0]}, INDEX_TYPES[1]),
+        (INDEX, {}, INDEX),
+        ("text/plain", {"mediaType": "x/y"}, "x/y"),
+        ("text/plain", {}, "text/plain"),
+    ],
+)
+def test_b9_the_shape_decides_over_the_label(registry: Registry, far_side: Any, label: str, content: Any, media_type: str) -> None:
+    far_side.answer = sends(body=content, media_type=label)
+    assert registry.manifest("team/app", "1.0").descriptor.media_type == media_type
 
 
 @pytest.mark.parametrize(
@@ -314,6 +354,38 @@ def test_all_pages_of_tags(registry: Registry, far_side: Any) -> None:
     assert far_side.paths == ["/v2/team/app/tags/list?n=1000", "/v2/team/app/tags/list?n=1000&last=2"]
 
 
+@pytest.mark.parametrize(
+    ("refusal", "accepts"),
+    [
+        (sends(400, {"errors": [{"code": "PAGINATION_NUMBER_INVALID", "message": "invalid number of results requested"}]}), "n=100"),
+        (sends(400, b"<html>"), "n=100"),
+        (sends(400, b""), ""),
+        (sends(416, {"errors": [{"code": "pagination_number_invalid"}]}), "n=100"),
+        (sends(404, {"errors": [{"code": "PAGINATION_NUMBER_INVALID"}]}), ""),
+        (sends(422, {"errors": [{"code": "PAGINATION_NUMBER_INVALID"}]}), ""),
+    ],
+)
+def test_e4_a_page_that_is_too_long_is_asked_for_shorter(registry: Registry, far_side: Any, refusal: Any, accepts: str) -> None:
+    def answer(request: Any) -> None:
+        query = request.path.partition("?")[2]
+        if query == accepts:
+            sends(body={"tags": ["1"]}, Link="</v2/team/app/tags/list?{0}last=1>; rel=next".format(accepts and accepts + "&"))(request)
+        elif query.endswith("last=1"):
+            sends(body={"tags": ["2"]})(request)
+        else:
+            refusal(request)
+
+    far_side.answer = answer
+    assert registry.tags("team/app") == ["1", "2"]
+
+
+@pytest.mark.parametrize(("status", "asked"), [(400, 3), (404, 1), (422, 1)])
+def test_e4_other_refusals_stay_what_they_are(registry: Registry, far_side: Any, status: int, asked: int) -> None:
+    far_side.answer = sends(status, {"errors": [{"code": "NAME_UNKNOWN", "message": "no such name"}]})
+    assert error_of(lambda: registry.tags("team/app")).kind == ("not_found" if status == 404 else "invalid")
+    assert len(far_side.seen) == asked
+
+
 def test_a_repository_without_tags(registry: Registry, far_side: Any) -> None:
     far_side.answer = sends(body={"name": "team/app", "tags": None})
     assert registry.tags("team/app") == []
@@ -360,6 +432,38 @@ def test_referrers_by_tag_where_the_registry_lacks_the_api(registry: Registry, f
     assert registry.referrers("team/app", DIGEST) == [{"digest": digests[0]}]
 
 
+@pytest.mark.parametrize(
+    "lacks",
+    [
+        sends(404, b""), sends(404, b"<html>", "text/html"), sends(405, b""), sends(501, b"x"),
+        sends(405, {"errors": [{"code": "UNSUPPORTED"}]}),
+        sends(400, {"errors": [{"code": "UNSUPPORTED"}]}), sends(403, {"errors": [{"code": "unsupported"}]}),
+        sends(body={"manifests": []}), sends(body={"manifests": None}),
+    ],
+)  # fmt: skip
+def test_e6_a_registry_without_the_api_or_with_an_empty_list_is_asked_by_tag(registry: Registry, far_side: Any, lacks: Any) -> None:
+    signature = {"subject": {"digest": DIGEST}}
+    digest = "sha256:" + hashlib.sha256(json.dumps(signature).encode()).hexdigest()
+    by_tag = sends(body={"manifests": [{"digest": digest}]}, media_type=INDEX, Docker_Content_Digest="")
+    far_side.routes({REFERRERS: lacks, BY_TAG: by_tag, "/v2/team/app/manifests/" + digest: sends(body=signature)})
+    assert registry.referrers("team/app", DIGEST) == [{"digest": digest}]
+
+
+def test_e6_a_list_that_breaks_off_is_not_none(registry: Registry, far_side: Any) -> None:
+    far_side.script(
+        sends(body={"manifests": [{"digest": A}]}, Link='</x?last=1>; rel="next"'), sends(404, {"errors": [{"code": "NAME_UNKNOWN"}]})
+    )
+    assert error_of(lambda: registry.referrers("team/app", DIGEST)).kind == "not_found"
+
+
+def test_e6_an_empty_list_costs_one_look_and_none_on_azures_registries(registry: Registry, far_side: Any) -> None:
+    far_side.routes({REFERRERS: sends(body={"manifests": []}), BY_TAG: sends(404, b"", **SPEAKS)})
+    assert registry.referrers("team/app", DIGEST) == []
+    assert [(method, path) for method, path, _headers, _body in far_side.seen] == [("GET", REFERRERS), ("HEAD", BY_TAG)]
+    registry.lists_all_referrers = True
+    assert registry.referrers("team/app", DIGEST) == [] and far_side.paths[2:] == [REFERRERS]
+
+
 @pytest.mark.parametrize("routes", [{}, {REFERRERS: sends(404, b"<html>", "text/html")}])
 def test_no_referrers_where_there_is_neither_api_nor_tag(registry: Registry, far_side: Any, routes: dict[str, Any]) -> None:
     far_side.routes(routes)
@@ -368,11 +472,16 @@ def test_no_referrers_where_there_is_neither_api_nor_tag(registry: Registry, far
 
 
 @pytest.mark.parametrize(
-    "routes", [{REFERRERS: sends(403, b"")}, {BY_TAG: sends(403, b"")}, {BY_TAG: sends(404, b"<html>", "text/html")}]
-)
+    "routes",
+    [
+        {REFERRERS: sends(403, b"")}, {BY_TAG: sends(403, b"")}, {BY_TAG: sends(404, b"<html>", "text/html")}, {REFERRERS: sends(400, b"")},
+        {REFERRERS: sends(403, {"errors": [{"code": "DENIED", "message": "UNSUPPORTED"}]})}, {REFERRERS: sends(401, b"")},
+        {REFERRERS: sends(body={"manifests": []}), BY_TAG: sends(403, b"")},
+    ],
+)  # fmt: skip
 def test_referrers_that_can_not_be_read_are_not_none(registry: Registry, far_side: Any, routes: dict[str, Any]) -> None:
     far_side.routes(routes)
-    assert error_of(lambda: registry.referrers("team/app", DIGEST)).kind in ("denied", "invalid")
+    assert error_of(lambda: registry.referrers("team/app", DIGEST)).kind in ("denied", "invalid", "unauthorized")
 
 
 # -- signing in --------------------------------------------------------------------------------------------------------
@@ -609,6 +718,311 @@ def test_a_tokens_life_by_itself(life: int, believed: float | None) -> None:
     assert token_seconds("e30.{0}.x".format(payload)) == believed
 
 
+# -- answers of somebody else ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def elsewhere(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Another host; both are local here, so that this is allowed."""
+    for module in (_http, _registry):
+        monkeypatch.setattr(module, "local", lambda _host: False)
+    return serve()
+
+
+def moved(there: Any, path: str = "/moved") -> Callable[[Any], None]:
+    return sends(307, b"", Location=there.url + path)
+
+
+VENDOR = Credentials("vendor", "secret")
+ITS_OWN = 'Bearer realm="{0}/token",service="x",scope="repository:a:pull"'
+
+
+@pytest.mark.parametrize("method", ["describe", "manifest"])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 431])
+def test_b1_a_redirect_teaches_no_credentials(
+    http: Http, far_side: Any, elsewhere: Any, status: int, method: str
+) -> None:
+    """The user's password went to the token service of whoever a registry redirects to."""
+    guarded = Guarded(far_side)
+
+    def answer(request: Any) -> None:
+        if "/manifests/moved" in request.path and request.headers.get("Authorization"):
+            moved(elsewhere)(request)
+        else:
+            guarded.answer(request)
+
+    far_side.answer = answer
+    elsewhere.answer = lambda request: request.reply(
+        status, '{"errors": [{"code": "MANIFEST_UNKNOWN", "message": "no"}]}' if status != 431 else "<html>",
+        {"WWW-Authenticate": ITS_OWN.format(elsewhere.url), "ratelimit-remaining": "3", "Docker-Distribution-Api-Version": "x"},
+    )  # fmt: skip
+    registry = Registry(far_side.host, http, VENDOR, "registry.test")
+    registry.prepare(["a", "b"])
+    error = error_of(lambda: getattr(registry, method)("a", "moved"))
+    assert error.kind == "invalid" and error.status == status
+    assert str(error).startswith(
+        "registry.test/a:moved can't be read: {0} redirects to {1}, which answers with status {2}".format(
+            far_side.host, elsewhere.host, status
+        )
+    )
+    assert str(error).endswith("No credentials were sent there.")
+    assert {path for path in elsewhere.paths} == {"/moved"}, "nobody asked for a token there"
+    assert {headers.get("Authorization") for _m, _p, headers, _b in elsewhere.seen} == {None}
+    read(registry, "b")
+    assert guarded.scopes == [["repository:a:pull", "repository:b:pull"]] and registry.pulls_left is None
+    assert guarded.logins == [VENDOR.basic()]
+
+
+@pytest.mark.parametrize("challenge", [ITS_OWN, "Basic realm=x"])
+def test_b1_what_another_host_wants_is_not_what_the_registry_wants(
+    http: Http, far_side: Any, elsewhere: Any, challenge: str
+) -> None:
+    """Also the question how to sign in may be answered by somebody else, or on a way round."""
+    far_side.routes({
+        PATH: moved(elsewhere), "/v2/": moved(elsewhere), "/back": sends(401, b"", WWW_Authenticate=challenge.format(elsewhere.url)),
+    })  # fmt: skip
+    refuses = sends(401, b"", WWW_Authenticate=challenge.format(elsewhere.url))
+    for answers in (refuses, moved(far_side, "/back")):
+        elsewhere.answer = answers
+        registry = Registry(far_side.host, http, VENDOR)
+        registry.prepare(["a", "b"])
+        assert "redirects to " + elsewhere.host in str(error_of(lambda: registry.describe("team/app", "1.0")))  # noqa: B023
+    assert not [headers for _m, _p, headers, _b in far_side.seen + elsewhere.seen if "Authorization" in headers]
+    assert set(elsewhere.paths) == {"/moved"}
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda registry: registry.tags("team/app"),
+        lambda registry: registry.blob("team/app", DIGEST),
+        lambda registry: registry.referrers("team/app", DIGEST),
+    ],
+    ids=["tags", "blob", "referrers"],
+)
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_b1_all_reads_tell_who_refused(http: Http, far_side: Any, elsewhere: Any, look: Any, status: int) -> None:
+    far_side.answer = moved(elsewhere)
+    elsewhere.answer = sends(status, {"errors": [{"code": "UNKNOWN"}]}, WWW_Authenticate=ITS_OWN.format(elsewhere.url))
+    registry = Registry(far_side.host, http, VENDOR)
+    error = error_of(lambda: look(registry))
+    assert error.kind == "invalid" and "redirects to {0}, which answers".format(elsewhere.host) in str(error)
+    elsewhere.answer = sends(404, {"errors": [{"code": "NAME_UNKNOWN"}]})
+    assert not registry.lacks("team/app")
+
+
+@pytest.mark.parametrize("listing", [sends(404, {"errors": [{"code": "NAME_UNKNOWN"}]}), sends(body={"manifests": []})])
+def test_b1_a_registry_that_leads_to_another_with_all_questions_may_have_no_signatures(
+    http: Http, far_side: Any, elsewhere: Any, listing: Any
+) -> None:
+    """As registry.k8s.io does: what need not be there may be missing at the other one."""
+    far_side.routes({REFERRERS: moved(elsewhere, REFERRERS), BY_TAG: moved(elsewhere, BY_TAG)})
+    elsewhere.routes({REFERRERS: listing, BY_TAG: sends(404, {"errors": [{"code": "MANIFEST_UNKNOWN"}]})})
+    registry = Registry(far_side.host, http)
+    assert registry.referrers("team/app", DIGEST) == []
+    assert error_of(lambda: registry.describe("team/app", DIGEST.replace(":", "-"))).kind == "invalid"
+    assert nothing_there(error_of(lambda: registry.manifest("team/app", DIGEST.replace(":", "-"))))
+
+
+def test_b1_what_is_read_elsewhere_is_used(http: Http, far_side: Any, elsewhere: Any) -> None:
+    far_side.answer = moved(elsewhere)
+    elsewhere.answer = sends(Docker_Content_Digest=DIGEST)
+    registry = Registry(far_side.host, http)
+    assert registry.describe("team/app", "1.0").digest == registry.manifest("team/app", "1.0").descriptor.digest == DIGEST
+    elsewhere.answer = sends(body={"tags": ["1"]}, Link="<{0}/v2/x?last=1>; rel=next".format(elsewhere.url))
+    far_side.script(moved(elsewhere), sends(body={"tags": ["2"]}))
+    assert registry.tags("team/app") == ["1", "2"], "its own host is no other host to it"
+
+
+def test_b1_a_storage_that_refuses_head_only(http: Http, far_side: Any, elsewhere: Any) -> None:
+    far_side.answer = moved(elsewhere)
+    elsewhere.answer = by_method(HEAD=sends(403, b""), GET=sends())
+    assert Registry(far_side.host, http).describe("team/app", "1.0").digest == DIGEST
+
+
+@pytest.mark.parametrize("status", [404, 410, 307])
+def test_b1_a_token_service_knows_nothing_of_what_is_there(registry: Registry, far_side: Any, status: int) -> None:
+    guarded = Guarded(far_side)
+    far_side.answer = lambda request: (
+        request.reply(status, '{"errors": [{"code": "NAME_UNKNOWN"}]}', {"Location": "/elsewhere"})
+        if request.path.startswith("/token") else guarded.answer(request)
+    )  # fmt: skip
+    error = error_of(lambda: registry.describe("team/app", "1.0"))
+    assert error.kind == "invalid"
+    assert str(error).startswith("The token service for registry.test/team/app answered with status {0}.".format(status))
+
+
+# -- answers to nobody -------------------------------------------------------------------------------------------------
+
+MANIFEST_UNKNOWN = {"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}
+
+
+def to_nobody(far_side: Any, answer: Callable[[Any], None], challenge: str = "Basic realm=x", ping: int = 401) -> None:
+    """A registry whose reads are answered so without a sign-in, and which names its way to sign in at ``/v2/`` only."""
+    guarded = Guarded(far_side)
+
+    def reply(request: Any) -> None:
+        if request.path == "/v2/":
+            request.reply(ping, "{}", {"WWW-Authenticate": challenge.format(far_side.url)} if challenge else {})
+        elif request.path.startswith("/token"):
+            guarded.answer(request)
+        elif request.headers.get("Authorization", "").partition(" ")[0] in ("Basic", "Bearer"):
+            sends(Docker_Content_Digest=DIGEST)(request)
+        else:
+            answer(request)
+
+    far_side.answer = reply
+
+
+NOBODY = {
+    "manifest unknown": sends(404, MANIFEST_UNKNOWN, **SPEAKS),
+    "name unknown": sends(404, {"errors": [{"code": "NAME_UNKNOWN"}]}),
+    "empty": sends(404, b""),
+    "html": sends(404, b"<html>", "text/html"),
+    "denied": sends(403, {"errors": [{"code": "DENIED"}]}),
+    "unauthorized": sends(401, {"errors": [{"code": "UNAUTHORIZED"}]}),
+    "negotiate": sends(401, b"", WWW_Authenticate="Negotiate"),
+}
+
+
+@pytest.mark.parametrize("challenge", ["Basic realm=x", 'Bearer realm="{0}/token"'])
+@pytest.mark.parametrize("nobody", NOBODY)
+def test_b7_an_answer_to_nobody_is_none(http: Http, far_side: Any, nobody: str, challenge: str) -> None:
+    to_nobody(far_side, NOBODY[nobody], challenge)
+    for look in (
+        lambda registry: registry.describe("team/app", "1.0").digest,
+        lambda registry: registry.manifest("team/app", "1.0").descriptor.digest,
+    ):
+        far_side.seen.clear()
+        registry = Registry(far_side.host, http, VENDOR)
+        assert [look(registry), look(registry)] == [DIGEST, DIGEST]
+        assert far_side.paths.count("/v2/") == 1, "it is asked once how to sign in"
+        assert far_side.paths.count(PATH) == 3
+
+
+def test_b7_threads_ask_once_how_to_sign_in(http: Http, far_side: Any) -> None:
+    to_nobody(far_side, NOBODY["manifest unknown"])
+    registry = Registry(far_side.host, http, VENDOR)
+    at_once(lambda name: read(registry, name), NAMES)
+    assert far_side.paths.count("/v2/") == 1
+
+
+def test_b7_an_absence_is_believed_when_it_is_told_to_us(http: Http, far_side: Any) -> None:
+    """Or where the registry wants nobody to sign in, or nobody gave us anything to sign in with."""
+    absent = NOBODY["manifest unknown"]
+    far_side.answer = lambda request: sends(401, b"", WWW_Authenticate="Basic")(request) if request.path == "/v2/" else absent(request)
+    registry = Registry(far_side.host, http, VENDOR)
+    assert error_of(lambda: registry.describe("team/app", "1.0")).kind == "not_found"
+    assert [headers.get("Authorization") for _m, _p, headers, _b in far_side.seen] == [None, None, VENDOR.basic()]
+    far_side.seen.clear()
+    assert error_of(lambda: Registry(far_side.host, http).describe("team/app", "1.0")).kind == "not_found"
+    assert far_side.paths == [PATH]
+    to_nobody(far_side, absent, "", 200)
+    registry = Registry(far_side.host, http, VENDOR)
+    for _n in range(2):
+        assert error_of(lambda: registry.describe("team/app", "1.0")).kind == "not_found"
+    assert far_side.paths[1:] == [PATH, "/v2/", PATH]
+
+
+def test_b7_where_nobody_can_say_how_to_sign_in_nothing_is_absent(http: Http, far_side: Any) -> None:
+    to_nobody(far_side, NOBODY["manifest unknown"], "", 503)
+    error = error_of(lambda: Registry(far_side.host, http, VENDOR).describe("team/app", "1.0"))
+    assert error.kind == "unavailable"
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_b7_a_challenge_is_one_whatever_status_it_comes_with(http: Http, far_side: Any, status: int) -> None:
+    to_nobody(far_side, sends(status, b"", WWW_Authenticate="Basic realm=x"), "", 500)
+    assert Registry(far_side.host, http, VENDOR).describe("team/app", "1.0").digest == DIGEST
+
+
+def test_b8_a_head_that_is_refused_without_a_challenge_is_asked_otherwise(http: Http, far_side: Any) -> None:
+    def answer(request: Any) -> None:
+        if request.path == "/v2/":
+            request.reply(200, "{}")
+        elif request.command == "HEAD":
+            request.reply(401)
+        elif request.headers.get("Authorization") == VENDOR.basic():
+            sends()(request)
+        else:
+            request.reply(401, headers={"WWW-Authenticate": "Basic realm=x"})
+
+    far_side.answer = answer
+    assert Registry(far_side.host, http, VENDOR).describe("team/app", "1.0").digest == DIGEST
+    to_nobody(far_side, by_method(HEAD=sends(401, b""), GET=sends()), "", 404)
+    assert Registry(far_side.host, http).describe("team/app", "1.0").digest == DIGEST
+
+
+def test_b8_an_anonymous_token_is_asked_for_too(http: Http, far_side: Any) -> None:
+    to_nobody(far_side, sends(401, b""), 'Bearer realm="{0}/token"')
+    assert Registry(far_side.host, http).describe("team/app", "1.0").digest == DIGEST
+
+
+@pytest.mark.parametrize(
+    ("nobody", "sentence"),
+    [
+        ("unauthorized", "team/app:1.0 wants a sign-in. The given credentials were not sent: it offers neither Basic nor Bearer sign-in."),
+        ("negotiate", "wants a sign-in. The given credentials were not sent: it offers neither Basic nor Bearer sign-in."),
+        ("denied", "denies access. The given credentials were not sent: it offers neither Basic nor Bearer sign-in."),
+    ],
+)
+def test_b8_credentials_that_were_not_sent_were_not_refused(http: Http, far_side: Any, nobody: str, sentence: str) -> None:
+    to_nobody(far_side, NOBODY[nobody], "Negotiate")
+    error = error_of(lambda: Registry(far_side.host, http, VENDOR).describe("team/app", "1.0"))
+    assert error.kind in ("unauthorized", "denied") and sentence in str(error), error
+    assert not [headers for _m, _p, headers, _b in far_side.seen if "Authorization" in headers]
+
+
+# -- challenges in all shapes ------------------------------------------------------------------------------------------
+
+
+def lines(*challenges: str) -> Callable[[Any], None]:
+    """401 with several lines of challenges."""
+
+    def answer(request: Any) -> None:
+        request.send_response(401)
+        for one in challenges:
+            request.send_header("WWW-Authenticate", one)
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "challenges",
+    [
+        ("Negotiate", "Basic realm=x"),
+        ("Basic realm=x", "Negotiate"),
+        ("Negotiate, Basic realm=x",),
+        ('Digest realm="a, b", nonce="c", Basic realm="x"',),
+        ("Negotiate YII=", 'Bearer realm="http://plain.test/token"', "Basic realm=x"),
+        ("Bearer", "basic"),
+    ],
+)
+def test_e1_basic_among_others(http: Http, far_side: Any, challenges: tuple[str, ...]) -> None:
+    refuses = lines(*challenges)
+    far_side.answer = lambda request: (sends() if request.headers.get("Authorization") == VENDOR.basic() else refuses)(request)
+    read(Registry(far_side.host, http, VENDOR), "a", "b")
+    assert len(far_side.seen) == 3
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("joined", [True, False])
+@pytest.mark.parametrize("credentials", [VENDOR, None])
+def test_e1_bearer_before_basic(http: Http, far_side: Any, order: int, joined: bool, credentials: Any) -> None:
+    guarded = Guarded(far_side)
+    challenges = ["Negotiate", "Basic realm=x", guarded.challenge][::order]
+    refuses = lines(*([", ".join(challenges)] if joined else challenges))
+    far_side.answer = lambda request: (
+        guarded.answer if request.headers.get("Authorization") or request.path.startswith("/token") else refuses
+    )(request)
+    read(Registry(far_side.host, http, credentials), "a")
+    assert guarded.scopes == [["repository:a:pull"]] and guarded.logins == [credentials.basic() if credentials else None]
+    sent = [headers.get("Authorization", "") for _method, path, headers, _body in far_side.seen if path.startswith("/v2/")]
+    assert [one.partition(" ")[0] for one in sent] == ["", "Bearer"]
+
+
 # -- what an answer means ----------------------------------------------------------------------------------------------
 
 FIREWALL = "client with IP '20.1.2.3' is not allowed access. Refer https://aka.ms/acr/firewall to grant access."
@@ -618,9 +1032,8 @@ FIREWALL = "client with IP '20.1.2.3' is not allowed access. Refer https://aka.m
     ("status", "text", "kind", "sentence"),
     [
         (404, "manifest unknown", "not_found", "registry.test/team/app:1.0 does not exist."),
-        (403, FIREWALL, "firewall", "The firewall of registry.test refuses this machine (20.1.2.3), so digests can't be read"),
-        (403, "not allowed access", "firewall", "refuses this machine, so"),
-        (403, "denied.", "denied", "registry.test/team/app:1.0 denies access. The registry says: denied. The account needs"),
+        (403, FIREWALL, "denied", "denies access. The registry says: client with IP '20.1.2.3' is not allowed access. Refer"),
+        (403, "denied.", "denied", "registry.test/team/app:1.0 denies access. The registry says: denied. No credentials were given."),
         (418, "teapot", "invalid", "answered with status 418. The registry says: teapot."),
         (418, "", "invalid", "answered with status 418. That is not what a registry sends."),
     ],
@@ -653,3 +1066,51 @@ def test_a_sign_in_that_is_not_enough(
     assert error.kind == "unauthorized" and sentence in str(error)
     if signs_in:
         assert "Catalog Lister" in str(registry.failure(found)), "without a repository it is the catalog"
+
+
+@pytest.mark.parametrize(
+    ("credentials", "signs_in", "action", "sentence"),
+    [
+        (VENDOR, False, "metadata_read", "they hold, but may not list it (metadata/read), or it does not exist."),
+        (VENDOR, False, "pull", "they hold, but may not pull it, or it does not exist."),
+        (VENDOR, False, "metadata_read,pull", "they hold, but may not pull it, or it does not exist."),
+        (None, False, "metadata_read", "needs credentials that may list it (none were given)"),
+        (None, True, "metadata_read", "It needs the right to list there: the role AcrPull"),
+        (None, True, "pull", "It needs the right to pull there: the role AcrPull"),
+    ],
+)
+def test_e5_the_right_that_is_missing_is_named(http: Http, credentials: Any, signs_in: bool, action: str, sentence: str) -> None:
+    registry = Registry("registry.test", http, credentials)
+    registry.signs_in = signs_in
+    challenge = 'Bearer realm="https://registry.test/t",scope="repository:team/app:{0}",error="insufficient_scope"'.format(action)
+    assert sentence in str(registry.failure(Answer(401, {"WWW-Authenticate": challenge}), "team/app"))
+
+
+CORRELATION = "CorrelationId: 01234567-89ab-cdef-0123-456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("messages", "said"),
+    [
+        (["manifest  unknown.\n"], "manifest unknown"),
+        (["one", "two."], "one; two"),
+        (["x" * 500], "x" * 300),
+        (["no. " + CORRELATION], "no. " + CORRELATION),
+        (["x" * 500 + " " + CORRELATION], "x" * 300 + "… " + CORRELATION),
+        (["x" * 290 + " " + CORRELATION], "x" * 290 + "… " + CORRELATION),
+        ([{"a": 1}], "{'a': 1}"),
+        ([], ""),
+    ],
+)
+def test_b10_what_a_registry_says_is_short_and_keeps_what_support_asks_for(messages: list[Any], said: str) -> None:
+    body = json.dumps({"errors": [{"code": "X", "message": message} for message in messages]}).encode()
+    assert quoted(Answer(400, {}, body)) == said
+
+
+@pytest.mark.parametrize("text", ["insufficient_scope", "MANIFEST_UNKNOWN", "not allowed access", "UNSUPPORTED", "invalid_token"])
+def test_b2_text_decides_nothing(http: Http, text: str) -> None:
+    body = json.dumps({"errors": [{"code": "X", "message": text}]}).encode()
+    registry = Registry("registry.test", http, VENDOR)
+    for status, kind in ((400, "invalid"), (401, "unauthorized"), (403, "denied"), (404, "not_found"), (418, "invalid")):
+        with_text, without = (registry.failure(Answer(status, {}, one), "a", "1") for one in (body, body.replace(text.encode(), b"no")))
+        assert with_text.kind == without.kind == kind and str(with_text) == str(without).replace("says: no", "says: " + text)

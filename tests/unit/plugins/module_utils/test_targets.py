@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._plan import GONE, LISTED, Seen, Target
+from ansible_collections.registryops.acr.plugins.module_utils._plan import GONE, LISTED, Origin, Seen, Target, Want
 from ansible_collections.registryops.acr.plugins.module_utils._targets import Targets
 from tests.unit.plugins.held import IMAGE, INDEX, HeldAzure, digest
 
 DENIED = AcrError("invalid", "The operation is disallowed.", status=405)
 NAMES = ["a", "b", "c", "d", "e"]
+WANT = Want(Target("r", "a"), Origin("quay.io", "app", "1", digest(2)), "update")
 
 
 def held(**tags: str) -> HeldAzure:
@@ -85,13 +86,26 @@ def test_a11_a_tag_that_is_not_listed_is_asked_for() -> None:
 
 
 def test_a13_tag_manifest_and_repository_are_looked_at_for_locks() -> None:
-    registry, target = held(a=digest(1)), Target("r", "a")
-    assert Targets(registry).guarded(target, Seen(digest(1))) == Seen(digest(1), updated="now", locks=())
-    for lock, name in (("r", "repository"), ("a", "tag"), (digest(1), "manifest")):
+    registry = held(a=digest(1), b=digest(2))
+    assert Targets(registry).guarded(WANT, Seen(digest(1))) == Seen(digest(1), updated="now", locks=())
+    for lock, name in (("r", "repository"), ("a", "tag"), (digest(1), "manifest"), (digest(2), "manifest")):
         registry.locks = {lock}
-        assert Targets(registry).guarded(target, Seen(digest(1))).locks == (name,)
+        assert Targets(registry).guarded(WANT, Seen(digest(1))).locks == (name,)
     registry.locks = {"r", "a", digest(1)}
-    assert Targets(registry).guarded(target, Seen(digest(1))).locks == ("repository", "tag", "manifest")
+    assert Targets(registry).guarded(WANT, Seen(digest(1))).locks == ("repository", "tag", "manifest")
+
+
+def test_a13_what_a_listing_says_of_locks_is_not_asked_again() -> None:
+    registry = held(**{name: digest(number) for number, name in enumerate(NAMES)})
+    registry.locks = {"b", digest(2)}
+    targets = Targets(registry)
+    found = {name: seen for name, seen in targets.tags("r", NAMES).items() if isinstance(seen, Seen)}
+    registry.asked.clear()
+    wants = {name: WANT._replace(target=Target("r", name)) for name in "abc"}
+    assert {name: targets.guarded(want, found[name]).locks for name, want in wants.items()} == {
+        "a": ("manifest",), "b": ("tag", "manifest"), "c": ("manifest",),
+    }  # fmt: skip
+    assert registry.asked == [("repository", "r")]
 
 
 @pytest.mark.parametrize("look", ["repository", "tag", "metadata"])
@@ -99,7 +113,7 @@ def test_a13_a_look_for_locks_that_fails_is_no_sign_that_there_are_none(look: st
     registry = held(a=digest(1))
     registry.fails = {(look,): AcrError("denied", "No.", status=401)}
     with pytest.raises(AcrError, match="Whether r:a is locked can't be read, so it was not overwritten: No."):
-        Targets(registry).guarded(Target("r", "a"), Seen(digest(1)))
+        Targets(registry).guarded(WANT, Seen(digest(1)))
 
 
 @pytest.mark.parametrize(("look", "lock"), [("repository", "r"), ("tag", "a"), ("metadata", digest(1))])
@@ -108,7 +122,8 @@ def test_a13_a_lock_is_seen_though_a_replica_does_not_know_the_thing_yet(look: s
     registry.locks = {lock}
     names = {"repository": ("repository", "r"), "tag": ("tag", "r", "a"), "metadata": ("metadata", "r", digest(1))}
     registry.late = {names[look]: 1}
-    assert Targets(registry).guarded(Target("r", "a"), Seen(digest(1))).locks
+    targets = Targets(registry)
+    assert targets.guarded(WANT, targets.tag("r", "a")).locks
 
 
 def test_c1_a_tag_that_can_not_be_read_is_no_failure_of_the_others() -> None:

@@ -15,6 +15,7 @@ import copy
 import json
 import math
 import re
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -49,7 +50,9 @@ from ansible_collections.registryops.acr.plugins.module_utils._sources import So
 from ansible_collections.registryops.acr.plugins.module_utils._targets import Targets
 from ansible_collections.registryops.acr.plugins.module_utils._wire import (
     LONGEST_WAIT,
+    challenges,
     link,
+    links,
     local,
     number,
     retry_after,
@@ -222,18 +225,90 @@ def test_listings(tags: bytes, index: bytes, status: int, link_header: str) -> N
     [
         ('</v2/a/tags/list?last=x&n=5>; rel="next"', "/v2/a/tags/list?n=5&last=x"),
         ("</v2/a/tags/list?last=x>; rel=next", "/v2/a/tags/list?n=1000&last=x"),
-        ('<https://registry.test/v2/b?last=x>; rel="next"', "/v2/b?n=1000&last=x"),
+        ('<https://registry.test/v2/b?last=x>; rel="next"', "/v2/a/tags/list?n=1000&last=x"),
         ('<list?last=x>;rel="next"', "/v2/a/tags/list?n=1000&last=x"),
         ('<list?last=%2Fx%26>; title="t"; rel="next"', "/v2/a/tags/list?n=1000&last=%2Fx%26"),
         ('</first>; rel="first", </v2/a/tags/list?last=x>; rel="next"', "/v2/a/tags/list?n=1000&last=x"),
         ('</v2/a/tags/list?last=x>; rel="next", </z>; rel="last"', "/v2/a/tags/list?n=1000&last=x"),
         ('</z>; rel="last"', None),
         ("", None),
-        ("<>", None),
     ],
 )
 def test_link(header: str, following: str | None) -> None:
     assert Registry("registry.test", Http())._next("/v2/a/tags/list?n=1000", header) == following
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://registry.test/v2/a/tags/list?last=x",
+        "http://registry.test:80/v2/a/tags/list?last=x",
+        "https://registry.test:443/v2/a/tags/list?last=x",
+        "https://REGISTRY.test./v2/a/tags/list?last=x",
+        "https://registry.test/repository/docker/v2/a/tags/list?last=x",
+        "/repository/docker/v2/a/tags/list?last=x",
+        "?last=x",
+    ],
+)
+def test_e2_of_a_link_on_the_own_host_only_the_query_counts(target: str) -> None:
+    header = '<{0}>; rel="next"'.format(target)
+    assert Registry("registry.test", Http())._next("/v2/a/tags/list?n=1000", header) == "/v2/a/tags/list?n=1000&last=x"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "</v2/b?last=x>; rel='next'",
+        '</v2/b?last=x>; REL="NEXT"',
+        "</v2/b?last=x>; Rel=Next",
+        "</v2/b?last=x> ;rel = next",
+        '</v2/b?last=x>; title="a; b, rel=prev"; rel="next"; type=x',
+        '</v2/b?last=x>; rel="last next"',
+        '</v2/b>; rel="prev", </v2/b?last=x>; rel="next"',
+        '</v2/b>; title="<c>; rel=next"; rel=prev, </v2/b?last=x>;rel=next;',
+        '</v2/b?last=x>; rel="next"; rel="prev"',
+    ],
+)
+def test_e3_next_is_read_however_it_is_written(header: str) -> None:
+    assert Registry("registry.test", Http())._next("/v2/a", header) == "/v2/a?last=x"
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["<>", "</v2/b?last=x>", "/v2/b?last=x; rel=next", "</v2/b?last=x; rel=next", "</v2/b?last=x>; rel", '</v2/b>; title="a, rel=next',
+     '</v2/b>; rel=prev, garbage', "next", '</v2/b?last=x>; rel=""'],
+)  # fmt: skip
+def test_e3_a_link_that_can_not_be_read_is_no_end_of_the_list(header: str) -> None:
+    registry = Registry("registry.test", Wire(answer(dump({"tags": ["1"]}), Link=header)))
+    with pytest.raises(AcrError, match="sent a Link header that can't be read"):
+        registry.tags("team/app")
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        ('Bearer realm="https://a.test/t",service="s"', [("bearer", {"realm": "https://a.test/t", "service": "s"})]),
+        ("Negotiate, Basic realm=x", [("negotiate", {}), ("basic", {"realm": "x"})]),
+        ('Basic realm="a, b", BEARER Realm = "c\\"d"', [("basic", {"realm": "a, b"}), ("bearer", {"realm": 'c"d'})]),
+        ("Negotiate YII/+==, NTLM", [("negotiate", {}), ("ntlm", {})]),
+        ('Bearer realm=https://a.test/t,scope="a:pull,push"', [("bearer", {"realm": "https://a.test/t", "scope": "a:pull,push"})]),
+        ("Basic realm=My Registry", [("basic", {"realm": "My Registry"})]),
+        ('Digest realm="a", nonce="b", Basic', [("digest", {"realm": "a", "nonce": "b"}), ("basic", {})]),
+        ('Bearer realm="a", realm="b"', [("bearer", {"realm": "a"})]),
+        (', ,"x", realm="a"', []),
+        ("", []),
+    ],
+)  # fmt: skip
+def test_e1_all_challenges_are_read(header: str, found: list[tuple[str, dict[str, str]]]) -> None:
+    assert challenges(header) == found
+
+
+@pytest.mark.parametrize("text", ['"\\' * 30_000, "<" * 60_000, ";" * 60_000, "," * 60_000, "a " * 30_000, "a" * 60_000 + '"'])
+def test_headers_of_any_length_are_read_soon(text: str) -> None:
+    began = time.monotonic()
+    challenges(text)
+    survives(lambda: links(text, "registry.test"))
+    assert time.monotonic() - began < 5, "quadratic time would be a minute"
 
 
 @pytest.mark.parametrize("name", ["\ud800", "a b", "a\n", "\u00e4", ""])
@@ -545,7 +620,9 @@ NOW = 1792567650.0  # half a minute before
      ("Wed Oct 21 07:28:00 2026", 30), ("Wed, 41 Oct 2026", None), ("1792567680", 30), ("1792567680.5", 30.5), ("1792567680000", 30),
      ("1700000000", 0), ("4000000000", LONGEST_WAIT), ("5, 5", 5), ("1e999", LONGEST_WAIT)],
 )  # fmt: skip
-def test_d3_d4_one_reader_of_retry_after(text: str, expected: float | None) -> None:
+def test_d3_d4_one_reader_of_retry_after(text: str, expected: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")  # a date without a zone is no local one
+    time.tzset()
     assert retry_after(CaseInsensitiveDict({"retry-after": text}), NOW) == expected
     assert retry_after({}, NOW) is None
 
