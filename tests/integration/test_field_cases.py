@@ -203,5 +203,5 @@ def test_e5_a_token_that_may_only_pull_is_enough_for_named_tags(sandbox: Sandbox
     assert run.rc == 0 and set(actions(run).values()) == {"import"}, run.output
     assert held(sandbox, content) == content
     chosen = acr_mirror([{"source": f"{DEV}/pull/only", "tags": {"newest": 2}}])
-    assert chosen.rc == 2 and "can't be listed by the account that signs in" in chosen.result["msg"], chosen.output
-    assert "metadata_read" in chosen.result["msg"]
+    assert chosen.rc == 2 and "can't be read by the account that signs in" in chosen.result["msg"], chosen.output
+    assert "takes the right to list them (metadata_read" in chosen.result["msg"]
