@@ -152,7 +152,7 @@ class Arm:
             ),
         )
 
-    def _named(self, subscription: str, registry_id: Any, group: str) -> Iterator[RegistryResource]:
+    def _named(self, subscription: str, registry_id: Any, group: str) -> Iterable[RegistryResource]:
         """The registries of a subscription, or of a resource group in it, that *registry_id* can mean."""
         if not group:
             everything: Iterable[RegistryResource] = self.registries(subscription)
@@ -160,11 +160,16 @@ class Arm:
             everything = (one for one in self.registries(subscription) if one.resource_group.lower() == group.lower())
         else:
             try:
-                everything = [self._find(subscription, group, registry_id.name)]
+                there = self._find(subscription, group, registry_id.name)
             except AcrError as error:
                 if error.detail != "not found":
                     raise
-                everything = []
+                return []
+            if not _is(there, registry_id):
+                message = "Registry {0} in resource group {1} has the login server {2}, not {3}."
+                told = message.format(there.name, group, there.login_server, registry_id.login_server)
+                raise AcrError("not_found", told, status=200)
+            everything = [there]
         return (one for one in everything if _is(one, registry_id))
 
     def registries(self, subscription: str) -> Iterator[RegistryResource]:

@@ -11,6 +11,7 @@ read fails the images that it was read for.
 from __future__ import annotations
 
 import itertools
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
 
@@ -40,8 +41,8 @@ class Draft:
         self.seen: Dict[int, Seen] = {}  # what their targets show, if that was read
         self._wants: Dict[int, Want] = {}
         self._numbers = itertools.count()
-        self._untagged: Dict[Target, int] = {}  # manifests without a tag, and the want that brings them
         self._referrers: Dict[Target, Want] = {}
+        self._contending = threading.Lock()
         self._sources = sources
         self._concurrency = concurrency
         self._pools: Dict[Any, ThreadPoolExecutor] = {}
@@ -90,7 +91,7 @@ class Draft:
         tagged = [want for want in verified if want.target.tag is not None]
         self._observe(tagged)
         failed = [self.failures.get(want.number) for want in tagged]
-        if failed and all(error is not None and error.kind in GENERAL for error in failed):
+        if failed and not self.steps and all(error is not None and error.kind in GENERAL for error in failed):
             raise failed[0]  # type: ignore[misc]  # it isn't None
         resolving.update(self._start_resolving([want for want in tagged if _may_be_kept(want) and self._is_needed(want)]))
         groups: Dict[Any, List[Want]] = {}
@@ -102,26 +103,25 @@ class Draft:
 
     def _plan_source(self, group: List[Want], resolving: Dict[Any, Future]) -> List[Step]:
         """Makes the steps for what is wanted of one source; returns them."""
+        found, referring = group, []
         try:
             asked = [want for want in group if not _may_be_kept(want) or self._is_needed(want)]
             resolved = self._finish_resolving(resolving, asked)
-            found = [resolved.get(want.number, want) for want in group]
-            for want in found:
-                self._wants[want.number] = want
-                # Two images that are to be there without a tag may turn out to be the same.
-                if want.target.digest and self._untagged.setdefault(want.target, want.number) != want.number:
-                    del self._wants[want.number]
-            found = [want for want in found if want.number in self._wants]
+            found = _distinct([resolved.get(want.number, want) for want in group])
+            for want in group:
+                del self._wants[want.number]
+            self._wants.update((want.number, want) for want in found)
             self._settle(found, [want for want in found if want.target.tag is None and want.number in resolved])
             # What refers to an image goes with it, and so not if that fails.
             referring = self._referring([want for want in found if want.number in resolved])
             self._settle(referring, referring)
         except (AcrError, IdentityError) as error:  # of this source: the others may be under way already
             failure = error if isinstance(error, AcrError) else AcrError("sign_in", str(error))
-            found, referring = group, []
-            for want in group:
-                if want.number not in self.steps:
-                    self._fail(want, failure)
+            for want in found + referring:
+                step = self.steps.get(want.number)
+                if step is None or step.changes:  # it may lack what belongs to it
+                    self.failures.setdefault(want.number, failure)
+                    self.steps.pop(want.number, None)
         return [self.steps[want.number] for want in found + referring if want.number in self.steps]
 
     def _add(self, want: Want) -> Want:
@@ -179,20 +179,19 @@ class Draft:
                 continue
             # What an image's release rule forbids must not stop a signature that was added later.
             if_exists = "update" if want.if_exists == "fail" else want.if_exists
-            more = []
-            for origin in referrers:
-                target = Target(want.target.repository, origin.tag, None if origin.tag else origin.digest)
-                referrer = Want(target, origin, if_exists, want.entry, selected=True)
-                other = self._referrers.setdefault(target, referrer)
-                if other is referrer:
-                    if target not in taken:
-                        more.append(referrer)
-                elif other.digest != origin.digest:
-                    message = "{0} is wanted twice: {1} of {2}, and {3} of {4}. Give one of the images another target."
-                    names = [_plan.origin_name(one) for one in (origin, other.origin)]
-                    self._fail(want, AcrError("exists", message.format(target, origin.digest, names[0], other.digest, names[1])))
-            if want.number not in self.failures:
-                extra += more
+            more = {
+                target: Want(target, origin, if_exists, want.entry, selected=True)
+                for origin in referrers
+                for target in [Target(want.target.repository, origin.tag, None if origin.tag else origin.digest)]
+            }
+            with self._contending:
+                others = {target: self._referrers[target] for target in more if target in self._referrers}
+                for target, other in others.items():
+                    if other.digest != more[target].digest:
+                        self._fail(want, _contention(more[target], other))
+                if want.number not in self.failures:
+                    self._referrers.update(more)
+                    extra += [referrer for target, referrer in more.items() if target not in taken and target not in others]
         return [self._add(want) for want in extra]
 
     def media_type(self, step: Step) -> Optional[str]:
@@ -208,7 +207,12 @@ class Draft:
         groups: Dict[str, List[Want]] = {}
         for want in wants:
             groups.setdefault(want.target.repository, []).append(want)
-        self.targets.registry.prepare(groups)
+        try:
+            self.targets.registry.prepare(groups)
+        except AcrError as error:
+            if error.kind in GENERAL or error.kind == "unauthorized":
+                raise
+            # Whoever needs a token asks again, and tells what is wrong.
         looks = [
             (group, self._pool(None).submit(self._observe_repository, repository, group))
             for repository, group in groups.items()
@@ -359,3 +363,17 @@ class Draft:
 def _may_be_kept(want: Want) -> bool:
     """Whether it may turn out that nothing of an image's source needs to be known."""
     return want.if_exists == "keep" and want.target.tag is not None
+
+
+def _distinct(wants: List[Want]) -> List[Want]:
+    """Two images of a source that are to be there without a tag may turn out to be the same: one of them will do."""
+    found: Dict[Any, Want] = {}
+    for want in wants:
+        found.setdefault(want.target if want.target.tag or want.target.digest else want.number, want)
+    return list(found.values())
+
+
+def _contention(one: Want, other: Want) -> AcrError:
+    message = "{0} is wanted twice: {1} of {2}, and {3} of {4}. Give one of the images another target."
+    names = [_plan.origin_name(want.origin) for want in (one, other)]
+    return AcrError("exists", message.format(one.target, one.digest, names[0], other.digest, names[1]))

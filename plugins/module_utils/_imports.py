@@ -40,6 +40,7 @@ FOREIGN = 5.0  # seconds after which somebody else's digest under our tag is bel
 TRIES = 5  # of an import that fails for passing reasons
 TRIES_OF_REFUSED = 2  # of an import that its source refuses, though it let us read the image just before
 FIRST_PAUSE = 2.0  # seconds before the second try; each further pause is three times as long
+SAFE = "Running again is safe: what has landed meanwhile is not imported again. A longer time limit is set by timeout."
 GATE = 5.0  # seconds for which the first import's answer is awaited: what hits every import is asked for once
 # Requests a minute that a registry takes, by tier; watching uses at most half of them.
 READS = {"basic": 1000, "standard": 3000, "premium": 10000}
@@ -93,6 +94,7 @@ class _Arrival:
     step: Step
     seconds: float
     final: Optional[float] = None
+    expired: bool = False  # the time limit has passed, so nothing is done about what is missing
 
 
 @dataclass
@@ -111,6 +113,7 @@ class _Watch:
 class _Throttled:
     """A source that lets Azure pull no more for now: one import tries it again, and all others wait for that."""
 
+    since: float  # the last refusal
     probe: Optional[Job] = None
     tries: int = 0
     waiting: List[Job] = field(default_factory=list)
@@ -211,7 +214,7 @@ class Imports:
 
     def _loop(self) -> None:
         while not self._over:
-            if not self._jobs:
+            if not self._jobs and not self._expecting:
                 # Everything else is over: once more over what failed for passing reasons.
                 again, self._last = self._last, []
                 for job in again:
@@ -221,6 +224,8 @@ class Imports:
             next_at = min(self._due(now), now + SLOWEST)
             if self._over:
                 break  # the last ones ran out of time
+            if not self._jobs and self._last and not self._expecting:
+                continue
             self._take_events(max(0.005, next_at - now), now + min(ROUND * len(self._jobs), LONGEST_ROUND))
             if self._notify is not None:
                 self._progress.in_flight = sum(len(job.left) for job in self._jobs if job.operation is not None)
@@ -240,7 +245,7 @@ class Imports:
         for job in list(self._jobs):
             if job.operation is None:
                 if job.not_before is not None:
-                    if now >= job.not_before:
+                    if now >= job.not_before or self._refusal is not None and job.hidden is None:
                         job.not_before = None
                         (self._start if job.hidden is None else self._look_again)(job)
                     else:
@@ -322,6 +327,9 @@ class Imports:
             self._start(job)
 
     def _start(self, job: Job) -> None:
+        if not job.left:
+            return  # an earlier try has brought all of it meanwhile
+        job.work = job.work._replace(steps=tuple(job.left.values()))
         origin = job.work.origin
         context = Context(
             target=", ".join(self._name(step) for step in job.left.values()),
@@ -336,10 +344,14 @@ class Imports:
                 self._answered.wait(GATE)
             if self._refusal is not None:
                 raise AcrError("stopped", STOPPED)
+            if self._deadline is not None and time.monotonic() >= self._deadline:
+                raise AcrError("timeout", "The time limit passed before {0} could be imported.".format(context.target))
+
+        request = job.work
 
         def work() -> Operation:
             check()
-            return self._arm.start_import(self._resource, job.work.body(self._body(origin)), context, check)
+            return self._arm.start_import(self._resource, request.body(self._body(origin)), context, check)
 
         def then(operation: Any, error: Optional[AcrError]) -> None:
             job.tries += 1
@@ -414,6 +426,7 @@ class Imports:
     def _success(self, job: Job) -> None:
         """Azure calls the import done: now the registry should show it."""
         job.succeeded = time.monotonic()
+        job.shown.clear()
         self._pulled(job)
         if self._targets is None:
             for step in list(job.left.values()):
@@ -430,7 +443,7 @@ class Imports:
             # A look can take long if the registry refuses many: what matters is what was seen late enough.
             waited = job.looked.get(number, 0.0) - job.succeeded
             shown = job.shown.get(number, Seen())
-            foreign = shown.digest not in (None, step.want.digest, step.seen.digest)
+            foreign = number not in job.unread and shown.digest not in (None, step.want.digest, step.seen.digest)
             if waited < (FOREIGN if foreign else SETTLE):
                 continue
             name = self._name(step)
@@ -547,6 +560,8 @@ class Imports:
         watch.busy = True
         digests = {arrival.step.want.digest or "" for arrival in batch}
         began = time.monotonic()
+        # What is said to be missing is believed, once it decides, only if it is said again and again.
+        decides = any(arrival.final is not None and began >= arrival.final for arrival in batch)
 
         def then(damage: Optional[Dict[str, Union[List[str], AcrError]]], error: Optional[AcrError]) -> None:
             watch.busy = False
@@ -563,12 +578,16 @@ class Imports:
                 if isinstance(found, AcrError):
                     message = "{0} was imported, but can't be checked: {1}".format(self._name(step), found)
                     self._end(job, step, Outcome(step, AcrError(found.kind, message)))
+                elif found and arrival.expired:
+                    message = "{0} was imported, but {1} of what it lists were not there within {2:g} s ({3}). " + SAFE
+                    text = message.format(self._name(step), len(found), self._timeout, found[0])
+                    self._end(job, step, Outcome(step, AcrError("timeout", text)))
                 elif found:
                     self._damaged(job, step, found)
                 else:
                     self._end(job, step, Outcome(step, seconds=arrival.seconds))
 
-        self._do(self._readers, lambda: self._targets.damage(repository, digests), then)
+        self._do(self._readers, lambda: self._targets.damage(repository, digests, expected=decides), then)
 
     def _damaged(self, job: Job, step: Step, missing: List[str]) -> None:
         """What Azure brought stays incomplete: it is imported once more, by force, unless somebody keeps us from that."""
@@ -589,14 +608,16 @@ class Imports:
             return targets.guarded(want, seen._replace(manifest=GONE)) if seen.digest == want.digest else seen
 
         def then(seen: Optional[Seen], error: Optional[AcrError]) -> None:
-            if error is None and seen.digest is not None and seen.digest != want.digest:
+            if error is None and seen.digest is None:
+                error = failure  # somebody has deleted it
+            elif error is None and seen.digest != want.digest:
                 error = AcrError("invalid", self._moved(step, seen))
             elif error is None and seen.locks:
                 error = AcrError("locked", "{0} It is locked against writing, so it was not imported again.".format(failure))
             if error is not None:
                 self._end(job, step, Outcome(step, error))
                 return
-            again = Import(job.work.origin, "Force", (step._replace(action=_plan.REPAIR, seen=seen),))
+            again = Import(job.work.origin, "Force", (step._replace(action=_plan.REPAIR),))
             self._drop(job, step)
             self._add(Job(again, tries=job.tries, accepted=True, repaired=True, failure=failure))
 
@@ -671,13 +692,14 @@ class Imports:
 
     def _throttle(self, job: Job) -> bool:
         """Has *job* try its source again later, or wait until another one has. False once it was tried to the end."""
-        throttled = self._throttled.setdefault(job.work.origin.registry, _Throttled())
+        now = time.monotonic()
+        throttled = self._throttled.setdefault(job.work.origin.registry, _Throttled(now))
+        throttled.since = now
         if throttled.over:
             return False
         if throttled.probe is job:
             throttled.tries += 1
         pause = FIRST_PAUSE * 3**throttled.tries
-        now = time.monotonic()
         if throttled.tries + 1 >= TRIES or self._deadline is not None and now + pause >= self._deadline:
             throttled.over, throttled.probe = True, None
             waiting, throttled.waiting = throttled.waiting, []
@@ -685,17 +707,20 @@ class Imports:
                 for step in list(other.left.values()):
                     self._end(other, step, Outcome(step, other.failure or job.failure))
             return False
-        if throttled.probe is None:
+        if throttled.probe in (None, job):
             throttled.probe = job
             job.not_before = now + pause
         self._add(job)
         return True
 
     def _pulled(self, job: Job) -> None:
-        """Azure could pull from a job's source: nothing has to wait for it any more."""
-        throttled = self._throttled.pop(job.work.origin.registry, None)
-        for other in throttled.waiting if throttled is not None else []:
-            self._add(other)
+        """Azure could pull from a job's source: nothing has to wait for it any more, unless it has refused others since."""
+        registry = job.work.origin.registry
+        throttled = self._throttled.get(registry)
+        if throttled is not None and (throttled.probe is job or job.started > throttled.since):
+            del self._throttled[registry]
+            for other in throttled.waiting:
+                self._add(other)
 
     def _next_probe(self, job: Job) -> None:
         """*job* is over: if others wait for what it finds out, one of them takes its place."""
@@ -711,9 +736,9 @@ class Imports:
     def _exists(self, job: Job, error: AcrError) -> None:
         """A target that was absent has appeared: look again, and decide again."""
         job.accepted = job.uncertain  # this import did nothing
-        if self._targets is None or job.tries >= TRIES:
+        if self._targets is None:
             for step in list(job.left.values()):
-                if self._targets is None and (job.uncertain or step.want.if_exists in ("update", "keep")):
+                if (job.uncertain or step.want.if_exists in ("update", "keep")):
                     action = _plan.KEEP if step.want.if_exists == "keep" else _plan.NONE
                     self._end(job, step, Outcome(step if job.uncertain else step._replace(action=action)))
                 else:
@@ -759,8 +784,13 @@ class Imports:
                     self._arrived(job, step)  # by an earlier try of ours
                 else:
                     self._end(job, step, Outcome(decided))
-            if len(left) == 1 and absent:
+            if len(job.work.steps) == 1 and absent:
                 self._wait_for_hidden(job, absent[0])
+                return
+            if job.tries >= TRIES:
+                message = "{0} was there, or not, at each of {1} tries: somebody else changes it. Run again later."
+                for step in forced + absent:
+                    self._end(job, step, Outcome(step, AcrError("exists", message.format(self._name(step), job.tries))))
                 return
             for step in forced + absent:
                 self._drop(job, step)
@@ -790,7 +820,7 @@ class Imports:
 
     def _expired(self, job: Job) -> None:
         for arrival in job.checking.values():
-            arrival.final = time.monotonic()
+            arrival.final, arrival.expired = time.monotonic(), True
         for number, step in list(job.left.items()):
             name = self._name(step)
             unread = job.unread.get(number) or job.unanswered
@@ -807,7 +837,7 @@ class Imports:
                 )
             else:
                 message = "Azure still calls the import of {0} pending after {1:g} s."
-            message += " Running again is safe: what has landed meanwhile is not imported again. A longer time limit is set by timeout."
+            message += " " + SAFE
             self._end(job, step, Outcome(step, AcrError("timeout", message.format(name, self._timeout, unread))))
         job.operation = None
 

@@ -210,7 +210,7 @@ class Pace:
         `AcrError` where the host is lost, also for who has *tried* already.
         """
         bucket, circuit = self.bucket(host, kind), self.circuit(host, kind)
-        while True:
+        while deadline is None or self._clock() <= deadline:
             admitted = circuit.admits(tried)
             wait = bucket.take() if admitted else 0.0
             if admitted and wait <= 0:
@@ -223,4 +223,5 @@ class Pace:
                 if lost is not None:
                     raise lost
             elif self._sleep(min(wait, 5.0)):
-                return False
+                break
+        return False

@@ -482,7 +482,7 @@ class Registry:
                     what, right, said
                 )
             )
-        do = "list" if listing else "pull"
+        do = "list" if listing or not one else "pull"
         if self.credentials is None:
             return "{0} needs credentials that may {1} it (none were given), or does not exist.{2}".format(what, do, said)
         if self._unsent(answer):

@@ -80,12 +80,11 @@ class Source:
         except AcrError as error:
             if self.credentials is None or error.kind not in DENIED:
                 raise
-            message = (
-                "The repositories of {0} can't be listed with the given credentials. That takes a right of its own, as the role "
-                "AcrPull has it, or Container Registry Repository Catalog Lister where rights go by repository (ABAC). Without "
-                "it, name each repository.{1}"
-            )
-            raise AcrError(error.kind, message.format(self.name, _said(error)), status=error.status) from None
+            raise _with_advice(
+                error,
+                "Listing repositories takes a right of its own: the role AcrPull has it, or Container Registry Repository Catalog "
+                "Lister where rights go by repository (ABAC). Without it, name each repository.",
+            ) from None
 
     def body(self) -> Dict[str, Any]:
         """How an import names this registry: by resource ID where the signed-in account may use it, so that its own
@@ -265,13 +264,11 @@ class Sources:
         """The error of a listing; where it was denied, it says that this takes more than the right to pull."""
         if error.kind not in DENIED or not source.azure:
             return error
-        message = (
-            "The tags of {0}/{1} can't be listed {2}, as choosing some of them takes. To pull is not enough for that: it takes "
-            "the right metadata_read, which the role AcrPull has (Container Registry Repository Reader where rights go by "
-            "repository), or metadata/read in the scope map of a token. Without it, name each tag.{3}"
+        advice = (
+            "Choosing among the tags of {0}/{1} takes the right to list them (metadata_read; metadata/read in a token's scope "
+            "map). With the right to pull alone, name each tag."
         )
-        who = "by the account that signs in" if source.credentials is None else "with the given credentials"
-        return AcrError(error.kind, message.format(source.name, repository, who, _said(error)), status=error.status)
+        return _with_advice(error, advice.format(source.name, repository))
 
     def lists(self, source: Source, repository: str) -> bool:
         """Whether the digests of a repository's tags are at hand from a listing."""
@@ -447,5 +444,5 @@ def _each(ask: Callable[[str], Any], tags: List[str]) -> Dict[str, Any]:
         return dict(zip(tags, pool.map(ask, tags)))
 
 
-def _said(error: AcrError) -> str:
-    return " The registry says: {0}.".format(error.detail.rstrip(".")) if error.detail else ""
+def _with_advice(error: AcrError, advice: str) -> AcrError:
+    return AcrError(error.kind, "{0} {1}".format(error, advice), status=error.status, detail=error.detail)

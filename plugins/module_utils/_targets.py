@@ -286,7 +286,10 @@ class Targets:
                 return locked(entry, self.registry.name) if entry is not None else None
 
             expected = digest is None or (repository, digest) in self._there
-            self._locked[place] = bool(self.registry.confirmed(read) if expected else read())
+            found = self.registry.confirmed(read) if expected else read()
+            if found is None:
+                return False  # for now: it may come
+            self._locked[place] = found
         return self._locked[place]
 
 

@@ -83,6 +83,10 @@ options:
           - V(keep) never touches it. If all targets exist, the source is asked nothing.
           - V(fail) is an error where its digest differs, as suits release tags.
           - V(reimport) always imports again and overwrites.
+          - A tag whose manifest is gone can't be pulled. V(update) and V(reimport) import it again; V(keep) and V(fail) report
+            it, unless O(images[].repair=true), or with V(fail) unless it names the source's digest.
+          - Azure's forced import ignores locks, so the locks of tag, manifest and repository are read first, and a target that
+            is locked, or whose locks can't be read, is not overwritten.
           - V(update) if not given.
         type: str
         choices: [update, keep, fail, reimport]
@@ -104,12 +108,14 @@ options:
             endpoints, firewalls). What counts then is whether the target tag exists, as Azure reports it, so that
             O(images[].if_exists=update) can't tell that the source has changed. The source's tag is imported as such.
           - Check mode can't look then either, and announces an import.
+          - Locks can't be read then. O(images[].if_exists=reimport) overwrites a locked tag.
           - V(true) if not given.
         type: bool
       repair:
         description:
           - Also look whether everything that a multi-architecture image lists is there, where the target tag is right
             already, and import again if it isn't.
+          - Also import a tag again whose manifest is gone, with V(keep) and V(fail) of O(images[].if_exists), too.
           - V(false) if not given.
         type: bool
       tags:

@@ -21,7 +21,7 @@ options:
     required: true
   resource_group:
     description:
-      - The resource group of O(registry), where it is given by name. Without it the registry is looked up.
+      - The resource group of O(registry). Without it the registry is looked up.
     type: str
   state:
     description:

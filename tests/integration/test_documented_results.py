@@ -26,6 +26,7 @@ TASKS: list[tuple[str, dict[str, Any]]] = [
     ("acr_mirror", {"images": [SIGNED, {"source": f"{HELLO}:1.1"}, {"source": f"{HELLO}:missing"}], "details": True}),
     ("acr_mirror", {"images": [{"source": f"{HELLO}:linux"}], "wait": False}),
     ("acr_manifest_info", {"registry": "contosodev", "repository": "signed/app", "tag": "1.0", "raw": True, "referrers": True}),
+    ("acr_manifest_info", {"all": True}),
     ("acr_trusted_services", {"registry": "contosovault"}),
     ("acr_trusted_services", {"registry": "missing"}),
 ]
@@ -57,7 +58,10 @@ def names(documented: dict[str, Any], path: str) -> set[str]:
 
 
 def test_results_are_as_documented(sandbox: Sandbox) -> None:
-    sandbox.knobs(import_seconds=0.1)
+    sandbox.push("contosoprod", "secret/app", ["1"])
+    locked = sandbox.push("contosoprod", "locked/app", ["1"], kind="index")["digest"]
+    sandbox.lock("contosoprod", "locked/app", digest=locked, readEnabled=False)
+    sandbox.knobs(import_seconds=0.1, lies=[{"kind": "refused", "match": {"path": "^/acr/v1/secret/app/_manifests"}}])
     tasks = [
         {
             "name": module,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from tests.playbook import Run
+from tests.playbook import Run, run_module
 from tests.sandbox.handle import Sandbox
 
 TARGET = "contosoprod"
@@ -129,3 +129,79 @@ def test_c1_one_tag_that_must_not_be_read_is_no_failure_of_its_neighbours(sandbo
     run = acr_mirror(images(content))
     others = {f"unread/app:{name}": "update" for name in content["unread/app"] if name != tag}
     assert {image: action for image, action in actions(run).items() if not image.endswith(":" + tag)} == others, run.output
+
+
+# ---- the source's side -----------------------------------------------------------------------------------------------
+
+
+def test_a9_a_signature_that_is_not_listed_yet_comes_along(sandbox: Sandbox, acr_mirror: Call) -> None:
+    """Of the image, and of a platform of an index in its index."""
+    sandbox.create_registry("fieldsource")
+    image = sandbox.push("fieldsource", "late/signed", ["1"], seed=90)["digest"]
+    nested = sandbox.push("fieldsource", "late/nested", ["1"], kind="nested", depth=2, seed=91)["digest"]
+    deepest = [digest for digest, found in sandbox.manifests("fieldsource", "late/nested").items() if not found["children"]]
+    wanted = {"late/signed": [image], "late/nested": [nested, *deepest]}
+    names = {name: [digest.replace(":", "-") + ".sig" for digest in digests] for name, digests in wanted.items()}
+    for name, tags in names.items():
+        sandbox.push("fieldsource", name, tags, seed=92)
+    sandbox.knobs(lies=[{"kind": "unlisted", "match": {"reference": "[.]sig$"}, "lists": ["tags"]}])
+    run = acr_mirror([{"source": f"fieldsource.azurecr.test/{name}:1", "referrers": True} for name in names])
+    assert run.rc == 0, run.output
+    for name, tags in names.items():
+        assert set(tags) < set(sandbox.tags(TARGET, name)), name
+
+
+def test_a10_source_tags_that_are_not_listed_are_found_and_one_that_is_missing_is_told_alone(
+    sandbox: Sandbox, acr_mirror: Call
+) -> None:
+    content = sandbox.bulk("contosodev", ["shy/app"], tags=6)
+    first, second, *_others = content["shy/app"]
+    sandbox.knobs(lies=[
+        {"kind": "unlisted", "match": {"host": "contosodev", "reference": first}, "lists": ["tags"]},
+        {"kind": "absent", "match": {"host": "contosodev", "path": f"/manifests/{first}$"}},
+        {"kind": "unlisted", "match": {"host": "contosodev", "reference": second}, "lists": ["tags"]},
+    ])  # fmt: skip
+    for check in (["--check"], []):
+        run = acr_mirror([*images(content), {"source": f"{DEV}/shy/app:missing"}], *check)
+        assert run.rc == 2, run.output
+        assert actions(run) == {**{f"shy/app:{tag}": "import" for tag in content["shy/app"]}, "shy/app:missing": "failed"}
+        assert run.result["msg"].endswith(f"{DEV}/shy/app:missing does not exist.")
+    assert held(sandbox, content) == content
+
+
+def test_c2_one_source_tag_that_must_not_be_read_fails_alone(sandbox: Sandbox, acr_mirror: Call) -> None:
+    content = sandbox.bulk("contosodev", ["forbidden/app"], tags=6)
+    first, second, *others = content["forbidden/app"]
+    refused = {"kind": "refused", "status": 403}
+    sandbox.knobs(lies=[
+        {"kind": "unlisted", "match": {"host": "contosodev", "reference": first}, "lists": ["tags"]},
+        {**refused, "match": {"host": "contosodev", "path": f"/manifests/{first}$"}},
+        {**refused, "match": {"host": "contosodev", "path": "/manifests/" + content["forbidden/app"][second]}},
+        {"kind": "unlisted", "match": {"host": "contosodev"}, "lists": ["manifests"]},
+    ])  # fmt: skip
+    run = acr_mirror(images(content))
+    failed = {f"forbidden/app:{tag}": "failed" for tag in (first, second)}
+    assert run.rc == 2 and actions(run) == {**failed, **{f"forbidden/app:{tag}": "import" for tag in others}}, run.output
+
+
+def test_c5_a_manifest_that_must_not_be_read_is_marked(sandbox: Sandbox) -> None:
+    locked = sandbox.push(TARGET, "unread/info", ["locked"], kind="index", seed=93)["digest"]
+    sandbox.push(TARGET, "unread/info", ["open"], kind="index", seed=94)
+    sandbox.lock(TARGET, "unread/info", digest=locked, readEnabled=False)
+    run = run_module("acr_manifest_info", {"registry": TARGET, "repository": "unread/info", "untagged": False}, sandbox.env)
+    assert run.rc == 0, run.output
+    found = {manifest["tags"][0]: manifest for manifest in run.result["manifests"]}
+    assert f"unread/info@{locked}" in found["locked"]["error"] and found["locked"]["platforms"] == []
+    assert found["locked"]["locks"]["read_enabled"] is False and found["locked"]["media_type"] == found["open"]["media_type"]
+    assert "error" not in found["open"] and found["open"]["platforms"]
+
+
+def test_e5_a_token_that_may_only_pull_is_enough_for_named_tags(sandbox: Sandbox, acr_mirror: Call) -> None:
+    content = sandbox.bulk("contosodev", ["pull/only"], tags=5)
+    sandbox.knobs(lies=[{"kind": "refused", "match": {"host": "contosodev", "path": "^/acr/v1/|/tags/list"}, "status": 401}])
+    run = acr_mirror(images(content, referrers=True))
+    assert run.rc == 0 and set(actions(run).values()) == {"import"}, run.output
+    assert held(sandbox, content) == content
+    chosen = acr_mirror([{"source": f"{DEV}/pull/only", "tags": {"newest": 2}}])
+    assert chosen.rc == 2 and "can't be read by the account that signs in" in chosen.result["msg"], chosen.output
+    assert "takes the right to list them (metadata_read" in chosen.result["msg"]

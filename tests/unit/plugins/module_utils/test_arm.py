@@ -130,6 +130,12 @@ def test_a_name_and_a_resource_group_take_one_request(own: Arm, far_side: Any) -
     assert len(far_side.seen) == 2
 
 
+def test_a_name_and_a_login_server_that_contradict_each_other(own: Arm, far_side: Any) -> None:
+    far_side.routes({GROUP.format("S1") + "/contosoprod": resource("S1"), "/subscriptions": {"value": []}})
+    error = error_of(lambda: own.registry(RegistryId("login_server", "contosoprod", "contosoprod-x.azurecr.test"), "rg"))
+    assert error.kind == "not_found" and "has the login server contosoprod.azurecr.test, not contosoprod-x" in str(error)
+
+
 def refuse(status: int, body: str = "", **headers: str) -> Callable[[Any], None]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return lambda request: request.reply(status, body, named)

@@ -207,6 +207,33 @@ def test_c2_what_fails_while_one_source_is_planned_is_no_failure_of_the_others(
     assert actions(draft) == {"bare@" + A: "unauthorized", "other:1.0": "import"}
 
 
+def test_a_sign_in_that_fails_while_referrers_are_looked_for_fails_their_image(plan: Plan, quay: HeldRegistry) -> None:
+    """Or it would be imported without its signature, and nobody told."""
+    quay.fails = {("referrers",): IdentityError("Signing in failed.")}  # type: ignore[dict-item]
+    assert actions(plan(app(referrers=True))) == {"team/app:1.0": "sign_in"}
+
+
+def test_c6_an_image_that_fails_over_a_referrer_takes_none_from_others(plan: Plan, quay: HeldRegistry, azure: HeldAzure) -> None:
+    """Two images from two registries want different signatures under one tag; a third shares a referrer with the failed one."""
+    signature = A.replace(":", "-") + ".sig"
+    quay.tagged["team/app"][signature] = digest(51)
+    azure.tagged["team/app"].update({"same": A, signature: digest(52)})
+    draft = plan(app(referrers=True), {"source": SERVER + "/team/app:same", "referrers": True})
+    found = actions(draft)
+    assert sorted(found.values()) == ["exists", "import", "import"] and "team/app:" + signature in found
+    assert "is wanted twice" in str(next(iter(draft.failures.values())))
+
+
+def test_an_untagged_manifest_of_two_sources_fails_with_neither_of_them(plan: Plan, quay: HeldRegistry, azure: HeldAzure) -> None:
+    azure.tagged["team/app"]["same"] = A
+    children = [{"digest": digest(number), "mediaType": IMAGE} for number in range(50)]  # so many that they are counted
+    quay.manifests[A] = azure.manifests[A] = (INDEX, {"manifests": children})
+    quay.fails = {("manifest", "team/app", A): AcrError("denied", "no.")}
+    bare = {"target": [], "untagged_repositories": ["bare"]}
+    draft = plan(app(**bare), {"source": SERVER + "/team/app:same", **bare})
+    assert [step.action for step in draft.steps.values()] == ["import"] and len(draft.failures) == 1
+
+
 def test_the_time_of_the_last_update_tells_a_reimport(plan: Plan, target: HeldAzure) -> None:
     target.tagged = {"team/app": {"1.0": A}}
     draft = plan(app(if_exists="reimport"))

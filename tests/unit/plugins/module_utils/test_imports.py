@@ -81,7 +81,7 @@ class Azure:
         with self._lock:
             return {tag: Seen(digest, LISTED) for (place, tag), digest in self.held.items() if place == repository}
 
-    def damage(self, repository: str, digests: Iterable[str]) -> dict[str, list[str]]:
+    def damage(self, repository: str, digests: Iterable[str], *, expected: bool = False) -> dict[str, list[str]]:
         return {digest: [digest] if self.damaged(repository) else [] for digest in digests}
 
     def wait_for_imports(self, count: int) -> None:
@@ -639,7 +639,7 @@ def test_c1_a_target_that_can_not_be_read_is_no_failure_of_its_neighbours(azure:
 
 def test_c2_an_index_that_can_not_be_read_is_no_failure_of_its_neighbours(azure: Azure) -> None:
     denied = AcrError("denied", "No.")
-    azure.damage = lambda repository, digests: {one: denied if one == B else [] for one in digests}  # type: ignore[method-assign]
+    azure.damage = lambda repository, digests, *, expected: {one: denied if one == B else [] for one in digests}  # type: ignore[method-assign]
     found = run(azure, [step(0, "a:1"), step(1, "a:2", digest=B)])
     assert found[0].error is None and "was imported, but can't be checked: No." in str(found[1].error)
 
@@ -675,16 +675,158 @@ def test_d1_of_a_source_that_lets_azure_pull_no_more_one_image_tries_for_all(
 
     azure.lands = lambda number, target: not of_quay(number)
     azure.ends = end
+    began: list[float] = []
+    real = azure.start_import
+
+    def start(*arguments: Any) -> Operation:
+        began.append(time.monotonic())
+        return real(*arguments)
+
+    azure.start_import = start  # type: ignore[method-assign]
     steps = [step(n, "a{0}:1".format(n), digest=one, registry=host) for n, (one, host) in enumerate(sources.items())]
     found = run(azure, steps)
     assert [number for number, outcome in found.items() if outcome.error] == list(range(20))
     assert {str(outcome.error) for number, outcome in found.items() if number < 20} == {str(throttled)}
     assert len(azure.bodies) == 30 + 2, "each once, and one of them twice more"
+    pauses = [later - earlier for earlier, later in zip(sorted(began)[29:], sorted(began)[30:])]
+    assert pauses[0] >= 0.1 and pauses[1] >= 0.3, "each pause three times the last"
 
     azure.bodies.clear()
     azure.ends = lambda number: open_again.append(True) if len(azure.bodies) > 30 else end(number)  # type: ignore[func-returns-value]
     azure.lands = lambda number, target: len(azure.bodies) > 30 or not of_quay(number)
     assert all(outcome.error is None for outcome in run(azure, steps).values())
+
+
+def test_d1_what_was_pulled_before_a_source_refused_does_not_open_it_again(
+    azure: Azure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten imports end one by one, long after ten others were refused: each end is no reason to try all of these again."""
+    monkeypatch.setattr(_imports, "FIRST_PAUSE", 0.3)
+    monkeypatch.setattr(_imports, "TRIES", 2)
+    throttled = ImportFailed("throttled", "quay.io limits.", status=400, detail="upstream throttles")
+    digests = ["sha256:{0:064x}".format(number) for number in range(20)]
+
+    def end(number: int) -> Exception | None:
+        one = digests.index(azure.bodies[number]["source"]["sourceImage"].rpartition("@")[2])
+        if one >= 10:
+            return throttled
+        time.sleep(0.05 * one)
+        azure.held["a{0}".format(one), "1"] = digests[one]
+        return None
+
+    azure.lands, azure.ends = (lambda number, target: False), end
+    found = run(azure, [step(number, "a{0}:1".format(number), digest=one) for number, one in enumerate(digests)])
+    assert [number for number, outcome in found.items() if outcome.error] == list(range(10, 20))
+    assert len(azure.bodies) == 20 + 1
+
+
+def test_what_lands_in_a_pause_is_not_asked_for_again(azure: Azure, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first try brings one of two and fails; a look that was under way sees that in the pause before the next one."""
+    monkeypatch.setattr(_imports, "FIRST_PAUSE", 0.6)
+    azure.lands = lambda number, target: number > 0 or target == "a:1"
+    azure.ends = lambda number: None if number else PASSING
+    real = azure.tag
+
+    def tag(repository: str, tag: str) -> Seen:
+        seen = real(repository, tag)
+        time.sleep(0.2)
+        return seen
+
+    azure.tag = azure.shown = tag  # type: ignore[method-assign]
+    found = run(azure, [step(0, "a:1"), step(1, "b:1")])
+    assert found[0].error is found[1].error is None and targets(azure) == [["a:1", "b:1"], ["b:1"]]
+
+
+def test_a6_nothing_is_imported_again_since_one_answer_missed_a_child(azure: Azure) -> None:
+    """Another target of the import fails, so that nothing more will come for the one that has: it is asked about again."""
+    azure.lands = lambda number, target: target == "a:1"
+    azure.ends = lambda number: azure.wait_for_imports(0) or LOCKED
+    azure.damage = lambda repository, digests, *, expected: {  # type: ignore[method-assign]
+        one: [] if expected else [one] for one in digests
+    }
+    found = run(azure, [step(0, "a:1"), step(1, "b:1")])
+    assert found[0].error is None and found[1].error is LOCKED and targets(azure) == [["a:1", "b:1"]]
+
+
+def test_a6_what_is_incomplete_when_the_time_is_over_is_not_imported_again(azure: Azure) -> None:
+    """Azure may still be copying."""
+
+    def ask(operation: Operation) -> None:
+        operation.ask_at = time.monotonic() + 0.1
+
+    azure.ask = ask  # type: ignore[method-assign]
+    azure.damaged = lambda repository: True
+    outcome = run(azure, [step(0, "a:1")], deadline=time.monotonic() + 0.5)[0]
+    assert len(azure.bodies) == 1 and outcome.error is not None and outcome.error.kind == "timeout"
+
+
+def test_a13_what_is_gone_again_is_not_repaired_by_force(azure: Azure) -> None:
+    azure.damaged = lambda repository: True
+    azure.ends = lambda number: time.sleep(0.3)  # the tag is seen before that
+    azure.tag = lambda repository, tag: Seen()  # type: ignore[method-assign]
+    outcome = run(azure, [step(0, "a:1")])[0]
+    assert len(azure.bodies) == 1 and "are missing in the registry" in str(outcome.error)
+
+
+def test_a_repair_of_our_own_import_has_no_previous_digest(azure: Azure) -> None:
+    azure.damaged = lambda repository: len(azure.bodies) < 2
+    outcome = run(azure, [step(0, "a:1")])[0]
+    assert outcome.error is None and outcome.step.seen.digest is None and outcome.step.action == _plan.REPAIR
+
+
+def test_what_our_last_try_brought_is_no_conflict(azure: Azure) -> None:
+    azure.lands = lambda number, target: False
+    azure.ends = lambda number: PASSING
+
+    def refuses(number: int) -> Exception | None:
+        if number < _imports.TRIES:
+            return None
+        azure.held["a", "1"] = A
+        return EXISTS
+
+    azure.refuses = refuses
+    outcome = run(azure, [step(0, "a:1")])[0]
+    assert outcome.error is None and outcome.started
+
+
+def test_nothing_is_started_after_the_deadline(azure: Azure) -> None:
+    ends = time.monotonic() + 0.8
+    late: list[float] = []
+    real = azure.start_import
+
+    def start(*arguments: Any) -> Operation:
+        operation = real(*arguments)
+        late.append(time.monotonic() - ends)
+        return operation
+
+    def ask(operation: Operation) -> None:
+        if azure.bodies[int(operation.id.rpartition("-")[2])]["targetTags"] == ["a:1"]:
+            raise PASSING
+        operation.ask_at = time.monotonic() + 0.1
+
+    azure.start_import, azure.ask = start, ask  # type: ignore[method-assign]
+    azure.lands = lambda number, target: False
+    found = run(azure, [step(0, "a:1"), step(1, "b:1", digest=B)], deadline=ends)
+    assert all(outcome.error is not None for outcome in found.values()) and max(late) < 0.1
+
+
+def test_a_stop_ends_what_waits_for_its_next_try(azure: Azure, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_imports, "FIRST_PAUSE", 30.0)
+    azure.lands = lambda number, target: False
+    failed = threading.Event()
+
+    def end(number: int) -> Exception:
+        if azure.bodies[number]["targetTags"] == ["a:1"]:
+            failed.set()
+            return PASSING
+        failed.wait(5)
+        time.sleep(0.1)
+        return LOCKED
+
+    azure.ends = end
+    began = time.monotonic()
+    found = run(azure, [step(0, "a:1"), step(1, "b:1", digest=B)], stop_on_error=True)
+    assert found[0].error is PASSING and found[1].error is LOCKED and time.monotonic() - began < 10
 
 
 def test_steps_that_are_planned_later_join_in(azure: Azure) -> None:
