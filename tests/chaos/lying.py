@@ -290,20 +290,16 @@ class World:
 
     def imports(self, place: Place, draw: Draw) -> int:
         """How many imports it may take."""
+        if place.repair and place.there and not place.whole and not place.locked:
+            return 1
         if place.protected:
             return 0
         if place.held is None or place.unreadable or not place.there or place.if_exists == "reimport":
             return 1
-        if place.if_exists == "update" and self.told(place, draw) != {place.held}:
-            return 1
-        return int(place.repair and not place.whole)
+        return int(place.if_exists == "update" and self.told(place, draw) != {place.held})
 
     def may_fail(self, place: Place, draw: Draw) -> bool:
-        entry = [other for other in self.places if other.entry == place.entry]
-        untouched = place.if_exists == "keep" and all(other.there and not other.unreadable for other in entry)
-        if place.image in draw.hidden or place.unreadable:
-            return True
-        if (place.source.host == HUB or place.source.image in draw.lost) and not untouched:
+        if place.source.host == HUB or place.source.image in draw.lost or place.image in draw.hidden or place.unreadable:
             return True
         if place.held is None:
             return False
@@ -335,19 +331,21 @@ def draw(world: World, chooser: random.Random, patient: bool) -> Draw:
         lies.append({"kind": kind, "seed": chooser.randrange(1 << 30), **more})
 
     # Lists that lack things, for a while or for ever.
+    lying = chance(0.75)  # the target
     for lists in (["tags"], ["manifests"]):
-        if chance(0.7):
+        if lying and chance(0.7):
             until = {} if chance(0.5) else {"until_seconds": chooser.uniform(1, 6)}
             tell("unlisted", lists=lists, match={"host": target}, probability=chooser.choice([0.2, 0.6, 1.0]), **until)
     if chance(0.4):
         tell("unlisted", lists=["tags"], match={"host": source, "repository": "/s"}, probability=0.3)
     # Stale 404s on any read.
     for host in (target, source):
-        if chance(0.7):
-            tell("absent", match={"host": host}, probability=chooser.choice([0.1, 0.4, 1.0]), times=chooser.choice([1, 1, 2]))
+        if chance(0.7) and (lying or host != target):
+            times = chooser.choice([1, 1, 2] if patient else [1])
+            tell("absent", match={"host": host}, probability=chooser.choice([0.1, 0.4, 1.0]), times=times)
     # Replicas that disagree. What has been there for longer than they lag they all know.
-    if chance(0.7):
-        found.lag = chooser.uniform(1, 3) if chance(0.7) or not patient else chooser.uniform(4, 8)
+    if lying and chance(0.7):
+        found.lag = chooser.uniform(1, 2) if not patient else chooser.uniform(1, 3) if chance(0.7) else chooser.uniform(4, 8)
         tell("lagging", match={"host": target}, seconds=found.lag, replicas=chooser.choice([2, 3, 4]))
     if chance(0.4):
         found.behind = {"contosodev"}
@@ -358,8 +356,8 @@ def draw(world: World, chooser: random.Random, patient: bool) -> Draw:
         for picked in chooser.sample(world.sources, few):
             found.lost |= {s.image for s in world.sources if (s.host, s.repository) == (picked.host, picked.repository)}
             match = {"host": picked.host.split(".")[0], "repository": _one_of([picked.repository]), "path": "/manifests/"}
-            tell("refused", match=match, status=chooser.choice([401, 403, 405, 500]))
-    if chance(0.6):
+            tell("refused", match=match, status=chooser.choice([401, 403, 405, *([500] if patient else [])]))
+    if lying and chance(0.6):
         hidden = chooser.sample(world.places, few)
         found.hidden |= {place.image for place in hidden}
         paths = "|".join(re.escape(f"/v2/{place.repository}/manifests/{place.tag}") for place in hidden)
@@ -371,12 +369,13 @@ def draw(world: World, chooser: random.Random, patient: bool) -> Draw:
         names = {s.repository for s in moved}
         found.lost |= {s.image for s in vendors if s.repository in names}
         tell("redirected", to="mirror.vendor.test", match={"host": "^bearer", "repository": _one_of(sorted(names)), "path": "/manifests/"})
-    # Imports of which nobody can tell how they are.
+    # Imports of which nobody can tell how they are: for ever only where the target says what is there, or nobody could know.
+    honest = not any(lie["match"].get("host") == target for lie in lies)
     if chance(0.6):
-        often = {} if chance(0.5) else {"times": chooser.choice([1, 3])}
+        often = {} if honest else {"times": chooser.choice([1, 2, 3] if patient else [1])}
         tell("lost_poll", probability=chooser.choice([0.3, 1.0]), status=chooser.choice([404, 403]),
              form=chooser.choice(["gateway", "provider", "empty"]), **often)  # fmt: skip
-    if chance(0.4):
+    if honest and chance(0.7):
         tell("no_location", probability=0.2, status=chooser.choice([201, 202, 204]))
     # Odd labels and headers.
     if chance(0.7):
