@@ -23,40 +23,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.chaos.lying import lies
+from tests.chaos.rows import DEV, LOGIN_SERVER, TARGET, VENDOR, Row, Size
 from tests.playbook import Run, run_module, run_playbook
 from tests.sandbox.handle import PRINCIPALS, Sandbox
 
-TARGET = "contosoprod"
-LOGIN_SERVER = "contosoprod.azurecr.test"
-DEV = "contosodev.azurecr.test"
-VENDOR = "bearer.vendor.test:8443"
 MEGABYTES = 100  # that a module may take beyond a quiet run
-
-
-@dataclass
-class Row:
-    """One line of the table. *lost*: what went wrong, in words; empty where all promises held."""
-
-    name: str
-    thrown: str
-    lost: list[str] = field(default_factory=list)
-    note: str = ""
-
-    def expect(self, condition: bool, message: str) -> None:
-        if not condition:
-            self.lost.append(message)
-
-
-@dataclass
-class Size:
-    """How big a campaign is. *patient*: also what takes a minute by design; *late*: seconds after its time limit in which
-    a task must have ended."""
-
-    images: int = 200
-    moving: int = 200
-    kills: int = 20
-    patient: bool = True
-    late: float = 2.0
 
 
 # ---- tasks, measured --------------------------------------------------------------------------------------------------
@@ -625,4 +597,5 @@ SCENARIOS = {
     "time": timeouts,
     "permissions": permissions,
     "killed": killed,
+    "lies": lies,
 }

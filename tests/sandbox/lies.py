@@ -120,9 +120,9 @@ class Lie:
             self._drawn[subject] = random.Random(f"{self.seed}/{self.kind}/{subject}").random() < self.probability
         return self._drawn[subject]
 
-    def tells(self, subject: str) -> bool:
-        """Is it told of this subject, this time?"""
-        if self.over() or not self.drawn(subject):
+    def tells(self, subject: str, chance: str = "") -> bool:
+        """Is it told of this subject, this time? ``chance``: what is drawn for, if not for the subject."""
+        if self.over() or not self.drawn(chance or subject):
             return False
         count = self._counts.get(subject, 0)
         if self.times is not None and count >= self.times:
@@ -355,6 +355,6 @@ def of_import(lies: list[Lie], kind: str, host: str, operation: str, targets: li
     """The lie of this kind that is told of an import into these targets (``repository:tag``)."""
     for lie in lies:
         about = any(lie.about(host=host, repository=t.partition(":")[0], reference=t.partition(":")[2]) for t in targets)
-        if lie.kind == kind and about and lie.tells(operation):
+        if lie.kind == kind and about and lie.tells(operation, " ".join(sorted(targets))):
             return lie
     return None
