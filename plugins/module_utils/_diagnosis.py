@@ -209,7 +209,7 @@ FORMS = [
         "source unauthorized",
         r"Invalid message Unauthorized\b",
         "unauthorized",
-        "{registry} refuses {source} to Azure: the user name or password is wrong or has ended, or the image needs "
+        "{registry} refuses {source} to Azure: the user name or password is wrong or has expired, or the image needs "
         "credentials (source_username, source_password).",
     ),
     Form(

@@ -47,6 +47,7 @@ READS = {"basic": 1000, "standard": 3000, "premium": 10000}
 UNASKED = frozenset(["unreachable", "timeout"])  # kinds of failure that keep a question from being answered
 THROTTLED = "upstream throttles"  # by its source, says the failure of an import
 
+
 @dataclass(eq=False)
 class Job:
     """One import on its way. Times are monotonic seconds. What is of a single target is by the number of its want."""

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, origin_name
-from ansible_collections.registryops.acr.plugins.module_utils._registry import INDEX_TYPES, valid_digest
+from ansible_collections.registryops.acr.plugins.module_utils._registry import INDEX_TYPES, nothing_there, valid_digest
 from ansible_collections.registryops.acr.plugins.module_utils._sources import Source, Sources
 
 SUFFIXES = ("sig", "att", "sbom")  # of the tags under which cosign keeps what belongs to a digest
@@ -85,7 +85,7 @@ class Referrers:
             self._ask(self._referrers, source, origin.repository, digest),
             # By name: that a listing of tags doesn't show one is no sign that there is none.
             [
-                (tag, self._ask(self._sources.find, source, origin.repository, tag))
+                (tag, self._ask(self._tag, source, origin.repository, tag))
                 for tag in tags
                 if len(tag) <= TAG_CHARACTERS
             ],
@@ -112,6 +112,15 @@ class Referrers:
             if find.result() is not None:
                 referrers.append(bare._replace(tag=tag, digest=find.result()))
         return referrers, look.platforms.result() if look.platforms else []
+
+    def _tag(self, source: Source, repository: str, tag: str) -> Optional[str]:
+        """The digest of a tag that need not be there."""
+        try:
+            return self._sources.find(source, repository, tag)
+        except AcrError as error:
+            if nothing_there(error):
+                return None
+            raise
 
     @staticmethod
     def _referrers(source: Source, repository: str, digest: str) -> List[Dict[str, Any]]:

@@ -267,7 +267,7 @@ class Targets:
             if seen.tag_locked:
                 locks.append("tag")
             digests = {digest for digest in (seen.digest, want.digest) if digest is not None}
-            if any([self._is_locked(repository, digest) for digest in sorted(digests)]):
+            if any(self._is_locked(repository, digest) for digest in sorted(digests)):
                 locks.append("manifest")
         except AcrError as error:
             message = "Whether {0} is locked can't be read, so it was not overwritten: {1}"

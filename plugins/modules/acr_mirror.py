@@ -505,6 +505,7 @@ summary:
       sample: 431
 """
 
+import re
 from typing import Any, Dict, List
 
 from ansible_collections.registryops.acr.plugins.module_utils import _progress
@@ -578,10 +579,12 @@ def work(module: Any, identity: Any) -> Dict[str, Any]:
     result = dict(changed=report.changed, results=results, summary=summary, diff=diff(report))
     if report.failures:
         failed = [found for found in results if found["action"] == "failed"]
-        images: Dict[str, List[str]] = {}  # by what is told of them: a sign-in that fails is told once for all
+        # By what is said of them, so that a sign-in that fails is reported once for all. Each of Azure's answers has an ID of
+        # its own for its support: one of them will do.
+        images: Dict[str, List[Dict[str, Any]]] = {}
         for found in failed:
-            images.setdefault(found["error"], []).append(found["image"])
-        lines = ["{0}: {1}".format(", ".join(names), error) for error, names in images.items()]
+            images.setdefault(re.sub(r"\bCorrelationId: \S+", "", found["error"]), []).append(found)
+        lines = ["{0}: {1}".format(", ".join(one["image"] for one in some), some[0]["error"]) for some in images.values()]
         first = "{0} of {1} targets failed; all others are as they should be."
         if module.check_mode:
             first = "{0} of {1} targets would fail; all others would be as they should be."

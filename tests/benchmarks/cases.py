@@ -142,7 +142,7 @@ def refused(size: Size) -> list[Figure]:
     alone, among = landed
     return [
         Figure(f"{5 * count} images alone, until the last has landed", alone, "s"),
-        Figure(f"the same among {6 * count}", among, "s", size.limit(1.1 * alone), ("alone", alone)),
+        Figure(f"the same among {6 * count}", among, "s", size.limit(round(1.1 * alone, 2)), ("alone", alone)),
         Figure("… from then on to the end of the run", whole[1], "s", 120),
     ]
 

@@ -277,7 +277,7 @@ def test_azures_other_ways_to_answer(sandbox: Sandbox, knobs: dict[str, Any]) ->
         ({"source": HELLO, "source_username": "x"}, "source_password is empty"),
         (
             {"registry": "contosoprod-abc.azurecr.test", "resource_group": "rg-registries", "source": HELLO, "verify": False},
-            "There is no registry contosoprod-abc.azurecr.test in resource group",
+            "has the login server contosoprod.azurecr.test, not contosoprod-abc.azurecr.test",
         ),
     ],
 )

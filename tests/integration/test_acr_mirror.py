@@ -599,7 +599,8 @@ def test_referrers_of_a_repository_all_of_whose_tags_are_chosen(sandbox: Sandbox
 
 
 def test_the_same_content_from_two_registries_without_a_tag(sandbox: Sandbox, acr_mirror: Mirror) -> None:
-    """That it is the same is known only once both are resolved: then it is one target. What fails is told for each."""
+    """Of one registry it is one target, once both tags are resolved. Each registry brings it on its own, so that what fails
+    at one of them is no failure of the other. What fails is told for each."""
     for host in (HUB, DEV):
         digest = sandbox.push(host, "mirror/same", ["1", "latest"], seed=7200)["digest"]
     places = {"untagged_repositories": ["no/tag"]}
@@ -613,10 +614,11 @@ def test_the_same_content_from_two_registries_without_a_tag(sandbox: Sandbox, ac
     run = acr_mirror(images)
     assert [(r["image"].partition("/")[2], r["action"]) for r in run.result["results"]] == [
         (f"no/tag@{digest}", "import"),
+        (f"no/tag@{digest}", "import"),
         ("no/tag", "failed"),
         ("no/tag", "failed"),
     ], run.output
-    assert set(sandbox.manifests("contosoprod", "no/tag")) == {digest} and len(operations(sandbox)) == 1
+    assert set(sandbox.manifests("contosoprod", "no/tag")) == {digest} and len(operations(sandbox)) == 2
 
 
 def test_details(sandbox: Sandbox, acr_mirror: Mirror) -> None:
@@ -691,7 +693,7 @@ def test_wait_false_returns_at_once_and_the_same_task_finds_out(sandbox: Sandbox
     assert run.rc == 0 and run.result["changed"] is True, run.output
     running = operations(sandbox)
     assert {o["polls"] for o in running} == {0} and len(running) == 3
-    assert {entry["class"] for entry in sandbox.log()[-3:]} == {"import"}, "it waited"
+    assert sandbox.log()[-1]["class"] == "import", "it waited"
     assert {result["operation"] for result in run.result["results"]} == {o["id"] for o in running}
     sandbox.wait_for_operations()
     again = acr_mirror(images, wait=False)

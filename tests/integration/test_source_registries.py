@@ -4,6 +4,7 @@
 """How source registries may be named, and what is said of images that can't be had from them."""
 from __future__ import annotations
 
+import re
 from typing import Callable
 
 from tests.playbook import Run, run_module
@@ -11,6 +12,7 @@ from tests.sandbox.handle import SUBSCRIPTION, Sandbox
 
 LABEL = "contosolabel-a1b2c3d4e5f6g7h8.azurecr.test"
 REGIONAL = "contosodev.westeurope.geo.azurecr.test"
+BEARER = "bearer.vendor.test:8443"
 
 Call = Callable[..., Run]
 
@@ -100,7 +102,7 @@ def test_each_reason_why_an_image_can_not_be_had_is_told_from_the_others(
     }
     account = [{"registry": "docker.io/acme", "username": "dockeruser", "password": "dockerpass"}]
     run = acr_mirror([{"source": source} for source in expected], credentials=account)
-    said = {result["source"]: result.get("error") for result in run.result["results"]}
+    said = {result["source"]: re.sub(r" CorrelationId: \S+$", "", result.get("error") or "") for result in run.result["results"]}
     assert run.rc == 2 and said == expected
 
     sandbox.patch_upstream("mcr.microsoft.com", flags={"throttled": True})
@@ -108,3 +110,23 @@ def test_each_reason_why_an_image_can_not_be_had_is_told_from_the_others(
     assert throttled.rc == 2 and throttled.result["msg"].startswith(
         "mcr.microsoft.com limits how often Azure may pull from it; mcr.microsoft.com/dotnet/runtime:8.0 was refused for now."
     ), throttled.output
+
+
+def test_b7_registries_that_speak_otherwise_are_understood(sandbox: Sandbox, acr_mirror: Call) -> None:
+    """One that shows nothing to nobody, one that offers a sign-in that nobody knows, and no challenge for HEAD; one with short
+    pages, whose links lead to its own host as it sees that itself."""
+    sandbox.patch_upstream("bearer.vendor.test", flags={"hides_from_nobody": True})
+    sandbox.patch_upstream("mcr.microsoft.com", flags={"refuse_n_above": 100, "page_limit": 2})
+    links = [{"kind": "dressed", "match": {"host": "^mcr"}, "link": link, "times": 1} for link in ("http", "prefix", "upper", "single")]
+    challenges = ["Negotiate", 'Basic realm="here"']
+    sandbox.knobs(lies=[
+        *links,
+        {"kind": "dressed", "match": {"host": "^basic", "method": "HEAD", "status": "401"}, "headers": {"WWW-Authenticate": None}},
+        {"kind": "dressed", "match": {"host": "^basic", "status": "401"}, "headers": {"WWW-Authenticate": challenges}},
+    ])  # fmt: skip
+    accounts = [{"registry": host, "username": "vendor", "password": "vendorpass"} for host in ("basic.vendor.test", BEARER)]
+    sources = [{"source": f"{host}/vendor/tool:1.0", "target": [f"{host[:5]}:1"]} for host in ("basic.vendor.test", BEARER)]
+    run = acr_mirror([*sources, {"source": "mcr.microsoft.com/dotnet/runtime", "tags": {}}], "--check", credentials=accounts)
+    assert run.rc == 0, run.output
+    taken = {result["source"] for result in run.result["results"] if "mcr" in result["source"]}
+    assert {source.rpartition(":")[2] for source in taken} == set(sandbox.tags("mcr.microsoft.com", "dotnet/runtime")), run.output

@@ -121,6 +121,21 @@ def test_a_redirect_to_another_host_loses_the_credentials(sandbox: Sandbox, acr_
     assert {("basic.vendor.test", "basic"), ("bearer.vendor.test", "bearer")} <= sent
 
 
+def test_b1_a_password_stays_with_the_registry_that_it_is_for(sandbox: Sandbox, acr_mirror: Callable[..., Run]) -> None:
+    """One image lies at a host that wants a password, and names a token service of its own."""
+    lie = {"kind": "redirected", "to": "mirror.vendor.test", "match": {"host": "bearer", "repository": "^vendor/tool$"}}
+    sandbox.knobs(lies=[lie])
+    run = acr_mirror([{"source": f"{BEARER}/vendor/{name}"} for name in ("tool:1.0", "agent:2.3")], "--check", credentials=CREDENTIALS)
+    done = {result["source"].rpartition("/")[2]: result["action"] for result in run.result["results"]}
+    assert run.rc == 2 and done == {"tool:1.0": "failed", "agent:2.3": "import"}, run.output
+    assert (
+        f"{BEARER}/vendor/tool:1.0 can't be read: {BEARER} redirects to mirror.vendor.test, which answers with status 401 and says: "
+        "authentication required. No credentials were sent there."
+    ) in run.result["msg"]
+    assert not sandbox.log(host="auth.mirror.test")
+    assert {entry["authorization"] for entry in sandbox.log(host="mirror.vendor.test")} == {""}
+
+
 def test_the_account_shows_itself_to_registries_of_its_cloud_only(sandbox: Sandbox) -> None:
     """A name that is no registry of this cloud must be known to Azure before it gets a token."""
     hello = "docker.io/library/hello-world:latest"

@@ -456,6 +456,24 @@ def test_a_host_that_is_not_there(http: Http, serve: Callable[..., Any]) -> None
         assert error.kind == "unreachable" and "can't be reached" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        (urllib3.exceptions.ProtocolError("Connection aborted.", RemoteDisconnected("refused to resolve")), "unavailable"),
+        (urllib3.exceptions.NewConnectionError(None, "no route"), "unreachable"),  # type: ignore[arg-type]
+        (urllib3.exceptions.ProtocolError("Connection aborted.", ConnectionRefusedError(111, "no")), "unreachable"),
+    ],
+)
+def test_the_kind_of_an_error_decides_and_not_its_words(
+    http: Http, monkeypatch: pytest.MonkeyPatch, reason: Exception, kind: str
+) -> None:
+    def request(*_args: Any, **_more: Any) -> None:
+        raise requests.exceptions.ConnectionError(reason)
+
+    monkeypatch.setattr(http.session, "request", request)
+    assert error_of(http, "https://registry.test/").kind == kind
+
+
 def test_a_certificate_from_elsewhere(http: Http, serve: Callable[..., Any]) -> None:
     there = serve(trusted=False)
     error = error_of(http, there.url, headers=SECRET)

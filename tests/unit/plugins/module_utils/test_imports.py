@@ -843,8 +843,8 @@ def test_steps_that_are_planned_later_join_in(azure: Azure) -> None:
 
 def test_steps_that_can_not_be_planned_end_the_run(azure: Azure) -> None:
     def later() -> Iterator[list[Step]]:
-        raise KeyError("a fault of ours")
         yield []
+        raise KeyError("a fault of ours")
 
     engine = Imports(azure, RESOURCE, azure, lambda _origin: {}, timeout=60.0)  # type: ignore[arg-type]
     with pytest.raises(KeyError):

@@ -78,6 +78,16 @@ def test_a9_a_signature_that_no_listing_shows_is_found() -> None:
     assert not [what for what in graph.asked if what[0] == "tags"], "and no listing"
 
 
+def test_a_registry_that_leads_to_another_one_with_all_questions_may_have_no_signatures() -> None:
+    """As registry.k8s.io does: that the other one has no such tag is enough here. What it refuses is not."""
+    graph = Graph({})
+    led = AcrError("invalid", "It redirects to another host.", status=404, detail="MANIFEST_UNKNOWN")
+    graph.fails = {("describe", "team/app", digest(0).replace(":", "-") + "." + end): led for end in ("sig", "att", "sbom")}
+    assert find(graph) == []
+    graph.fails = dict.fromkeys(graph.fails, AcrError("invalid", "It redirects to another host.", status=401))
+    assert "another host" in str(find(graph))
+
+
 def test_what_is_too_long_for_a_tag_is_no_question() -> None:
     graph = Graph({})
     long = "sha512:" + "a" * 128

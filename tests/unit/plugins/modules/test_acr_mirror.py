@@ -76,6 +76,18 @@ def test_each_image_that_failed_is_named(module: Any, identity: Any, mirror: Any
     assert caught.value.result["changed"] is True and len(caught.value.result["results"]) == 4
 
 
+def test_d1_the_ids_of_azures_answers_do_not_make_many_sentences_of_one(
+    module: Any, identity: Any, mirror: Any, failed: Any
+) -> None:
+    refused = "The firewall refuses this machine. CorrelationId: {0}."
+    mirror.report.results = [result(name, "none", refused.format(number)) for number, name in enumerate("ab")]
+    with pytest.raises(failed) as caught:
+        acr_mirror.work(module(**PARAMS), identity)
+    assert str(caught.value).splitlines()[1:] == [
+        "contosoprod.azurecr.test/a:1.0, contosoprod.azurecr.test/b:1.0: The firewall refuses this machine. CorrelationId: 0."
+    ]
+
+
 @pytest.mark.parametrize(
     ("options", "check", "says"),
     [
