@@ -220,7 +220,7 @@ class World:
         self.places.append(place)
         if state == "absent":
             return
-        if state == "childless" and not place.source.children[place.digest]:
+        if state == "childless" and not place.source.children.get(place.digest):
             state = "equal"
         if "equal" in state or state == "childless" or state == "unreadable" and self.chooser.random() < 0.5:
             source = place.source
