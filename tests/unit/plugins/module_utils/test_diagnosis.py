@@ -103,7 +103,7 @@ SENTENCES = {
     "source unauthorized": (
         "unauthorized",
         "fabrikam.azurecr.io refuses fabrikam.azurecr.io/vendor/tool:1.0 to Azure: the user name or password is "
-        "wrong or has ended, or the image needs credentials (source_username, source_password).",
+        "wrong or has expired, or the image needs credentials (source_username, source_password).",
     ),
     "source denies": (
         "denied",
