@@ -96,6 +96,7 @@ class _Arrival:
     seconds: float
     final: Optional[float] = None
     expired: bool = False  # the time limit has passed, so nothing is done about what is missing
+    void: bool = False  # the import did nothing: what stands there is somebody else's, and is decided on anew
 
 
 @dataclass
@@ -557,7 +558,7 @@ class Imports:
     # -- checking what came ----------------------------------------------------------------------------------------
 
     def _check(self, repository: str, watch: _Watch) -> None:
-        batch, watch.unchecked = watch.unchecked, []
+        batch, watch.unchecked = [arrival for arrival in watch.unchecked if not arrival.void], []
         watch.busy = True
         digests = {arrival.step.want.digest or "" for arrival in batch}
         began = time.monotonic()
@@ -568,6 +569,8 @@ class Imports:
             watch.busy = False
             for arrival in batch:
                 job, step = arrival.job, arrival.step
+                if arrival.void:
+                    continue
                 found = error or (damage or {})[step.want.digest or ""]
                 if found and not isinstance(found, AcrError) and (arrival.final is None or began < arrival.final):
                     # Children may come after the tag, as tags come after Azure's word.
@@ -652,13 +655,13 @@ class Imports:
         now = time.monotonic()
         if error.ends_run and self._refusal is None:
             self._refusal = error
+        if error.kind == "exists":
+            self._exists(job, error)
+            return
         for arrival in job.checking.values():
             arrival.final = now
         if not job.left:
             job.operation = None  # all is there, or is seen to by the checks
-            return
-        if error.kind == "exists":
-            self._exists(job, error)
             return
         job.failure = error
         job.uncertain = job.uncertain or job.accepted
@@ -746,6 +749,11 @@ class Imports:
                     message = "{0} Choose another tag, or set if_exists: update with verify: true.".format(error)
                     self._end(job, step, Outcome(step, AcrError("exists", message)))
             return
+        for number, arrival in job.checking.items():  # not by this import
+            arrival.void = True
+            job.left[number] = arrival.step
+            self._progress.done -= 1
+        job.checking.clear()
         job.operation = None
         job.hidden = time.monotonic()
         self._look_again(job)

@@ -290,8 +290,9 @@ class Registry:
         return opened.get(digest)
 
     def _subject(self, repository: str, digest: str) -> Optional[str]:
-        """The digest that a manifest refers to."""
-        return mapping(self.manifest(repository, digest).json().get("subject"), self._of(repository, digest)).get("digest")
+        """The digest that a manifest refers to, which an index lists, so that it exists."""
+        manifest = self.confirmed(lambda: self.manifest(repository, digest))
+        return mapping(manifest.json().get("subject"), self._of(repository, digest)).get("digest")
 
     # -- requests --------------------------------------------------------------------------------------------------
 
@@ -329,8 +330,9 @@ class Registry:
         if target is None:
             return None
         there = link("https://{0}{1}".format(self.host, path), target, self.name)
-        netloc = re.sub(":80$", "", there.netloc) if there.scheme == "http" else there.netloc
-        if there.scheme not in ("http", "https") or not (same_host(netloc, self.host) or host and same_host(netloc, host)):
+        # We stay with the host and port that were asked. A front may not know the port that leads to it.
+        names = [urlsplit("//" + one).hostname or "" for one in (self.host, host) if one]
+        if there.scheme not in ("http", "https") or not any(same_host(there.hostname or "", name) for name in names):
             raise AcrError("invalid", "{0} continues a listing on another host ({1}); refused.".format(self.name, there.netloc))
         # Some registries put only the new parameters into the link; those that were asked for stay.
         own = urlsplit(path)

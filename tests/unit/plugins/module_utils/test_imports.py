@@ -748,6 +748,17 @@ def test_a6_nothing_is_imported_again_since_one_answer_missed_a_child(azure: Azu
     assert found[0].error is None and found[1].error is LOCKED and targets(azure) == [["a:1", "b:1"]]
 
 
+@pytest.mark.parametrize("if_exists", ["keep", "update"])
+def test_a5_what_was_there_all_along_is_not_repaired_as_if_we_had_brought_it(azure: Azure, if_exists: str) -> None:
+    """Missed when it was planned; seen while the import was under way, which Azure then refuses; and it lacks a child."""
+    azure.held["a", "1"] = A
+    azure.lands = lambda number, target: False
+    azure.ends = lambda number: time.sleep(0.3) or EXISTS
+    azure.damaged = lambda repository: True
+    outcome = run(azure, [step(0, "a:1", if_exists=if_exists)])[0]
+    assert outcome.error is None and not outcome.started and len(azure.bodies) == 1
+
+
 def test_a6_what_is_incomplete_when_the_time_is_over_is_not_imported_again(azure: Azure) -> None:
     """Azure may still be copying."""
 

@@ -349,7 +349,8 @@ def test_a_listing_in_circles_ends_at_the_first_page_that_comes_again() -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["https://elsewhere.test/", "//elsewhere.test/", "http://registry.test/", "https://registry.test:444/", "file:///etc",
+    ["https://elsewhere.test/", "//elsewhere.test/", "http://registry.test/", "https://registry.test:444/", "http://registry.test.evil.test/",
+     "file:///etc",
      "https://u:p@registry.test/", "https://registry.test.evil.test/", "https://[", "\\\\evil.test", "https:/\\evil.test",
      "?" + "&".join("a{0}=1".format(number) for number in range(101))],
 )
