@@ -608,7 +608,8 @@ class Imports:
         targets, want = self._targets, step.want
 
         def look() -> Seen:
-            seen = Seen(want.digest) if want.target.tag is None else targets.tag(want.target.repository, want.target.tag)
+            place = want.target
+            seen = Seen(want.digest) if place.tag is None else targets.tag(place.repository, place.tag, expected=True)
             return targets.guarded(want, seen._replace(manifest=GONE)) if seen.digest == want.digest else seen
 
         def then(seen: Optional[Seen], error: Optional[AcrError]) -> None:
@@ -659,7 +660,7 @@ class Imports:
             self._exists(job, error)
             return
         for arrival in job.checking.values():
-            arrival.final = now
+            arrival.final = now + SETTLE  # what came before it failed may show late, too
         if not job.left:
             job.operation = None  # all is there, or is seen to by the checks
             return

@@ -83,10 +83,15 @@ class Targets:
                 found[name] = _behind(seen, states[seen.digest])
         return found
 
-    def tag(self, repository: str, name: str) -> Seen:
-        """What one tag shows. AcrError if neither the tag nor its properties can be read."""
+    def tag(self, repository: str, name: str, *, expected: bool = False) -> Seen:
+        """What one tag shows. AcrError if neither the tag nor its properties can be read. *expected*: it was seen before, so
+        that it is absent only if that is said again and again."""
+
+        def read() -> str:
+            return self._describe(repository, name)
+
         try:
-            return Seen(self._describe(repository, name))
+            return Seen(self.registry.confirmed(read) if expected else read())
         except AcrError as error:
             if error.kind in GENERAL or error.passing:
                 raise

@@ -65,7 +65,7 @@ class Azure:
             raise end
         operation.done = True
 
-    def tag(self, repository: str, tag: str) -> Seen:
+    def tag(self, repository: str, tag: str, *, expected: bool = False) -> Seen:
         with self._lock:
             return Seen(self.held.get((repository, tag)))
 
@@ -774,7 +774,7 @@ def test_a6_what_is_incomplete_when_the_time_is_over_is_not_imported_again(azure
 def test_a13_what_is_gone_again_is_not_repaired_by_force(azure: Azure) -> None:
     azure.damaged = lambda repository: True
     azure.ends = lambda number: time.sleep(0.3)  # the tag is seen before that
-    azure.tag = lambda repository, tag: Seen()  # type: ignore[method-assign]
+    azure.tag = lambda repository, tag, *, expected=False: Seen()  # type: ignore[method-assign]
     outcome = run(azure, [step(0, "a:1")])[0]
     assert len(azure.bodies) == 1 and "are missing in the registry" in str(outcome.error)
 
