@@ -358,7 +358,7 @@ def draw(world: World, chooser: random.Random, patient: bool) -> Draw:
             found.lost |= {s.image for s in world.sources if (s.host, s.repository) == (picked.host, picked.repository)}
             match = {"host": picked.host.split(".")[0], "repository": _one_of([picked.repository]), "path": "/manifests/"}
             tell("refused", match=match, status=chooser.choice([401, 403, 405, *([500] if patient else [])]))
-    if lying and chance(0.6):
+    if lying and chance(0.6) and patient:  # which takes all of its time limit
         hidden = chooser.sample(world.places, few)
         found.hidden |= {place.image for place in hidden}
         paths = "|".join(re.escape(f"/v2/{place.repository}/manifests/{place.tag}") for place in hidden)
@@ -372,8 +372,8 @@ def draw(world: World, chooser: random.Random, patient: bool) -> Draw:
         tell("redirected", to="mirror.vendor.test", match={"host": "^bearer", "repository": _one_of(sorted(names)), "path": "/manifests/"})
     # Imports of which nobody can tell how they are: for ever only where the target says what is there, or nobody could know.
     honest = not any(lie["match"].get("host") == target for lie in lies)
-    if chance(0.6):
-        often = {} if honest else {"times": chooser.choice([1, 2, 3] if patient else [1])}
+    if chance(0.6) and (honest or patient):  # the next question comes ten seconds later
+        often = {} if honest else {"times": chooser.choice([1, 2, 3])}
         tell("lost_poll", probability=chooser.choice([0.3, 1.0]), status=chooser.choice([404, 403]),
              form=chooser.choice(["gateway", "provider", "empty"]), **often)  # fmt: skip
     if honest and chance(0.7):
@@ -403,9 +403,9 @@ def draw(world: World, chooser: random.Random, patient: bool) -> Draw:
     found.knobs["faults"] = [{"match": {"host": "^registry-1", "class": "manifest|tag_list"}, "action": action}]
     # Azure's own pace.
     if chance(0.4):
-        found.knobs["children_late_seconds"] = chooser.uniform(1, 6)
+        found.knobs["children_late_seconds"] = chooser.uniform(1, 6 if patient else 2)
     if chance(0.4):
-        found.knobs.update(visibility="late", late_seconds=chooser.uniform(1, 4))
+        found.knobs.update(visibility="late", late_seconds=chooser.uniform(1, 4 if patient else 2))
     return found
 
 
@@ -509,7 +509,7 @@ def lies(sandbox: Sandbox, seed: int, size: Size) -> Row:
             sandbox.patch_upstream(host, flags=told.upstream_flags)
         sandbox.knobs(lies=told.lies, **told.knobs)
         which = f"run {number + 1}" if number < runs else "the run without lies"
-        total += _check_run(row, which, world, told, 60 if size.patient else 15)
+        total += _check_run(row, which, world, told, 60 if size.patient else 20)
     for place in world.places:
         source = place.source
         brings = world.entries[place.entry].get("referrers") and place.if_exists in ("update", "reimport") and not place.locked
