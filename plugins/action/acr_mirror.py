@@ -16,7 +16,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.registryops.acr.plugins.module_utils import _progress
+from ..module_utils import _progress
 
 FIRST = 2.0  # seconds until the first line
 SLOWEST = 15.0  # seconds between two lines, at most
@@ -62,5 +62,5 @@ def _watch(path: str, over: threading.Event, host: str) -> None:
     pause = FIRST
     while not over.wait(pause):
         seconds = time.monotonic() - started
-        display.display("acr_mirror [{0}]: {1}".format(host, _progress.line(_progress.read(path), seconds)))
+        display.display(f"acr_mirror [{host}]: {_progress.line(_progress.read(path), seconds)}")
         pause = min(SLOWEST, max(FIRST, seconds / 6))

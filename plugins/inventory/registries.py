@@ -86,9 +86,9 @@ from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.utils.unsafe_proxy import wrap_var
 
-from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, posture
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._identity import AUTH_ARGUMENTS, Identity, IdentityError
+from ..module_utils._arm import Arm, posture
+from ..module_utils._errors import AcrError
+from ..module_utils._identity import AUTH_ARGUMENTS, Identity, IdentityError
 
 # Text that no template can be made of. Anything else is marked: braces, and the first line by which a text can choose other
 # marks than braces (#jinja2:).
@@ -150,10 +150,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         except (AcrError, IdentityError) as error:
             raise AnsibleParserError(str(error)) from error
         if failures and len(failures) == len(set(subscriptions)):
-            told = ["{0}: {1}".format(subscription, error) for subscription, error in failures.items()]
+            told = [f"{subscription}: {error}" for subscription, error in failures.items()]
             raise AnsibleParserError("No subscription can be read. " + " ".join(told))
         for subscription, error in failures.items():
-            self.display.warning("The registries of subscription {0} are left out: {1}".format(subscription, error))
+            self.display.warning(f"The registries of subscription {subscription} are left out: {error}")
         return found, not failures
 
     def _facts(self, arm: Arm, subscription: str) -> List[Dict[str, Any]]:
@@ -193,7 +193,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         groups = [("location", facts["location"]), ("sku", facts["sku"]), ("resource_group", facts["resource_group"])]
         groups += [("tag_" + name, value) for name, value in facts["registry_tags"].items()]
         for prefix, value in groups:
-            group = self.inventory.add_group(self._sanitize_group_name("{0}_{1}".format(prefix, value).lower()))
+            group = self.inventory.add_group(self._sanitize_group_name(f"{prefix}_{value}".lower()))
             self.inventory.add_host(host, group)
         restricted = "restricted" if facts["network"]["restricted"] else "unrestricted"
         self.inventory.add_host(host, self.inventory.add_group(restricted))

@@ -67,13 +67,13 @@ from typing import Any, List, Optional
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._identity import AUTH_ARGUMENTS, Identity, IdentityError
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin
-from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference, parse_source
-from ansible_collections.registryops.acr.plugins.module_utils._registry import Credentials
-from ansible_collections.registryops.acr.plugins.module_utils._sources import Sources
+from ..module_utils._arm import Arm
+from ..module_utils._errors import AcrError
+from ..module_utils._identity import AUTH_ARGUMENTS, Identity, IdentityError
+from ..module_utils._plan import Origin
+from ..module_utils._reference import InvalidReference, parse_source
+from ..module_utils._registry import Credentials
+from ..module_utils._sources import Sources
 
 
 class LookupModule(LookupBase):

@@ -12,9 +12,9 @@ import time
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 from urllib.parse import quote
 
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._http import Answer, Http
-from ansible_collections.registryops.acr.plugins.module_utils._registry import (
+from ._errors import AcrError
+from ._http import Answer, Http
+from ._registry import (
     Credentials,
     Registry,
     quoted,
@@ -22,7 +22,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._registry import (
     token_seconds,
     valid_digest,
 )
-from ansible_collections.registryops.acr.plugins.module_utils._wire import mapping, names, number, objects, strings
+from ._wire import mapping, names, number, objects, strings
 
 PAGE = 1000  # the most that Azure puts on one page
 REQUESTS_PER_PAGE = 4  # a page of 1,000 entries costs about as much as so many single requests
@@ -74,7 +74,7 @@ class AzureRegistry(Registry):
                 self._entra = lambda: token
         self._refresh: Tuple[str, float] = ("", 0.0)
         self._refresh_lock = threading.Lock()
-        self._authorization.know("https://{0}/oauth2/token".format(host), host)
+        self._authorization.know(f"https://{host}/oauth2/token", host)
 
     # -- sign-in ---------------------------------------------------------------------------------------------------
 
@@ -117,7 +117,7 @@ class AzureRegistry(Registry):
             form = [("grant_type", "access_token"), ("service", service), ("access_token", self._entra())]
             if self._tenant:
                 form.append(("tenant", self._tenant))
-            answer = self.http.request("tokens", "POST", "https://{0}/oauth2/exchange".format(self.host), form=form)
+            answer = self.http.request("tokens", "POST", f"https://{self.host}/oauth2/exchange", form=form)
             content = answer.json()
             found = content.get("refresh_token") if isinstance(content, dict) else None
             if answer.status != 200 or not isinstance(found, str):
@@ -130,10 +130,11 @@ class AzureRegistry(Registry):
             text = quoted(answer)
             return AcrError(
                 "unauthorized",
-                "{0} does not accept this sign-in. Most often the account has no role on this registry, not even AcrPull "
+                f"{self.name} does not accept this sign-in. Most often the account has no role on this registry, not even "
+                "AcrPull "
                 "(Container Registry Repository Reader where rights go by repository). Or the registry belongs to another tenant "
                 "(then give source_username and source_password), or wants tokens for another audience (option "
-                "registry_audience).{1}".format(self.name, self._said(answer)),
+                f"registry_audience).{self._said(answer)}",
                 status=401,
                 detail=text,
             )
@@ -145,13 +146,13 @@ class AzureRegistry(Registry):
         if found is None:
             return super().failure(answer, repository, reference)
         text = quoted(answer)
-        message = (
-            "The firewall of {0} refuses this machine ({1}), so digests can't be read from here. Allow the address, run from "
-            "inside the network, or set verify: false.{2}"
-        )
         correlation = re.search("CorrelationId: .*", text)
-        more = " {0}.".format(correlation.group(0)) if correlation else ""
-        return AcrError("firewall", message.format(self.name, found.group(1), more), status=403, detail=text)
+        more = f" {correlation.group(0)}." if correlation else ""
+        message = (
+            f"The firewall of {self.name} refuses this machine ({found.group(1)}), so digests can't be read from here. Allow the "
+            f"address, run from inside the network, or set verify: false.{more}"
+        )
+        return AcrError("firewall", message, status=403, detail=text)
 
     # -- lists -----------------------------------------------------------------------------------------------------
 
@@ -169,13 +170,13 @@ class AzureRegistry(Registry):
 
     def tag(self, repository: str, tag: str) -> Optional[Tag]:
         """One tag; None where the registry says that it does not exist. Its manifest may be gone all the same."""
-        path = "/acr/v1/{0}/_tags/{1}".format(quote(repository, safe="/"), quote(tag, safe=""))
+        path = f"/acr/v1/{quote(repository, safe='/')}/_tags/{quote(tag, safe='')}"
         content = self._read(path, repository, tag)
         return self._tag(mapping(content.get("tag"), self.name)) if content is not None else None
 
     def tag_list(self, repository: str, newest: Optional[int] = None) -> Iterator[Tag]:
         """All tags with their digests, page by page; or the *newest* ones, one page only."""
-        query = "?n={0}&orderby=timedesc".format(min(newest, PAGE)) if newest else "?n={0}".format(PAGE)
+        query = f"?n={min(newest, PAGE)}&orderby=timedesc" if newest else f"?n={PAGE}"
         for page in self._list(self._tags_path(repository) + query, repository):
             yield from self._tags(page)
             if newest:
@@ -192,7 +193,7 @@ class AzureRegistry(Registry):
         found: Dict[str, Tag] = {}
         listed, weighed = 0, False
         try:
-            for page in self._pages("{0}?n={1}".format(self._tags_path(repository), PAGE), repository):
+            for page in self._pages(f"{self._tags_path(repository)}?n={PAGE}", repository):
                 for tag in self._tags(page):
                     listed += 1
                     if tag.name in wanted:
@@ -210,7 +211,7 @@ class AzureRegistry(Registry):
         return found, True
 
     def _tags_path(self, repository: str) -> str:
-        return "/acr/v1/{0}/_tags".format(quote(repository, safe="/"))
+        return f"/acr/v1/{quote(repository, safe='/')}/_tags"
 
     def _tags(self, page: Dict[str, Any]) -> Iterator[Tag]:
         return map(self._tag, objects(page.get("tags"), self.name))
@@ -222,20 +223,20 @@ class AzureRegistry(Registry):
 
     def manifest_list(self, repository: str, *, orderby: str = "", limit: Optional[int] = None) -> Iterator[Dict[str, Any]]:
         """The manifests of a repository with their metadata, as Azure lists them; *orderby* ``timeasc``, ``timedesc``."""
-        query = "?n={0}{1}".format(min(limit or PAGE, PAGE), "&orderby=" + orderby if orderby else "")
-        for page in self._list("/acr/v1/{0}/_manifests{1}".format(quote(repository, safe="/"), query), repository):
+        query = f"?n={min(limit or PAGE, PAGE)}{'&orderby=' + orderby if orderby else ''}"
+        for page in self._list(f"/acr/v1/{quote(repository, safe='/')}/_manifests{query}", repository):
             yield from map(self._manifest, objects(page.get("manifests"), self.name))
 
     def manifest_metadata(self, repository: str, digest: str) -> Optional[Dict[str, Any]]:
         """One manifest's metadata, with ``references`` for an index; None where it does not exist."""
-        path = "/acr/v1/{0}/_manifests/{1}".format(quote(repository, safe="/"), quote(digest, safe=":"))
+        path = f"/acr/v1/{quote(repository, safe='/')}/_manifests/{quote(digest, safe=':')}"
         content = self._read(path, repository, digest)
         return self._manifest(mapping(content.get("manifest"), self.name)) if content is not None else None
 
     def repositories(self) -> List[str]:
         """The names of all repositories."""
         found: List[str] = []
-        for page in self.pages("reads", "/acr/v1/_catalog?n={0}".format(PAGE), "registry:catalog:*"):
+        for page in self.pages("reads", f"/acr/v1/_catalog?n={PAGE}", "registry:catalog:*"):
             found += names(page.get("repositories"), self.name)
         return found
 
@@ -258,8 +259,8 @@ class AzureRegistry(Registry):
             if error.kind != "not_found" or not begun:
                 raise
             # The first page has shown that there is such a repository.
-            message = "{0} broke off the listing of {1}: {2} Run again."
-            raise AcrError("unavailable", message.format(self.name, repository, error)) from None
+            message = f"{self.name} broke off the listing of {repository}: {error} Run again."
+            raise AcrError("unavailable", message) from None
 
     def _read(self, path: str, repository: str, reference: str = "") -> Optional[Dict[str, Any]]:
         answer = self.get("reads", path, self.scope(repository))
@@ -270,7 +271,7 @@ class AzureRegistry(Registry):
             raise error
         content = answer.json()
         if not isinstance(content, dict):
-            raise AcrError("invalid", "{0} sent something else than JSON.".format(self.name))
+            raise AcrError("invalid", f"{self.name} sent something else than JSON.")
         return content
 
     def _tag(self, entry: Dict[str, Any]) -> Tag:
@@ -288,8 +289,8 @@ class AzureRegistry(Registry):
     def _digest(self, entry: Dict[str, Any]) -> str:
         digest = entry.get("digest")
         if not isinstance(digest, str) or not valid_digest(digest):
-            named = "tag {0!r:.140}".format(entry["name"]) if "name" in entry else "a manifest"
-            raise AcrError("invalid", "{0} lists {1} with the digest {2!r:.100}.".format(self.name, named, digest))
+            named = f"tag {entry['name']!r:.140}" if "name" in entry else "a manifest"
+            raise AcrError("invalid", f"{self.name} lists {named} with the digest {digest!r:.100}.")
         return digest
 
 

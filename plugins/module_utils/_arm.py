@@ -19,15 +19,15 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 from urllib.parse import quote, urlsplit
 
-from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import (
+from ._diagnosis import (
     Context,
     explain,
     explain_failure,
     quoted,
     refuses,
 )
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, ImportFailed
-from ansible_collections.registryops.acr.plugins.module_utils._http import (
+from ._errors import AcrError, ImportFailed
+from ._http import (
     CONNECT_SECONDS,
     REQUEST_SECONDS,
     Answer,
@@ -36,7 +36,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._http import (
     closed,
     root_reason,
 )
-from ansible_collections.registryops.acr.plugins.module_utils._wire import link, mapping, objects, retry_after, same_host
+from ._wire import link, mapping, objects, retry_after, same_host
 
 SUBSCRIPTIONS_VERSION = "2022-12-01"
 REGISTRIES_VERSION = "2023-07-01"
@@ -112,8 +112,11 @@ class Arm:
         group = resource_group or ""
         if registry_id.kind == "resource_id":
             if group.lower() not in ("", registry_id.resource_group.lower()):
-                message = "The resource ID of registry {0} names the resource group {1}, and not {2}; leave resource_group out."
-                raise AcrError("invalid", message.format(registry_id.name, registry_id.resource_group, group))
+                message = (
+                    f"The resource ID of registry {registry_id.name} names the resource group {registry_id.resource_group}, and "
+                    f"not {group}; leave resource_group out."
+                )
+                raise AcrError("invalid", message)
             return self._find(registry_id.subscription, registry_id.resource_group, registry_id.name)
         default = self._identity.subscription_id
         found: List[RegistryResource] = []
@@ -137,20 +140,22 @@ class Arm:
         if len(found) == 1:
             return found[0]
         if found:
-            message = "There are {0} registries {1}: {2}. Give the resource ID or the login server of the one that is meant."
-            raise AcrError("invalid", message.format(len(found), registry_id.name, ", ".join(one.id for one in found)))
+            message = (
+                f"There are {len(found)} registries {registry_id.name}: {', '.join(one.id for one in found)}. Give the resource "
+                "ID or the login server of the one that is meant."
+            )
+            raise AcrError("invalid", message)
         if failure is not None:
             raise failure
-        raise AcrError(
-            "not_found",
-            "There is no registry {0} in {1} that this account sees. Check the name, the sign-in ({2}) and its rights "
-            "(Reader on the registry; AcrPull and AcrPush alone don't show it), or give the resource ID.".format(
-                registry_id.login_server or registry_id.name,
-                ("resource group {0} of ".format(group) if group else "")
-                + {0: "any subscription", 1: "the subscription"}.get(seen, "the {0} subscriptions".format(seen)),
-                self._identity.describe(),
-            ),
+        where = {0: "any subscription", 1: "the subscription"}.get(seen, f"the {seen} subscriptions")
+        if group:
+            where = f"resource group {group} of {where}"
+        message = (
+            f"There is no registry {registry_id.login_server or registry_id.name} in {where} that this account sees. Check the "
+            f"name, the sign-in ({self._identity.describe()}) and its rights (Reader on the registry; AcrPull and AcrPush alone "
+            "don't show it), or give the resource ID."
         )
+        raise AcrError("not_found", message)
 
     def _named(self, subscription: str, registry_id: Any, group: str) -> Iterable[RegistryResource]:
         """The registries of a subscription, or of a resource group in it, that *registry_id* can mean."""
@@ -166,18 +171,19 @@ class Arm:
                     raise
                 return []
             if not _is(there, registry_id):
-                message = "Registry {0} in resource group {1} has the login server {2}, not {3}."
-                told = message.format(there.name, group, there.login_server, registry_id.login_server)
+                message = (
+                    f"Registry {there.name} in resource group {group} has the login server {there.login_server}, not "
+                    f"{registry_id.login_server}."
+                )
+                told = message
                 raise AcrError("not_found", told, status=200)
             everything = [there]
         return (one for one in everything if _is(one, registry_id))
 
     def registries(self, subscription: str) -> Iterator[RegistryResource]:
         """All registries of a subscription that the account sees."""
-        path = "/subscriptions/{0}/providers/{1}/registries?api-version={2}".format(
-            quote(subscription, safe=""), PROVIDER, REGISTRIES_VERSION
-        )
-        for entry in self._list(path, Context("subscription {0}".format(subscription))):
+        path = f"/subscriptions/{quote(subscription, safe='')}/providers/{PROVIDER}/registries?api-version={REGISTRIES_VERSION}"
+        for entry in self._list(path, Context(f"subscription {subscription}")):
             yield _resource(entry)
 
     def subscriptions(self) -> List[str]:
@@ -194,10 +200,9 @@ class Arm:
                 yield subscription
 
     def _find(self, subscription: str, resource_group: str, name: str) -> RegistryResource:
-        path = "/subscriptions/{0}/resourceGroups/{1}/providers/{2}/registries/{3}?api-version={4}".format(
-            quote(subscription, safe=""), quote(resource_group, safe=""), PROVIDER, quote(name, safe=""), REGISTRIES_VERSION
-        )
-        what = "registry {0} in resource group {1}".format(name, resource_group)
+        where = f"/subscriptions/{quote(subscription, safe='')}/resourceGroups/{quote(resource_group, safe='')}"
+        path = f"{where}/providers/{PROVIDER}/registries/{quote(name, safe='')}?api-version={REGISTRIES_VERSION}"
+        what = f"registry {name} in resource group {resource_group}"
         return _resource(self._read(self._url + path, Context(what)))
 
     def _list(self, path: str, context: Context) -> Iterator[Dict[str, Any]]:
@@ -205,13 +210,13 @@ class Arm:
         for _page in range(PAGES):
             page = self._read(url, context)
             if "value" not in page:  # no listing, and so nothing that is missing from it
-                raise AcrError("invalid", "{0} answered for {1} with no list.".format(WHO, context.target))
+                raise AcrError("invalid", f"{WHO} answered for {context.target} with no list.")
             yield from objects(page["value"], WHO)
             following = page.get("nextLink")
             if not following:
                 return
             url = self._own(following)
-        raise AcrError("invalid", "{0} lists {1} without end; refused.".format(WHO, context.target))
+        raise AcrError("invalid", f"{WHO} lists {context.target} without end; refused.")
 
     def _read(self, url: str, context: Context) -> Dict[str, Any]:
         answer = self._get(url)
@@ -242,7 +247,7 @@ class Arm:
         parts = link(self._url, url or None, WHO)
         regional = parts.netloc.lower().endswith("." + self._host.lower())
         if parts.scheme != "https" or not (same_host(parts.netloc, self._host) or regional):
-            raise AcrError("invalid", "{0} points to another host ({1}); refused.".format(self._host, parts.netloc))
+            raise AcrError("invalid", f"{self._host} points to another host ({parts.netloc}); refused.")
         return parts.geturl()
 
     # -- changes ---------------------------------------------------------------------------------------------------
@@ -253,7 +258,7 @@ class Arm:
         AcrError ``timeout`` if that takes longer than the run may.
         """
         body = json.dumps({"properties": properties}).encode("utf-8")
-        context = Context("the update of registry {0}".format(resource.name))
+        context = Context(f"the update of registry {resource.name}")
 
         def send(hook: Callable[[Any], None]) -> Any:
             return self._client(resource.subscription).registries.begin_update(
@@ -277,7 +282,7 @@ class Arm:
             found = self._find(resource.subscription, resource.resource_group, resource.name)
             state = found.properties.get("provisioningState") or "Succeeded"
             if state in FAILED:
-                raise AcrError("invalid", "Azure ended {0} with the state {1}.".format(context.target, state))
+                raise AcrError("invalid", f"Azure ended {context.target} with the state {state}.")
             if state == "Succeeded":
                 return found
             self._wait(UPDATE_PAUSE, context)
@@ -286,8 +291,11 @@ class Arm:
         if self._http.deadline is not None:  # however long Azure says to wait, it is asked once more at the end
             seconds = min(seconds, max(SOONEST, self._http.deadline - time.monotonic() - LAST_QUESTION))
         if not self._http.pause(seconds):
-            message = "Azure has not finished {0} within the time limit, but may still do so. A longer limit is set by timeout."
-            raise AcrError("timeout", message.format(context.target))
+            message = (
+                f"Azure has not finished {context.target} within the time limit, but may still do so. A longer limit is set by "
+                "timeout."
+            )
+            raise AcrError("timeout", message)
 
     def start_import(
         self, resource: RegistryResource, body: Dict[str, Any], context: Context, check: Callable[[], None] = lambda: None
@@ -330,8 +338,11 @@ class Arm:
         operation.done = _done(answer)
         if answer.status not in (200, 202) or answer.status == 200 and _foreign(answer):
             kind = {401: "unauthorized", 403: "denied"}.get(answer.status, "invalid")
-            message = "Azure Resource Manager doesn't say how the import of {0} stands (status {1}).{2}"
-            told = message.format(operation.context.target, answer.status, quoted(_words(answer)[1]))
+            message = (
+                f"Azure Resource Manager doesn't say how the import of {operation.context.target} stands (status "
+                f"{answer.status}).{quoted(_words(answer)[1])}"
+            )
+            told = message
             raise AcrError(kind, told, status=answer.status)
         operation.ask_at = time.monotonic() + _seconds(answer)
         location = answer.headers.get("Location")
@@ -360,11 +371,11 @@ class Arm:
                 send(lambda response: answers.append(response.http_response))
             except HttpResponseError as error:
                 if error.response is None and isinstance(error, ClientAuthenticationError):
-                    raise AcrError("invalid", "Azure Resource Manager: {0}".format(error.message)) from None
+                    raise AcrError("invalid", f"Azure Resource Manager: {error.message}") from None
                 if error.response is None:
                     unknown[-1] = True
-                    message = "{0} sent no whole answer: {1}."
-                    raise AcrError("unavailable", message.format(self._host, root_reason(error))) from None
+                    message = f"{self._host} sent no whole answer: {root_reason(error)}."
+                    raise AcrError("unavailable", message) from None
                 answers.insert(0, error.response)
             except (ServiceRequestError, ServiceResponseError) as error:
                 reason = root_reason(error.inner_exception or error)
@@ -372,7 +383,7 @@ class Arm:
                     raise certificate_failure(self._host, error) from None
                 unknown[-1] = isinstance(error, ServiceResponseError) or closed(error.inner_exception or error)
                 kind = "unavailable" if unknown[-1] else "unreachable"
-                raise AcrError(kind, "{0} can't be reached: {1}.".format(self._host, reason)) from None
+                raise AcrError(kind, f"{self._host} can't be reached: {reason}.") from None
             except ValueError:
                 # The SDK takes every refusal for JSON; a proxy's or a gateway's is none.
                 if not answers:
@@ -475,8 +486,11 @@ def _resource(entry: Dict[str, Any]) -> RegistryResource:
         raise AcrError("invalid", "Azure Resource Manager describes a registry without a resource ID.")
     # The one becomes the name of a host, the other is where sign-ins are sent to.
     if not re.fullmatch(r"[\w-]+", found.name) or not re.fullmatch(r"([\w-]+(\.[\w-]+)+(:\d+)?)?", found.login_server, re.ASCII):
-        message = "Azure Resource Manager describes a registry by a name that makes no sense ({0!r:.100}, {1!r:.100})."
-        raise AcrError("invalid", message.format(found.name, found.login_server))
+        message = (
+            f"Azure Resource Manager describes a registry by a name that makes no sense ({found.name!r:.100}, "
+            f"{found.login_server!r:.100})."
+        )
+        raise AcrError("invalid", message)
     return found
 
 
@@ -530,6 +544,8 @@ def _failure(answer: Answer, context: Context, *, starting: bool = False) -> Acr
     """The error for a request that Azure Resource Manager refused."""
     code, text = _words(answer)
     if not code and not text and answer.status not in (401, 403, 404):
-        message = "Azure Resource Manager answered for {0} with status {1} and nothing that explains it."
-        return AcrError("invalid", message.format(context.target, answer.status), status=answer.status)
+        message = (
+            f"Azure Resource Manager answered for {context.target} with status {answer.status} and nothing that explains it."
+        )
+        return AcrError("invalid", message, status=answer.status)
     return explain(code, text, answer.status, context, starting=starting)

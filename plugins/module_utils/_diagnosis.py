@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from typing import Dict, List, NamedTuple, Optional, Tuple, Union
 
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, ImportFailed
+from ._errors import AcrError, ImportFailed
 
 IMPORT_ROLE = "Container Registry Data Importer and Data Reader"
 SHOWN = 400  # characters of Azure's own text that an error repeats
@@ -301,10 +301,10 @@ def explain(code: str, text: str, status: int, context: Context = Context(), *, 
         ends_run = starting and refusal is not None and refusal.ends_run
         return AcrError(row.kind, message, status=status, detail=row.name, ends_run=ends_run)
     if status == 401:
-        message = "Azure does not accept this sign-in for {0}.{1}".format(context.target, quoted(text))
+        message = f"Azure does not accept this sign-in for {context.target}.{quoted(text)}"
         return AcrError("unauthorized", message, status=status)
     if status == 403:
-        return AcrError("denied", "Azure denies access to {0}.{1}".format(context.target, quoted(text)), status=status)
+        return AcrError("denied", f"Azure denies access to {context.target}.{quoted(text)}", status=status)
     return AcrError("invalid", _unknown(code, text, status, context), status=status)
 
 
@@ -384,5 +384,5 @@ def _said(text: str) -> str:
 
 
 def _unknown(code: str, text: str, status: int, context: Context) -> str:
-    message = "Azure refused {0} ({1}, status {2}): {3}"
-    return message.format(context.target, code or "no code", status, _said(text) or "no text")
+    message = f"Azure refused {context.target} ({code or 'no code'}, status {status}): {_said(text) or 'no text'}"
+    return message

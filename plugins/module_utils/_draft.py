@@ -15,14 +15,14 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
 
-from ansible_collections.registryops.acr.plugins.module_utils import _plan
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._identity import IdentityError
-from ansible_collections.registryops.acr.plugins.module_utils._options import Entry
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, Seen, Step, Target, Want
-from ansible_collections.registryops.acr.plugins.module_utils._referrers import Referrers
-from ansible_collections.registryops.acr.plugins.module_utils._sources import FEW_TAGS, Source, Sources
-from ansible_collections.registryops.acr.plugins.module_utils._targets import GENERAL, Targets
+from . import _plan
+from ._errors import AcrError
+from ._identity import IdentityError
+from ._options import Entry
+from ._plan import Origin, Seen, Step, Target, Want
+from ._referrers import Referrers
+from ._sources import FEW_TAGS, Source, Sources
+from ._targets import GENERAL, Targets
 
 Resolved = Dict[Any, Union[Origin, AcrError]]  # by the key of the origin that was asked for
 
@@ -374,6 +374,9 @@ def _distinct(wants: List[Want]) -> List[Want]:
 
 
 def _contention(one: Want, other: Want) -> AcrError:
-    message = "{0} is wanted twice: {1} of {2}, and {3} of {4}. Give one of the images another target."
     names = [_plan.origin_name(want.origin) for want in (one, other)]
-    return AcrError("exists", message.format(one.target, one.digest, names[0], other.digest, names[1]))
+    message = (
+        f"{one.target} is wanted twice: {one.digest} of {names[0]}, and {other.digest} of {names[1]}. Give one of the images "
+        "another target."
+    )
+    return AcrError("exists", message)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._options import Entry
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, Target, Want
-from ansible_collections.registryops.acr.plugins.module_utils._reference import Reference, is_tag
-from ansible_collections.registryops.acr.plugins.module_utils._select import Selection, matching, select_tags
-from ansible_collections.registryops.acr.plugins.module_utils._sources import DENIED, Source, Sources
+from ._errors import AcrError
+from ._options import Entry
+from ._plan import Origin, Target, Want
+from ._reference import Reference, is_tag
+from ._select import Selection, matching, select_tags
+from ._sources import DENIED, Source, Sources
 
 Place = Tuple[Source, str]  # a repository of a source
 LASTING = ("invalid", *DENIED)  # what is wrong with one tag, and will be tomorrow
@@ -87,7 +87,7 @@ class _Expansion:
             try:
                 names = matching(catalogs[source].result(), *entry.repositories)
                 if not names:
-                    raise AcrError("not_found", "No repository of {0} matches repositories.".format(source.name))
+                    raise AcrError("not_found", f"No repository of {source.name} matches repositories.")
                 found[number] = [(source, name) for name in names]
             except AcrError as error:
                 self._failed[number] = error
@@ -134,8 +134,8 @@ class _Expansion:
             except AcrError as error:  # of this repository alone: the others go on
                 self.failures.append(Failure(self._whole(number, place[1]), error))
         if before == (len(self.wants), len(self.failures)):
-            name = "{0}/{1}".format(source.name, places[0][1]) if len(places) == 1 else source.name
-            error = AcrError("not_found", "No tag of {0} matches tags; nothing was chosen there.".format(name))
+            name = f"{source.name}/{places[0][1]}" if len(places) == 1 else source.name
+            error = AcrError("not_found", f"No tag of {name} matches tags; nothing was chosen there.")
             raise self._sources.explain(Origin(*places[0]), error) if len(places) == 1 else error
 
     def _choose(self, number: int, entry: Entry, place: Place, listing: Future) -> None:
@@ -182,8 +182,8 @@ class _Expansion:
         if lasting:
             self.notes.append(_left_out(place, lasting))
         for error in [error for error in unread.values() if error.kind not in LASTING][:1]:
-            message = "Not all tags of {0}/{1} could be compared for same_digest: {2}"
-            error = AcrError(error.kind, message.format(place[0].name, place[1], error), status=error.status)
+            message = f"Not all tags of {place[0].name}/{place[1]} could be compared for same_digest: {error}"
+            error = AcrError(error.kind, message, status=error.status)
             self.failures.append(Failure(self._whole(number, place[1]), error))
 
     def _whole(self, number: int, repository: str = "") -> Want:
@@ -197,7 +197,5 @@ class _Expansion:
 
 
 def _left_out(place: Place, unread: Dict[str, AcrError]) -> str:
-    names = ", ".join(list(unread)[:TOLD]) + (" and {0} more".format(len(unread) - TOLD) if len(unread) > TOLD else "")
-    return "Tags of {0}/{1} that can't be read were left out of same_digest ({2}): {3}".format(
-        place[0].name, place[1], names, next(iter(unread.values()))
-    )
+    names = ", ".join(list(unread)[:TOLD]) + (f" and {len(unread) - TOLD} more" if len(unread) > TOLD else "")
+    return f"Tags of {place[0].name}/{place[1]} that can't be read were left out of same_digest ({names}): {next(iter(unread.values()))}"

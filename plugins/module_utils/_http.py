@@ -18,9 +18,9 @@ from socket import gaierror
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar
 from urllib.parse import urlsplit
 
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._pace import Pace
-from ansible_collections.registryops.acr.plugins.module_utils._wire import (
+from ._errors import AcrError
+from ._pace import Pace
+from ._wire import (
     LONGEST_WAIT,
     link,
     local,
@@ -161,7 +161,7 @@ class Http:
             except AcrError as error:
                 if same_host(host, asked):
                     raise
-                message = "{0} {1} redirects there.".format(error, asked)
+                message = f"{error} {asked} redirects there."
                 raise AcrError(error.kind, message, status=error.status, detail=error.detail) from None
             answer.strayed = strayed
             location = answer.headers.get("Location")
@@ -174,7 +174,7 @@ class Http:
             if strayed:
                 sent.pop("Authorization", None)
             url, form = target.geturl(), None
-        raise AcrError("invalid", "{0} redirects in circles.".format(host))
+        raise AcrError("invalid", f"{host} redirects in circles.")
 
     def attempts(self, host: str, kind: str, send: Callable[[], AnyAnswer]) -> AnyAnswer:
         """What `request` does around sending: turns, counting, retries. *send* returns an `Answer`."""
@@ -223,7 +223,7 @@ class Http:
                 raise circuit.given_up(failure, first, asked, hold)
             if throttled is None and not self.pause(pause):
                 break
-        raise failure or AcrError("timeout", "The time limit passed before {0} could be asked.".format(host))
+        raise failure or AcrError("timeout", f"The time limit passed before {host} could be asked.")
 
     def _backoff(self, attempt: int) -> float:
         return min(0.5 * 2**attempt, 30.0) * random.uniform(0.7, 1.0)
@@ -261,20 +261,20 @@ class Http:
             raise certificate_failure(host, error) from None
         except requests.exceptions.ProxyError as error:
             if closed(error):
-                raise AcrError("unavailable", "{0} closed the connection: {1}.".format(host, root_reason(error))) from None
+                raise AcrError("unavailable", f"{host} closed the connection: {root_reason(error)}.") from None
             reason = root_reason(error)
             message = "The proxy could not connect to {0}: {1}."
             if not reason.startswith("Tunnel connection failed"):
-                message = "The proxy that leads to {0} can't be reached: {1}."
-            raise AcrError("unreachable", message.format(host, reason)) from None
+                message = f"The proxy that leads to {host} can't be reached: {reason}."
+            raise AcrError("unreachable", message) from None
         except (
             requests.exceptions.ConnectTimeout,
             requests.exceptions.InvalidURL,
             requests.exceptions.InvalidSchema,
         ) as error:
             detail = "silent" if isinstance(error, requests.exceptions.ConnectTimeout) else None
-            message = "{0} can't be reached: {1}."
-            raise AcrError("unreachable", message.format(host, root_reason(error)), detail=detail) from None
+            message = f"{host} can't be reached: {root_reason(error)}."
+            raise AcrError("unreachable", message, detail=detail) from None
         except requests.exceptions.ConnectionError as error:
             # urllib3 has one error for all that keeps a connection from being opened, names that don't resolve among it.
             opened = not isinstance(_root(error), (urllib3.exceptions.NewConnectionError, ConnectionRefusedError, gaierror))
@@ -283,14 +283,14 @@ class Http:
         except requests.exceptions.Timeout:
             raise slow_failure(host) from None
         except (requests.exceptions.InvalidHeader, UnicodeError):  # their text repeats the header, and so a secret
-            message = "Nothing was sent to {0}, since the sign-in has characters that no header takes."
-            raise AcrError("invalid", message.format(host)) from None
+            message = f"Nothing was sent to {host}, since the sign-in has characters that no header takes."
+            raise AcrError("invalid", message) from None
         except urllib3.exceptions.ReadTimeoutError:
             raise slow_failure(host) from None
         except urllib3.exceptions.LocationValueError as error:
-            raise AcrError("unreachable", "{0} can't be reached: {1}.".format(host, root_reason(error))) from None
+            raise AcrError("unreachable", f"{host} can't be reached: {root_reason(error)}.") from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
-            raise AcrError("unavailable", "{0} sent no whole answer: {1}.".format(host, root_reason(error))) from None
+            raise AcrError("unavailable", f"{host} sent no whole answer: {root_reason(error)}.") from None
 
 
 def _adapter() -> Any:
@@ -305,8 +305,8 @@ def _adapter() -> Any:
     try:
         context.load_verify_locations(**{"capath" if os.path.isdir(bundle) else "cafile": bundle})
     except OSError as error:
-        message = "The CA bundle {0} can't be read: {1}. Correct REQUESTS_CA_BUNDLE."
-        raise AcrError("certificate", message.format(bundle, error.strerror or error)) from None
+        message = f"The CA bundle {bundle} can't be read: {error.strerror or error}. Correct REQUESTS_CA_BUNDLE."
+        raise AcrError("certificate", message) from None
 
     class Adapter(HTTPAdapter):
         def init_poolmanager(self, *args: Any, **more: Any) -> None:
@@ -349,13 +349,13 @@ def _read(response: Any, method: str, host: str, limit: int, ends: float) -> byt
             break
         size += len(chunk)
         if size > limit:
-            raise AcrError("invalid", "{0} sent more than {1} bytes; refused.".format(host, limit))
+            raise AcrError("invalid", f"{host} sent more than {limit} bytes; refused.")
         if time.monotonic() > ends:
             raise slow_failure(host)
         chunks.append(chunk)
     announced = number(response.headers.get("Content-Length")) or 0
     if size < announced and method != "HEAD" and response.status_code not in (204, 304):
-        raise AcrError("unavailable", "{0} closed the connection in the middle of an answer.".format(host))
+        raise AcrError("unavailable", f"{host} closed the connection in the middle of an answer.")
     return b"".join(chunks)
 
 
@@ -365,8 +365,8 @@ def check_proxies(environ: Mapping[str, str]) -> None:
         url = environ.get(name, "")
         _authority, _slash, rest = re.sub("[/?#]", "/", url.partition("://")[2] or url).partition("/")
         if "@" in rest:
-            message = "{0} can't be read: in its user name and password, characters such as / and # must be percent-encoded."
-            raise AcrError("invalid", message.format(name))
+            message = f"{name} can't be read: in its user name and password, characters such as / and # must be percent-encoded."
+            raise AcrError("invalid", message)
 
 
 def closed(error: BaseException) -> bool:
@@ -395,34 +395,35 @@ def certificate_failure(host: str, error: BaseException) -> AcrError:
     """The sentence for a TLS certificate that isn't trusted."""
     return AcrError(
         "certificate",
-        "The TLS certificate of {0} isn't trusted ({1}). Where a proxy or a private certificate authority stands in "
-        "between, put its certificate into a bundle and name that file in REQUESTS_CA_BUNDLE.".format(host, root_reason(error)),
+        f"The TLS certificate of {host} isn't trusted ({root_reason(error)}). Where a proxy or a private certificate authority "
+        "stands in "
+        "between, put its certificate into a bundle and name that file in REQUESTS_CA_BUNDLE.",
     )
 
 
 def passing_failure(host: str, answer: Answer, wait: Optional[float] = None) -> AcrError:
     """A 429 or 5xx as an error. *host* is named, and until when it asks to *wait* (seconds from now) where that is long; the
     body isn't trusted to be short."""
-    says = "'too many requests'" if answer.status == 429 else "with status {0}".format(answer.status)
+    says = "'too many requests'" if answer.status == 429 else f"with status {answer.status}"
     again = "; run again later"
     if wait is not None and TOLD < wait < LONGEST_WAIT:
         until = time.gmtime(time.time() + wait + 59.0)  # the next full minute
         day = "" if until[:3] == time.gmtime()[:3] else "%Y-%m-%d "
-        again = " and asks to wait until {0} UTC; run again then".format(time.strftime(day + "%H:%M", until))
+        again = f" and asks to wait until {time.strftime(day + '%H:%M', until)} UTC; run again then"
     kind = "throttled" if answer.status == 429 else "unavailable"
-    return AcrError(kind, "{0} answers {1}{2}.".format(host, says, again), status=answer.status)
+    return AcrError(kind, f"{host} answers {says}{again}.", status=answer.status)
 
 
 def slow_failure(host: str) -> AcrError:
     """A far side that does not answer, or not to the end, in its time."""
-    message = "{0} answers too slowly: a request takes more than {1:g} s."
-    return AcrError("unavailable", message.format(host, REQUEST_SECONDS), detail="slow")
+    message = f"{host} answers too slowly: a request takes more than {REQUEST_SECONDS:g} s."
+    return AcrError("unavailable", message, detail="slow")
 
 
 def refuse_redirect(url: str, target: str) -> None:
     """Raises where following a redirect could leak or reach what only this machine may reach."""
     source, there = urlsplit(url).netloc, urlsplit(target)
     if there.scheme != "https":
-        raise AcrError("invalid", "{0} redirects to plain HTTP ({1}); refused.".format(source, there.netloc))
+        raise AcrError("invalid", f"{source} redirects to plain HTTP ({there.netloc}); refused.")
     if local(there.hostname) and not same_host(there.netloc, source):
-        raise AcrError("invalid", "{0} redirects to a local address ({1}); refused.".format(source, there.netloc))
+        raise AcrError("invalid", f"{source} redirects to a local address ({there.netloc}); refused.")

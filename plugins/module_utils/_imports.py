@@ -20,15 +20,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple, Union
 
-from ansible_collections.registryops.acr.plugins.module_utils import _plan
-from ansible_collections.registryops.acr.plugins.module_utils._arm import RETRY_AFTER, Arm, Operation, RegistryResource
-from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import Context
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, ImportFailed
-from ansible_collections.registryops.acr.plugins.module_utils._identity import IdentityError
-from ansible_collections.registryops.acr.plugins.module_utils._pace import Bucket
-from ansible_collections.registryops.acr.plugins.module_utils._plan import GONE, STOPPED, Import, Origin, Outcome, Seen, Step
-from ansible_collections.registryops.acr.plugins.module_utils._progress import Progress
-from ansible_collections.registryops.acr.plugins.module_utils._targets import FEW, Targets
+from . import _plan
+from ._arm import RETRY_AFTER, Arm, Operation, RegistryResource
+from ._diagnosis import Context
+from ._errors import AcrError, ImportFailed
+from ._identity import IdentityError
+from ._pace import Bucket
+from ._plan import GONE, STOPPED, Import, Origin, Outcome, Seen, Step
+from ._progress import Progress
+from ._targets import FEW, Targets
 
 STARTERS = 16  # threads that start imports
 ASKERS = 4  # threads that ask Azure Resource Manager
@@ -347,7 +347,7 @@ class Imports:
             if self._refusal is not None:
                 raise AcrError("stopped", STOPPED)
             if self._deadline is not None and time.monotonic() >= self._deadline:
-                raise AcrError("timeout", "The time limit passed before {0} could be imported.".format(context.target))
+                raise AcrError("timeout", f"The time limit passed before {context.target} could be imported.")
 
         request = job.work
 
@@ -450,9 +450,9 @@ class Imports:
                 continue
             name = self._name(step)
             if number in job.unread:
-                message = "Azure says that {0} was imported, but it can't be read to check: {1}".format(name, job.unread[number])
+                message = f"Azure says that {name} was imported, but it can't be read to check: {job.unread[number]}"
             elif shown.digest is None:
-                message = "Azure says that {0} was imported, but it isn't there; run again.".format(name)
+                message = f"Azure says that {name} was imported, but it isn't there; run again."
             else:
                 message = self._moved(step, shown)
             self._end(job, step, Outcome(step, AcrError("invalid", message)))
@@ -460,10 +460,11 @@ class Imports:
 
     def _moved(self, step: Step, shown: Seen) -> str:
         message = (
-            "Azure says that {0} was imported, but it has digest {1} instead of {2}; somebody else may have moved it meanwhile. "
+            f"Azure says that {self._name(step)} was imported, but it has digest {shown.digest} instead of {step.want.digest}; "
+            "somebody else may have moved it meanwhile. "
             "Run again."
         )
-        return message.format(self._name(step), shown.digest, step.want.digest)
+        return message
 
     # -- watching the target registry ------------------------------------------------------------------------------
 
@@ -580,7 +581,7 @@ class Imports:
                     continue
                 self._progress.done -= 1
                 if isinstance(found, AcrError):
-                    message = "{0} was imported, but can't be checked: {1}".format(self._name(step), found)
+                    message = f"{self._name(step)} was imported, but can't be checked: {found}"
                     self._end(job, step, Outcome(step, AcrError(found.kind, message)))
                 elif found and arrival.expired:
                     message = "{0} was imported, but {1} of what it lists were not there within {2:g} s ({3}). " + SAFE
@@ -618,7 +619,7 @@ class Imports:
             elif error is None and seen.digest != want.digest:
                 error = AcrError("invalid", self._moved(step, seen))
             elif error is None and seen.locks:
-                error = AcrError("locked", "{0} It is locked against writing, so it was not imported again.".format(failure))
+                error = AcrError("locked", f"{failure} It is locked against writing, so it was not imported again.")
             if error is not None:
                 self._end(job, step, Outcome(step, error))
                 return
@@ -747,7 +748,7 @@ class Imports:
                     action = _plan.KEEP if step.want.if_exists == "keep" else _plan.NONE
                     self._end(job, step, Outcome(step if job.uncertain else step._replace(action=action)))
                 else:
-                    message = "{0} Choose another tag, or set if_exists: update with verify: true.".format(error)
+                    message = f"{error} Choose another tag, or set if_exists: update with verify: true."
                     self._end(job, step, Outcome(step, AcrError("exists", message)))
             return
         for number, arrival in job.checking.items():  # not by this import
@@ -798,9 +799,12 @@ class Imports:
                 self._wait_for_hidden(job, absent[0])
                 return
             if job.tries >= TRIES:
-                message = "{0} was there, or not, at each of {1} tries: somebody else changes it. Run again later."
+                message = (
+                    f"{self._name(step)} was there, or not, at each of {job.tries} tries: somebody else changes it. Run again "
+                    "later."
+                )
                 for step in forced + absent:
-                    self._end(job, step, Outcome(step, AcrError("exists", message.format(self._name(step), job.tries))))
+                    self._end(job, step, Outcome(step, AcrError("exists", message)))
                 return
             for step in forced + absent:
                 self._drop(job, step)
@@ -818,15 +822,18 @@ class Imports:
         if waited < SETTLE:
             job.not_before = now + min(SLOWEST, max(FASTEST, 0.1 * waited))
             return
-        message = "Azure says that {0} exists already, but the registry did not show it within {1:g} s. Run again later."
-        self._end(job, step, Outcome(step, AcrError("exists", message.format(self._name(step), SETTLE))))
+        message = (
+            f"Azure says that {self._name(step)} exists already, but the registry did not show it within {SETTLE:g} s. Run again "
+            "later."
+        )
+        self._end(job, step, Outcome(step, AcrError("exists", message)))
 
     def _ends(self, job: Job) -> float:
         ends = job.started + self._timeout
         return ends if self._deadline is None else min(ends, self._deadline)
 
     def _name(self, step: Step) -> str:
-        return "{0}/{1}".format(self._resource.login_server, step.want.target)
+        return f"{self._resource.login_server}/{step.want.target}"
 
     def _expired(self, job: Job) -> None:
         for arrival in job.checking.values():
@@ -846,9 +853,9 @@ class Imports:
                     "to ask how it ended."
                 )
             else:
-                message = "Azure still calls the import of {0} pending after {1:g} s."
+                message = f"Azure still calls the import of {name} pending after {self._timeout:g} s."
             message += " " + SAFE
-            self._end(job, step, Outcome(step, AcrError("timeout", message.format(name, self._timeout, unread))))
+            self._end(job, step, Outcome(step, AcrError("timeout", message)))
         job.operation = None
 
 

@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
-from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry
-from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._reference import Platform, parse_registry
-from ansible_collections.registryops.acr.plugins.module_utils._registry import INDEX_TYPES, Child, valid_digest
-from ansible_collections.registryops.acr.plugins.module_utils._sources import listing_pays
+from ._acr import AzureRegistry
+from ._arm import Arm
+from ._errors import AcrError
+from ._reference import Platform, parse_registry
+from ._registry import INDEX_TYPES, Child, valid_digest
+from ._sources import listing_pays
 
 CONCURRENCY = 16
 GENERAL = frozenset(["unreachable", "certificate", "firewall", "timeout"])  # of a whole registry, and nothing else can be read
@@ -46,9 +46,9 @@ class Content(NamedTuple):
 def read(identity: Any, registry: str, resource_group: Optional[str], wanted: Wanted) -> Content:
     """What a registry holds. AcrError where nothing of it can be read."""
     if wanted.digest is not None and not valid_digest(wanted.digest):
-        raise AcrError("invalid", "digest: {0!r} is no digest; it looks like sha256: and 64 hex digits.".format(wanted.digest))
+        raise AcrError("invalid", f"digest: {wanted.digest!r} is no digest; it looks like sha256: and 64 hex digits.")
     if wanted.limit is not None and wanted.limit < 1:
-        raise AcrError("invalid", "limit must be at least 1, not {0}.".format(wanted.limit))
+        raise AcrError("invalid", f"limit must be at least 1, not {wanted.limit}.")
     http = identity.http
     registry_id = parse_registry(registry, [identity.cloud.registry_suffix])
     login_server = registry_id.login_server
@@ -98,7 +98,7 @@ def details(
     for found in pool.map(reader.complete, listed):
         platforms = [platform["platform"] for platform in found["platforms"]]
         if not platforms and found["os"]:
-            platforms = ["{0}/{1}".format(found["os"], found["architecture"])]
+            platforms = [f"{found['os']}/{found['architecture']}"]
         if "error" not in found:
             result[found["repository"], found["digest"]] = {"size": found["size"], "platforms": platforms}
     if errors and not result:

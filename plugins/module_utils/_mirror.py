@@ -14,19 +14,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
-from ansible_collections.registryops.acr.plugins.module_utils import _plan
-from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry
-from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, RegistryResource
-from ansible_collections.registryops.acr.plugins.module_utils._draft import Draft
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._expand import expand
-from ansible_collections.registryops.acr.plugins.module_utils._identity import IdentityError
-from ansible_collections.registryops.acr.plugins.module_utils._options import Entry
-from ansible_collections.registryops.acr.plugins.module_utils._plan import STOPPED, Outcome, Seen, Step, Want
-from ansible_collections.registryops.acr.plugins.module_utils._progress import Progress
-from ansible_collections.registryops.acr.plugins.module_utils._reference import parse_registry
-from ansible_collections.registryops.acr.plugins.module_utils._sources import Sources
-from ansible_collections.registryops.acr.plugins.module_utils._targets import Targets
+from . import _plan
+from ._acr import AzureRegistry
+from ._arm import Arm, RegistryResource
+from ._draft import Draft
+from ._errors import AcrError
+from ._expand import expand
+from ._identity import IdentityError
+from ._options import Entry
+from ._plan import STOPPED, Outcome, Seen, Step, Want
+from ._progress import Progress
+from ._reference import parse_registry
+from ._sources import Sources
+from ._targets import Targets
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Mirror:
 
     def __init__(self, identity: Any, registry: str, resource_group: Optional[str], settings: Settings) -> None:
         if settings.concurrency < 1:
-            raise AcrError("invalid", "concurrency must be at least 1, not {0}.".format(settings.concurrency))
+            raise AcrError("invalid", f"concurrency must be at least 1, not {settings.concurrency}.")
         self._settings = settings
         self._identity = identity
         self._registry_id = parse_registry(registry, [identity.cloud.registry_suffix])
@@ -165,14 +165,15 @@ class Mirror:
         for work in _plan.imports(draft.steps.values()):
             needed[work.origin.registry] = needed.get(work.origin.registry, 0) + 1
         return [
-            "{0} announces {1} more pulls for now, and {2} imports from it are needed; what it refuses is tried again later. "
-            "An account of your own (credentials) may have a higher limit.".format(source.name, source.registry.pulls_left, count)
+            f"{source.name} announces {source.registry.pulls_left} more pulls for now, and {count} imports from it are needed; "
+            "what it refuses is tried again later. "
+            "An account of your own (credentials) may have a higher limit."
             for source, count in needed.items()
             if source.registry.pulls_left is not None and source.registry.pulls_left < count
         ]
 
     def _add_details(self, draft: Draft, report: Report, entries: List[Entry], pool: ThreadPoolExecutor) -> None:
-        from ansible_collections.registryops.acr.plugins.module_utils._manifests import details
+        from ._manifests import details
 
         there = [
             result
@@ -182,7 +183,7 @@ class Mirror:
         try:
             found = details(draft.targets.registry, [(r.step.want.target.repository, r.digest) for r in there], pool)
         except (AcrError, IdentityError) as error:
-            report.notes.append("Sizes and platforms could not be read: {0}".format(error))
+            report.notes.append(f"Sizes and platforms could not be read: {error}")
             return
         for result in there:
             result.details = found.get((result.step.want.target.repository, result.digest))
@@ -235,7 +236,7 @@ class Mirror:
 
     def _engine(self, targets: Optional[Targets]) -> Any:
         # The engine is loaded if there is something to do: reading it takes as long as a round trip.
-        from ansible_collections.registryops.acr.plugins.module_utils._imports import Imports
+        from ._imports import Imports
 
         return Imports(
             self._arm,
@@ -258,7 +259,7 @@ def target_result(report: Report, result: Result) -> Dict[str, Any]:
     """One target as modules return it."""
     step = result.step
     found: Dict[str, Any] = {
-        "image": "{0}/{1}".format(report.login_server, step.want.target),
+        "image": f"{report.login_server}/{step.want.target}",
         "digest": result.digest,
         "previous_digest": step.seen.digest,
         "action": "failed" if result.error else step.action,

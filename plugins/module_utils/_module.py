@@ -16,10 +16,10 @@ from typing import Any, Callable, Dict
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.validation import check_type_dict
 
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._identity import AUTH_ARGUMENTS, Identity, IdentityError
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Conflict
-from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference
+from ._errors import AcrError
+from ._identity import AUTH_ARGUMENTS, Identity, IdentityError
+from ._plan import Conflict
+from ._reference import InvalidReference
 
 REGISTRY_ARGUMENTS: Dict[str, Any] = {
     "registry": {"type": "str", "required": True},
@@ -83,7 +83,7 @@ def _refuse_misread(given: Dict[str, Any], arguments: Dict[str, Any], place: str
         value = given.get(name)
         for number, one in enumerate(value if several and isinstance(value, list) else [value], 1):
             if kind == "dict" and one and spec.get("options"):
-                inside = "Entry {0} of {1}: ".format(number, name) if several else "{0}{1}.".format(place, name)
+                inside = f"Entry {number} of {name}: " if several else f"{place}{name}."
                 _refuse_misread(check_type_dict(one), spec["options"], inside)
             elif kind in ("str", "path") and isinstance(one, (bool, float)):
                 raise InvalidReference(
@@ -100,8 +100,8 @@ def _stop(module: AnsibleModule) -> None:
     """Ends a module that hangs in a library, such as a sign-in that gets no answer."""
     try:
         module.fail_json(
-            msg="The time limit of {0} s passed while Azure or a registry was being asked. Running again is safe; a longer "
-            "limit is set by timeout.".format(module.params["timeout"])
+            msg=f"The time limit of {module.params['timeout']} s passed while Azure or a registry was being asked. "
+            "Running again is safe; a longer limit is set by timeout."
         )
     finally:
         sys.stdout.flush()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Target
-from ansible_collections.registryops.acr.plugins.module_utils._reference import (
+from ._plan import Target
+from ._reference import (
     REPOSITORY_CHARACTERS,
     InvalidReference,
     Reference,
@@ -20,8 +20,8 @@ from ansible_collections.registryops.acr.plugins.module_utils._reference import 
     parse_source,
     parse_target,
 )
-from ansible_collections.registryops.acr.plugins.module_utils._registry import Credentials
-from ansible_collections.registryops.acr.plugins.module_utils._select import InvalidSelection, Selection
+from ._registry import Credentials
+from ._select import InvalidSelection, Selection
 
 IF_EXISTS = ("update", "keep", "fail", "reimport")
 
@@ -114,16 +114,17 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "") -> Entry
     source = _source(options, registry_id, suffix)
     credentials = _credentials(options)
     if credentials is not None and registry_id is not None:
+        named = source.repository if source else options["source_registry"]
         notes.append(
-            "source_registry and credentials were both given for {0}: the credentials are used, and so the rights of the "
-            "signed-in account on that registry do not count.".format(source.repository if source else options["source_registry"])
+            f"source_registry and credentials were both given for {named}: the credentials are used, and so the rights of the "
+            "signed-in account on that registry do not count."
         )
     if options.get("platform"):
         parse_platform(options["platform"])
     if options.get("verify") is False:
         for name in ("platform", "referrers", "repair", "tags", "repositories"):
             if options.get(name):
-                raise InvalidReference("{0} needs verify: true, since it takes looking into a registry.".format(name))
+                raise InvalidReference(f"{name} needs verify: true, since it takes looking into a registry.")
     selection = Selection.of(options["tags"]) if options.get("tags") else None
     repositories = None
     if options.get("repositories"):
@@ -133,7 +134,7 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "") -> Entry
     if selection is not None and source is not None and _names_image(options["source"]):
         if source.digest or selection != Selection(same_digest=True):
             raise InvalidReference(
-                "{0} names one image, and tags chooses others; write the repository only.".format(options["source"])
+                f"{options['source']} names one image, and tags chooses others; write the repository only."
             )
         selection = selection._replace(include=(source.tag or "",))
     return Entry(
@@ -167,7 +168,7 @@ def parse_entries(
     """
     prefix = prefix or ""
     if prefix and parse_target(prefix + "x").tag:
-        raise InvalidReference("target_prefix {0!r} contains a tag; it is put before repositories.".format(prefix))
+        raise InvalidReference(f"target_prefix {prefix!r} contains a tag; it is put before repositories.")
     places = [_place(number, entry) for number, entry in enumerate(credentials or [], 1)]
     unused = set(places)
     found: List[Entry] = []
@@ -182,9 +183,9 @@ def parse_entries(
                 options.update({"source_username": best.username, "source_password": best.password})
             found.append(parse_entry(options, suffix, prefix))
         except (InvalidReference, InvalidSelection) as error:
-            raise InvalidReference("Entry {0} of images: {1}".format(number, error)) from None
+            raise InvalidReference(f"Entry {number} of images: {error}") from None
     notes = tuple(
-        "The credentials for {0} match no entry of images, so that they are not used.".format(place)
+        f"The credentials for {place} match no entry of images, so that they are not used."
         for place in places
         if place in unused
     )
@@ -213,7 +214,7 @@ def _place(number: int, entry: Dict[str, Any]) -> _Place:
     try:
         return _Place(*parse_place(entry["registry"]), entry.get("username"), entry["password"])
     except InvalidReference as error:
-        raise InvalidReference("Entry {0} of credentials: {1}".format(number, error)) from None
+        raise InvalidReference(f"Entry {number} of credentials: {error}") from None
 
 
 def _origin(options: Dict[str, Any], suffix: str) -> Tuple[Optional[str], str]:
@@ -257,7 +258,7 @@ def _targets(options: Dict[str, Any], source: Optional[Reference], several: bool
         target = parse_target(text)
         if default is None and target.tag:
             raise InvalidReference(
-                "target {0!r} names a tag, but tags chooses several; write the repository only.".format(text)
+                f"target {text!r} names a tag, but tags chooses several; write the repository only."
             )
         # As Azure does: a target without a tag takes the source's.
         targets.append(Target(prefix + target.repository, target.tag or (default.tag if default else "")))
@@ -265,14 +266,14 @@ def _targets(options: Dict[str, Any], source: Optional[Reference], several: bool
         target = parse_target(text)
         if target.tag:
             raise InvalidReference(
-                "untagged_repositories takes repositories without a tag, but {0!r} has one; put it under target.".format(text)
+                f"untagged_repositories takes repositories without a tag, but {text!r} has one; put it under target."
             )
         targets.append(Target(prefix + target.repository, None))
     if not targets:
         targets.append(Target(prefix + default.repository, default.tag) if default else Target("", ""))
     if any(len(target.repository) > REPOSITORY_CHARACTERS for target in targets):
         raise InvalidReference(
-            "target_prefix {0!r} makes a repository name of more than {1} characters.".format(prefix, REPOSITORY_CHARACTERS)
+            f"target_prefix {prefix!r} makes a repository name of more than {REPOSITORY_CHARACTERS} characters."
         )
     return tuple(targets)
 
@@ -282,9 +283,8 @@ def _credentials(options: Dict[str, Any]) -> Optional[Credentials]:
     if not password:
         if username:
             raise InvalidReference(
-                "source_username is given for {0}, but source_password is empty.".format(
-                    options.get("source") or options["source_registry"]
-                )
+                f"source_username is given for {options.get('source') or options['source_registry']}, but source_password is "
+                "empty."
             )
         return None
     return Credentials(username or None, password)
@@ -299,7 +299,6 @@ def _refuse_other_host(host: str, registry_id: Any, suffix: str) -> None:
     )
     if not same:
         raise InvalidReference(
-            "source names the registry {0}, but source_registry names another one ({1}); leave one of them out.".format(
-                host, registry_id.login_server or registry_id.name
-            )
+            f"source names the registry {host}, but source_registry names another one "
+            f"({registry_id.login_server or registry_id.name}); leave one of them out."
         )

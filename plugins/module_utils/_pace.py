@@ -11,7 +11,7 @@ import threading
 import time
 from typing import Callable, Dict, Optional, Tuple
 
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ._errors import AcrError
 
 INFINITE = float("inf")
 MANY = 0.18  # the share of refusals among the last ten or so requests that is no chance: then the rate is halved

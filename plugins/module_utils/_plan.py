@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, Hashable, Iterable, List, NamedTuple, Optional, Tuple
 
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ._errors import AcrError
 
 TARGETS_PER_IMPORT = 100
 
@@ -44,8 +44,8 @@ class Target(NamedTuple):
 
     def __str__(self) -> str:
         if self.tag:
-            return "{0}:{1}".format(self.repository, self.tag)
-        return "{0}@{1}".format(self.repository, self.digest) if self.digest else self.repository
+            return f"{self.repository}:{self.tag}"
+        return f"{self.repository}@{self.digest}" if self.digest else self.repository
 
 
 class Origin(NamedTuple):
@@ -64,8 +64,8 @@ class Origin(NamedTuple):
     def image(self) -> str:
         """As Azure's ``sourceImage`` wants it: never tag and digest at once."""
         if self.digest:
-            return "{0}@{1}".format(self.repository, self.digest)
-        return "{0}:{1}".format(self.repository, self.tag)
+            return f"{self.repository}@{self.digest}"
+        return f"{self.repository}:{self.tag}"
 
     @property
     def key(self) -> Tuple[Hashable, ...]:
@@ -153,13 +153,11 @@ def decide(want: Want, seen: Seen) -> Step:
     action = _action(want, seen)
     if action in OVERWRITING:
         if seen.locks is None:
-            raise ValueError("the locks of {0} are not known".format(want.target))
+            raise ValueError(f"the locks of {want.target} are not known")
         if seen.locks:
             advice = "Unlock it, or set if_exists: keep." if seen.present else "Unlock it."
             raise Conflict(
-                "{0} is locked against writing (write-enabled false on its {1}). {2}".format(
-                    want.target, " and its ".join(seen.locks), advice
-                )
+                f"{want.target} is locked against writing (write-enabled false on its {' and its '.join(seen.locks)}). {advice}"
             )
     return Step(want, action, seen)
 
@@ -168,15 +166,16 @@ def _action(want: Want, seen: Seen) -> str:
     if seen.digest is None:
         return IMPORT
     if seen.manifest == LISTED:
-        raise ValueError("what {0} names was not asked for".format(want.target))
+        raise ValueError(f"what {want.target} names was not asked for")
     if seen.broken and want.target.tag is None:
         return IMPORT
     if seen.broken:
         same = want.if_exists == "fail" and seen.digest == want.digest
         if not (want.repair or same or want.if_exists in ("update", "reimport")):
             raise Conflict(
-                "{0} exists, but its manifest {1} is gone, so it can't be pulled; nothing was changed. Set repair: true to "
-                "import it again.".format(want.target, seen.digest)
+                f"{want.target} exists, but its manifest {seen.digest} is gone, so it can't be pulled; nothing was changed. Set "
+                "repair: true to "
+                "import it again."
             )
         return REPAIR
     if want.if_exists == "keep":
@@ -187,8 +186,9 @@ def _action(want: Want, seen: Seen) -> str:
         return NONE
     if want.if_exists == "fail":
         raise Conflict(
-            "{0} exists with digest {1}, but {2} has {3}; nothing was changed. Choose another tag, or set "
-            "if_exists: update.".format(want.target, seen.digest, origin_name(want.origin), want.digest)
+            f"{want.target} exists with digest {seen.digest}, but {origin_name(want.origin)} has {want.digest}; nothing was "
+            "changed. Choose another tag, or set "
+            "if_exists: update."
         )
     return UPDATE
 
@@ -197,8 +197,8 @@ def origin_name(origin: Origin) -> str:
     """An origin in words: registry, repository and the tag that the user knows."""
     name = getattr(origin.registry, "name", None) or str(origin.registry)
     if origin.tag:
-        return "{0}/{1}:{2}".format(name, origin.repository, origin.tag)
-    return "{0}/{1}@{2}".format(name, origin.repository, origin.digest)
+        return f"{name}/{origin.repository}:{origin.tag}"
+    return f"{name}/{origin.repository}@{origin.digest}"
 
 
 @dataclass
@@ -259,15 +259,12 @@ def merge(wants: Iterable[Want]) -> List[Want]:
             if want.target.digest:
                 continue
             raise Conflict(
-                "{0} is wanted twice: from {1} (entry {2}) and from {3} (entry {4}). Remove one.".format(
-                    want.target, origin_name(other.origin), other.entry + 1, origin_name(want.origin), want.entry + 1
-                )
+                f"{want.target} is wanted twice: from {origin_name(other.origin)} (entry {other.entry + 1}) and from "
+                f"{origin_name(want.origin)} (entry {want.entry + 1}). Remove one."
             )
         elif not (want.selected or other.selected):
             raise Conflict(
-                "{0} is listed twice (entries {1} and {2}). Remove one.".format(
-                    want.target, other.entry + 1, want.entry + 1
-                )
+                f"{want.target} is listed twice (entries {other.entry + 1} and {want.entry + 1}). Remove one."
             )
         elif not want.selected:
             kept[place] = want  # what names an image knows better than what happens to choose it

@@ -68,14 +68,14 @@ def line(numbers: Dict[str, Any], seconds: float) -> str:
     """One line for people: *numbers* as they are *seconds* after the run began."""
     total = numbers.get("total", 0)
     if not total:
-        return "reading the registries ({0:.0f} s)".format(seconds)
+        return f"reading the registries ({seconds:.0f} s)"
     over = numbers["done"] + numbers["failed"]
-    text = "{0} of {1} done".format(numbers["done"], total)
+    text = f"{numbers['done']} of {total} done"
     if numbers["in_flight"]:
-        text += ", {0} in flight".format(numbers["in_flight"])
+        text += f", {numbers['in_flight']} in flight"
     if numbers["failed"]:
-        text += ", {0} failed".format(numbers["failed"])
+        text += f", {numbers['failed']} failed"
     if total / 10 <= over < total and numbers["seconds"]:  # the first ones tell nothing: all started at once
         rate = over / numbers["seconds"]
-        return text + ", {0:.1f} a second, about {1:.0f} s left".format(rate, (total - over) / rate)
-    return text + " ({0:.0f} s)".format(seconds)
+        return text + f", {rate:.1f} a second, about {(total - over) / rate:.0f} s left"
+    return text + f" ({seconds:.0f} s)"

@@ -20,11 +20,11 @@ DOCKER_HUB_HOSTS = frozenset([DOCKER_HUB, "index.docker.io", "registry-1.docker.
 AZURE_SUFFIXES = ("azurecr.io", "azurecr.cn", "azurecr.us", "azurecr.de")
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REPOSITORY = re.compile(r"{0}(?:/{0})*".format(_COMPONENT))
+_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_HOST = re.compile(r"(?:{0}(?:\.{0})*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?".format(_LABEL))
+_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?")
 _NAME = re.compile(r"[A-Za-z0-9]{5,50}")
 # Name and the hash that a domain name label adds; what is shorter is a word, and a wrong name.
 _LABELED_NAME = re.compile(r"[a-z0-9]{5,50}-[a-z0-9]{8,}")
@@ -48,7 +48,7 @@ class Reference(NamedTuple):
     digest: Optional[str] = None
 
     def __str__(self) -> str:
-        text = "{0}/{1}".format(self.host, self.repository) if self.host else self.repository
+        text = f"{self.host}/{self.repository}" if self.host else self.repository
         text += ":" + self.tag if self.tag else ""
         return text + ("@" + self.digest if self.digest else "")
 
@@ -62,8 +62,8 @@ def parse_source(text: str, in_registry: bool = False) -> Reference:
     host, rest = _split_host(text)
     if host is None and not in_registry:
         raise InvalidReference(
-            "source {0!r} names no registry; write the host in front, such as docker.io/library/nginx:1.27, or give "
-            "source_registry.".format(text)
+            f"source {text!r} names no registry; write the host in front, such as docker.io/library/nginx:1.27, or give "
+            "source_registry."
         )
     repository, tag, digest = _split_image(text, rest)
     if host in DOCKER_HUB_HOSTS:
@@ -80,13 +80,13 @@ def parse_target(text: str) -> Reference:
     host, rest = _split_host(text)
     if host is not None:
         raise InvalidReference(
-            "target {0!r} must not name a registry, since registry does; write {1!r}.".format(text, rest)
+            f"target {text!r} must not name a registry, since registry does; write {rest!r}."
         )
     repository, tag, digest = _split_image(text, rest)
     if digest is not None:
         raise InvalidReference(
-            "target {0!r} must not name a digest, since that follows from the source; write a tag, or use "
-            "untagged_repositories.".format(text)
+            f"target {text!r} must not name a digest, since that follows from the source; write a tag, or use "
+            "untagged_repositories."
         )
     return Reference(None, repository, tag)
 
@@ -111,8 +111,8 @@ def parse_place(text: str) -> Tuple[str, str]:
     namespace = namespace.strip("/")
     if not names_host(host) or not _HOST.fullmatch(host_name(host)):
         raise InvalidReference(
-            "registry {0!r} names no host; write one, such as docker.io, or host and namespace, such as "
-            "docker.io/contoso.".format(text)
+            f"registry {text!r} names no host; write one, such as docker.io, or host and namespace, such as "
+            "docker.io/contoso."
         )
     host = host_name(host)
     if host in DOCKER_HUB_HOSTS:
@@ -126,7 +126,7 @@ def host_name(text: str) -> str:
     """``host[:port]`` in the one spelling that all others come to: lower case, no dot at its end, no port 443."""
     found = re.fullmatch(r"(.*?)\.?(?::0*([0-9]{1,5}))?", text.lower(), re.DOTALL)
     name, port = found.groups() if found else (text, None)
-    return name if port in (None, "443") else "{0}:{1}".format(name, port)
+    return name if port in (None, "443") else f"{name}:{port}"
 
 
 def api_host(host: str) -> str:
@@ -136,14 +136,12 @@ def api_host(host: str) -> str:
 
 def _clean(text: Any, what: str, example: str) -> str:
     if not isinstance(text, str) or not text.strip():
-        raise InvalidReference("{0} is empty; it looks like {1}.".format(what, example))
+        raise InvalidReference(f"{what} is empty; it looks like {example}.")
     text = text.strip()
     _refuse_password(text, what)
     if "://" in text:
         raise InvalidReference(
-            "{0} {1!r} must not start with {2!r}; write {3!r}.".format(
-                what, text, text.split("://")[0] + "://", text.split("://", 1)[1]
-            )
+            f"{what} {text!r} must not start with {text.split('://')[0] + '://'!r}; write {text.split('://', 1)[1]!r}."
         )
     return text
 
@@ -152,7 +150,7 @@ def _refuse_password(text: str, what: str) -> None:
     """Refuses ``user:password@host/…`` without repeating it."""
     first, slash, _rest = text.partition("://")[2].partition("/") if "://" in text else text.partition("/")
     if "@" in first and (slash or "://" in text):
-        raise InvalidReference("{0} must not hold a user name or password; give those by options of their own.".format(what))
+        raise InvalidReference(f"{what} must not hold a user name or password; give those by options of their own.")
 
 
 def _split_host(text: str) -> Tuple[Optional[str], str]:
@@ -160,10 +158,10 @@ def _split_host(text: str) -> Tuple[Optional[str], str]:
     if slash and names_host(first):
         host = host_name(first)
         if not _HOST.fullmatch(host):
-            raise InvalidReference("{0!r} does not start with a valid host name: {1!r}.".format(text, first))
+            raise InvalidReference(f"{text!r} does not start with a valid host name: {first!r}.")
         port = host.rpartition(":")[2] if re.search(r":[0-9]+$", host) else "1"
         if not 0 < int(port) < 65536:
-            raise InvalidReference("{0!r} names the port {1}, which does not exist.".format(text, port))
+            raise InvalidReference(f"{text!r} names the port {port}, which does not exist.")
         return host, rest
     return None, text
 
@@ -177,22 +175,23 @@ def _split_image(text: str, rest: str) -> Tuple[str, Optional[str], Optional[str
     name, at, digest = rest.partition("@")
     if at and not _DIGEST.fullmatch(digest):
         raise InvalidReference(
-            "{0!r} has an invalid digest; it looks like sha256: and 64 hex digits in lower case.".format(text)
+            f"{text!r} has an invalid digest; it looks like sha256: and 64 hex digits in lower case."
         )
     head, slash, last = name.rpartition("/")
     last, colon, tag = last.partition(":")
     repository = head + slash + last
     if colon and not _TAG.fullmatch(tag):
         raise InvalidReference(
-            "{0!r} has an invalid tag {1!r}; a tag has up to 128 letters, digits, '_', '.' and '-', and starts with none of "
-            "the last two.".format(text, tag)
+            f"{text!r} has an invalid tag {tag!r}; a tag has up to 128 letters, digits, '_', '.' and '-', and starts with none "
+            "of "
+            "the last two."
         )
     if not _REPOSITORY.fullmatch(repository):
         hint = "; it must be in lower case" if _REPOSITORY.fullmatch(repository.lower()) else ""
-        raise InvalidReference("{0!r} has an invalid repository name {1!r}{2}.".format(text, repository, hint))
+        raise InvalidReference(f"{text!r} has an invalid repository name {repository!r}{hint}.")
     if len(repository) > REPOSITORY_CHARACTERS:
         raise InvalidReference(
-            "{0!r} has a repository name of more than {1} characters.".format(text, REPOSITORY_CHARACTERS)
+            f"{text!r} has a repository name of more than {REPOSITORY_CHARACTERS} characters."
         )
     return repository, tag if colon else None, digest if at else None
 
@@ -215,9 +214,8 @@ class RegistryId(NamedTuple):
     @property
     def resource_id(self) -> str:
         """Of the kind ``resource_id``: as Azure writes it."""
-        return "/subscriptions/{0}/resourceGroups/{1}/providers/Microsoft.ContainerRegistry/registries/{2}".format(
-            self.subscription, self.resource_group, self.name
-        )
+        group = f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
+        return f"{group}/providers/Microsoft.ContainerRegistry/registries/{self.name}"
 
 
 def parse_registry(text: str, suffixes: List[str]) -> RegistryId:
@@ -231,22 +229,22 @@ def parse_registry(text: str, suffixes: List[str]) -> RegistryId:
         found = _RESOURCE_ID.fullmatch(text)
         if not found:
             raise InvalidReference(
-                "{0!r} is no resource ID of a container registry; that looks like /subscriptions/{{id}}/resourceGroups/"
-                "{{group}}/providers/Microsoft.ContainerRegistry/registries/{{name}}.".format(text)
+                f"{text!r} is no resource ID of a container registry; that looks like /subscriptions/{{id}}/resourceGroups/"
+                "{group}/providers/Microsoft.ContainerRegistry/registries/{name}."
             )
         return RegistryId("resource_id", found["name"], None, found["subscription"], found["group"])
     host = host_name(re.sub(r"^https://", "", text, flags=re.IGNORECASE).rstrip("/"))
     suffixes = suffixes + list(AZURE_SUFFIXES)
     if "." not in host:
         if _LABELED_NAME.fullmatch(host):
-            host = "{0}.{1}".format(host, suffixes[0])
+            host = f"{host}.{suffixes[0]}"
         elif _NAME.fullmatch(host):
             return RegistryId("name", host)
         else:
-            raise InvalidReference("{0!r} is no name of a registry; that has 5 to 50 letters and digits.".format(text))
+            raise InvalidReference(f"{text!r} is no name of a registry; that has 5 to 50 letters and digits.")
     if not _HOST.fullmatch(host) or ":" in host:
         raise InvalidReference(
-            "{0!r} is no login server; that looks like {1}.".format(text, "contosoprod." + suffixes[0])
+            f"{text!r} is no login server; that looks like {'contosoprod.' + suffixes[0]}."
         )
     for suffix in suffixes:
         if host.endswith("." + suffix):
@@ -257,7 +255,7 @@ def parse_registry(text: str, suffixes: List[str]) -> RegistryId:
             elif len(regional) != 1:
                 break
             # A domain-name label adds a hash to the name, which itself holds letters and digits only.
-            return RegistryId("login_server", label.partition("-")[0], "{0}.{1}".format(label, suffix))
+            return RegistryId("login_server", label.partition("-")[0], f"{label}.{suffix}")
     return RegistryId("login_server", None, host)
 
 
@@ -294,7 +292,7 @@ class Platform(NamedTuple):
         return same and (not self.os_version or (offered.os_version + ".").startswith(self.os_version + "."))
 
     def __str__(self) -> str:
-        os = "{0}({1})".format(self.os, self.os_version) if self.os_version else self.os
+        os = f"{self.os}({self.os_version})" if self.os_version else self.os
         return "/".join(part for part in (os, self.architecture, self.variant) if part)
 
 
@@ -302,6 +300,6 @@ def parse_platform(text: str) -> Platform:
     """``os/architecture[/variant]``; the version of a Windows in parentheses, as in ``windows(10.0.20348)/amd64``."""
     found = re.fullmatch(r"([A-Za-z0-9]+)(?:\(([0-9.]+)\))?/([A-Za-z0-9_-]+)(?:/([A-Za-z0-9.]+))?", str(text).strip())
     if not found:
-        raise InvalidReference("platform {0!r} is not understood; it looks like linux/amd64 or linux/arm/v7.".format(text))
+        raise InvalidReference(f"platform {text!r} is not understood; it looks like linux/amd64 or linux/arm/v7.")
     os, version, architecture, variant = found.groups()
     return Platform.of({"os": os, "architecture": architecture, "variant": variant, "os.version": version})

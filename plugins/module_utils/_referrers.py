@@ -9,10 +9,10 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, origin_name
-from ansible_collections.registryops.acr.plugins.module_utils._registry import INDEX_TYPES, nothing_there, valid_digest
-from ansible_collections.registryops.acr.plugins.module_utils._sources import Source, Sources
+from ._errors import AcrError
+from ._plan import Origin, origin_name
+from ._registry import INDEX_TYPES, nothing_there, valid_digest
+from ._sources import Source, Sources
 
 SUFFIXES = ("sig", "att", "sbom")  # of the tags under which cosign keeps what belongs to a digest
 DEPTH = 8  # a signature of an SBOM of an image is three deep
@@ -59,7 +59,7 @@ class Referrers:
                 try:
                     referrers, children = self._around(origin, look)
                 except AcrError as error:
-                    message = "What refers to {0} can't be found: {1}".format(origin_name(origin), error)
+                    message = f"What refers to {origin_name(origin)} can't be found: {error}"
                     failed[key] = AcrError(error.kind, message, status=error.status)
                     continue
                 for digest in children:
@@ -72,7 +72,7 @@ class Referrers:
                         seen[key].add(referrer.digest or "")
                         frontier.append((key, referrer, True))
                 if len(found[key]) > MOST:
-                    failed[key] = AcrError("invalid", "{0} has more than {1} referrers; refused.".format(origin.image, MOST))
+                    failed[key] = AcrError("invalid", f"{origin.image} has more than {MOST} referrers; refused.")
             if not frontier:
                 break
         return {key: failed.get(key) or list(found[key].values()) for key in images}
@@ -80,7 +80,7 @@ class Referrers:
     def _look(self, origin: Origin, children: bool) -> _Look:
         source: Source = origin.registry  # type: ignore[assignment]
         digest = origin.digest or ""
-        tags = ["{0}.{1}".format(digest.replace(":", "-"), suffix) for suffix in SUFFIXES]
+        tags = [f"{digest.replace(':', '-')}.{suffix}" for suffix in SUFFIXES]
         return _Look(
             self._ask(self._referrers, source, origin.repository, digest),
             # By name: that a listing of tags doesn't show one is no sign that there is none.

@@ -14,9 +14,9 @@ import time
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._http import LIST_LIMIT, Answer, Http
-from ansible_collections.registryops.acr.plugins.module_utils._wire import (
+from ._errors import AcrError
+from ._http import LIST_LIMIT, Answer, Http
+from ._wire import (
     challenges,
     link,
     links,
@@ -69,11 +69,11 @@ class Credentials(NamedTuple):
     password: str
 
     def __repr__(self) -> str:
-        return "Credentials(username={0!r})".format(self.username)
+        return f"Credentials(username={self.username!r})"
 
     def basic(self) -> str:
         """The value of an Authorization header."""
-        pair = "{0}:{1}".format(self.username or "00000000-0000-0000-0000-000000000000", self.password)
+        pair = f"{self.username or '00000000-0000-0000-0000-000000000000'}:{self.password}"
         return "Basic " + base64.b64encode(pair.encode("utf-8")).decode("ascii")
 
 
@@ -96,17 +96,17 @@ class Manifest(NamedTuple):
     content: bytes
 
     def json(self) -> Dict[str, Any]:
-        return mapping(parse(self.content), "The manifest {0}".format(self.descriptor.digest))
+        return mapping(parse(self.content), f"The manifest {self.descriptor.digest}")
 
     def children(self) -> List[Dict[str, Any]]:
         """The descriptors an index lists, each with a digest; empty for a single manifest."""
-        who = "The index {0}".format(self.descriptor.digest)
+        who = f"The index {self.descriptor.digest}"
         found = objects(self.json().get("manifests"), who) if self.descriptor.is_index else []
         for entry in found:
             mapping(entry.get("platform"), who)
             digest = entry.get("digest")
             if not valid_digest(digest):
-                raise AcrError("invalid", "{0} lists a manifest by {1!r:.100}, which is no digest.".format(who, digest))
+                raise AcrError("invalid", f"{who} lists a manifest by {digest!r:.100}, which is no digest.")
         return found
 
 
@@ -143,7 +143,7 @@ class Registry:
         self._authorization.prepare([self.scope(repository) for repository in repositories])
 
     def scope(self, repository: str) -> str:
-        return "repository:{0}:{1}".format(repository, self.scope_actions)
+        return f"repository:{repository}:{self.scope_actions}"
 
     def describe(self, repository: str, reference: str) -> Descriptor:
         """The manifest that a tag or digest names. `AcrError` ``not_found`` where there is none.
@@ -177,16 +177,17 @@ class Registry:
             raise self.failure(answer, repository, reference)
         content = answer.json()
         if not isinstance(content, dict):
-            raise AcrError("invalid", "{0} sent something else than a manifest.".format(self._of(repository, reference)))
+            raise AcrError("invalid", f"{self._of(repository, reference)} sent something else than a manifest.")
         media_type = _shape(content, _media_type(answer))
         if media_type in SCHEMA1_TYPES or content.get("schemaVersion") == 1:
             raise AcrError(
                 "invalid",
-                "{0} is a manifest of the retired Docker schema 1, which Azure does not import; push the image again "
-                "with a current client.".format(self._of(repository, reference)),
+                f"{self._of(repository, reference)} is a manifest of the retired Docker schema 1, which Azure does not import; "
+                "push the image again "
+                "with a current client.",
             )
         algorithm = reference.split(":")[0] if valid_digest(reference) else "sha256"
-        digest = "{0}:{1}".format(algorithm, hashlib.new(algorithm, answer.body).hexdigest())
+        digest = f"{algorithm}:{hashlib.new(algorithm, answer.body).hexdigest()}"
         claimed = reference if valid_digest(reference) else answer.headers.get("Docker-Content-Digest")
         if claimed and claimed.startswith(algorithm) and claimed != digest:
             raise self._wrong_digest(repository, reference, digest)
@@ -195,30 +196,30 @@ class Registry:
     def blob(self, repository: str, digest: str) -> bytes:
         """A small blob, such as an image's configuration; bytes of another digest are refused."""
         if not valid_digest(digest):
-            raise AcrError("invalid", "{0} names a blob by {1!r}, which is no digest.".format(self._of(repository), digest))
-        answer = self.get("reads", "/v2/{0}/blobs/{1}".format(repository, digest), self.scope(repository))
+            raise AcrError("invalid", f"{self._of(repository)} names a blob by {digest!r}, which is no digest.")
+        answer = self.get("reads", f"/v2/{repository}/blobs/{digest}", self.scope(repository))
         if answer.status != 200:
             raise self.failure(answer, repository, digest)
         algorithm, expected = digest.split(":")
         if hashlib.new(algorithm, answer.body).hexdigest() != expected:
-            raise self._wrong_digest(repository, digest, "{0}:…".format(algorithm))
+            raise self._wrong_digest(repository, digest, f"{algorithm}:…")
         return answer.body
 
     def tags(self, repository: str) -> List[str]:
         """The names of all tags of a repository, in the registry's order."""
         found: List[str] = []
-        for page in self.pages("reads", "/v2/{0}/tags/list?n=1000".format(repository), self.scope(repository), repository):
+        for page in self.pages("reads", f"/v2/{repository}/tags/list?n=1000", self.scope(repository), repository):
             found += names(page.get("tags"), self.name)
         return found
 
     def lacks(self, repository: str) -> bool:
         """Whether the registry says that it has no such repository; False also where it doesn't tell."""
-        answer = self.get("reads", "/v2/{0}/tags/list?n=1".format(repository), self.scope(repository))
+        answer = self.get("reads", f"/v2/{repository}/tags/list?n=1", self.scope(repository))
         return not answer.strayed and answer.status == 404 and "NAME_UNKNOWN" in _codes(answer)
 
     def referrers(self, repository: str, digest: str) -> List[Dict[str, Any]]:
         """The descriptors of what refers to a manifest (OCI 1.1); by tag schema where the registry lacks the API."""
-        path, scope = "/v2/{0}/referrers/{1}".format(repository, digest), self.scope(repository)
+        path, scope = f"/v2/{repository}/referrers/{digest}", self.scope(repository)
         tag = digest.replace(":", "-")
         answer = self.get("referrers", path, scope, limit=LIST_LIMIT)
         # Whatever stands in a 404: the registry lacks the API. Whether it is a registry that speaks, the next read tells.
@@ -250,7 +251,7 @@ class Registry:
                 if error.kind != "not_found":
                     raise
             if not self.http.pause(pause):
-                raise AcrError("timeout", "The time limit passed before {0} could be asked again.".format(self.name))
+                raise AcrError("timeout", f"The time limit passed before {self.name} could be asked again.")
         return ask()
 
     def walk(self, repository: str, manifest: Manifest) -> Iterator[Child]:
@@ -311,7 +312,7 @@ class Registry:
             if answer.status != 200:
                 raise self.failure(answer, repository)
             if not isinstance(page, dict):
-                raise AcrError("invalid", "{0} sent something else than JSON for a listing.".format(self.name))
+                raise AcrError("invalid", f"{self.name} sent something else than JSON for a listing.")
             yield page
             size += len(answer.body)
             following = self._next(path, answer.headers.get("Link") or "", answer.host)
@@ -321,7 +322,7 @@ class Registry:
                 break
             seen.add(following)
             path, answer = following, None
-        raise AcrError("invalid", "The listing of {0} never ends; refused.".format(self._of(repository)))
+        raise AcrError("invalid", f"The listing of {self._of(repository)} never ends; refused.")
 
     def _next(self, path: str, header: str, host: str = "") -> Optional[str]:
         """Where a listing at *path* goes on by a ``Link`` that *host* sent. Of the link only the query counts: registries write
@@ -329,19 +330,19 @@ class Registry:
         target = next((target for target, relations in links(header, self.name) if "next" in relations), None)
         if target is None:
             return None
-        there = link("https://{0}{1}".format(self.host, path), target, self.name)
+        there = link(f"https://{self.host}{path}", target, self.name)
         # We stay with the host and port that were asked. A front may not know the port that leads to it.
         names = [urlsplit("//" + one).hostname or "" for one in (self.host, host) if one]
         if there.scheme not in ("http", "https") or not any(same_host(there.hostname or "", name) for name in names):
-            raise AcrError("invalid", "{0} continues a listing on another host ({1}); refused.".format(self.name, there.netloc))
+            raise AcrError("invalid", f"{self.name} continues a listing on another host ({there.netloc}); refused.")
         # Some registries put only the new parameters into the link; those that were asked for stay.
         own = urlsplit(path)
         asked = dict(parse_qsl(own.query))
         try:
             asked.update(parse_qsl(there.query, max_num_fields=100))
         except ValueError:
-            raise AcrError("invalid", "{0} continues a listing with too many parameters; refused.".format(self.name)) from None
-        return "{0}?{1}".format(own.path, urlencode(asked)) if asked else own.path
+            raise AcrError("invalid", f"{self.name} continues a listing with too many parameters; refused.") from None
+        return f"{own.path}?{urlencode(asked)}" if asked else own.path
 
     def get(
         self,
@@ -354,7 +355,7 @@ class Registry:
         limit: int = 4 * 1024 * 1024,
     ) -> Answer:
         """One read with whatever sign-in the registry asks for; any final status is returned."""
-        url = "https://{0}{1}".format(self.host, path)
+        url = f"https://{self.host}{path}"
         again = splits = 0
         while True:
             sent = dict(headers or {})
@@ -375,7 +376,7 @@ class Registry:
             again += 1
 
     def _manifest_request(self, method: str, repository: str, reference: str) -> Answer:
-        path = "/v2/{0}/manifests/{1}".format(repository, quote(reference, safe=":"))
+        path = f"/v2/{repository}/manifests/{quote(reference, safe=':')}"
         answer = self.get("reads", path, self.scope(repository), method=method, headers={"Accept": ACCEPT})
         left = number((answer.headers.get("ratelimit-remaining") or "").partition(";")[0].strip())
         if left is not None and not answer.strayed:
@@ -401,7 +402,7 @@ class Registry:
         if answer.status == 200 and isinstance(token, str) and re.fullmatch(r"[\x21-\x7e]+", token):
             return token, seconds(content.get("expires_in"), TOKEN_SECONDS) or token_seconds(token) or 60.0
         if answer.status == 200:
-            raise AcrError("invalid", "The token service of {0} answered without a token.".format(self.name))
+            raise AcrError("invalid", f"The token service of {self.name} answered without a token.")
         raise self.token_failure(answer, scopes[0].split(":")[1] if scopes and scopes[0].startswith("repository:") else "")
 
     # -- failures --------------------------------------------------------------------------------------------------
@@ -415,16 +416,16 @@ class Registry:
         return "/".join(part for part in (self.name, repository) if part) + (separator + reference if reference else "")
 
     def _wrong_digest(self, repository: str, reference: str, digest: str) -> AcrError:
-        message = "{0} answers with content of another digest ({1}); nothing of it is used."
-        return AcrError("invalid", message.format(self._of(repository, reference), digest))
+        message = f"{self._of(repository, reference)} answers with content of another digest ({digest}); nothing of it is used."
+        return AcrError("invalid", message)
 
     def token_failure(self, answer: Answer, repository: str = "") -> AcrError:
         """The error for a token service that gives no token. Whatever it answers, it knows nothing of what is there."""
         if answer.status in (401, 403):
             return self.failure(answer, repository)
-        message = "The token service for {0} answered with status {1}.{2}"
         said = self._said(answer) or " That is not what a token service sends."
-        return AcrError("invalid", message.format(self._of(repository), answer.status, said), status=answer.status)
+        message = f"The token service for {self._of(repository)} answered with status {answer.status}.{said}"
+        return AcrError("invalid", message, status=answer.status)
 
     def failure(self, answer: Answer, repository: str = "", reference: str = "") -> AcrError:
         """The error for an answer that isn't what was asked for.
@@ -434,25 +435,25 @@ class Registry:
         what, status, text, said = self._of(repository, reference), answer.status, quoted(answer), self._said(answer)
         if answer.strayed:
             message = "{0} can't be read: {1} redirects to {2}, which answers with status {3}{4}. No credentials were sent there."
-            said = " and says: {0}".format(text) if text else ""
+            said = f" and says: {text}" if text else ""
             message = message.format(what, self.host, answer.strayed, status, said)
             return AcrError("invalid", message, status=status, detail=",".join(_codes(answer)))
         if status == 404:
             if answer.errors() or not answer.body or self._speaks_registry(answer):
-                return AcrError("not_found", "{0} does not exist.".format(what), status=status, detail=text)
-            message = "{0} answered 404 with something that no registry sends; is a proxy in the way?".format(self.host)
+                return AcrError("not_found", f"{what} does not exist.", status=status, detail=text)
+            message = f"{self.host} answered 404 with something that no registry sends; is a proxy in the way?"
             return AcrError("invalid", message, status=status)
         if status == 401:
             return AcrError("unauthorized", self._unauthorized(answer, what, bool(repository)), status=status, detail=text)
         if status == 403:
-            message = "{0} denies access.{1} {2}".format(what, said, self._right(answer))
+            message = f"{what} denies access.{said} {self._right(answer)}"
             return AcrError("denied", message, status=status, detail=text)
-        message = "{0} answered with status {1}.{2}".format(what, status, said or " That is not what a registry sends.")
+        message = f"{what} answered with status {status}.{said or ' That is not what a registry sends.'}"
         return AcrError("invalid", message, status=status, detail=",".join(_codes(answer)))
 
     def _said(self, answer: Answer) -> str:
         text = quoted(answer)
-        return " The registry says: {0}.".format(text) if text else ""
+        return f" The registry says: {text}." if text else ""
 
     def _unsent(self, answer: Answer) -> bool:
         """Whether there are credentials that nobody refused, since the registry asked for none that can be sent."""
@@ -472,28 +473,28 @@ class Registry:
         listing = "metadata_read" in actions and "pull" not in actions  # Azure's name for the right to list
         if self.signs_in and not one:
             return (
-                "The repositories of {0} can't be listed by the account that signs in. It needs the role AcrPull there, or "
-                "Container Registry Repository Catalog Lister where rights go by repository (ABAC).{1}".format(what, said)
+                f"The repositories of {what} can't be listed by the account that signs in. It needs the role AcrPull there, or "
+                f"Container Registry Repository Catalog Lister where rights go by repository (ABAC).{said}"
             )
         if self.signs_in:
             right = "to list" if listing else "to pull" if "pull" in actions else "to pull and to list"
             return (
-                "{0} can't be read by the account that signs in. It needs the right {1} there: the role AcrPull, or "
+                f"{what} can't be read by the account that signs in. It needs the right {right} there: the role AcrPull, or "
                 "Container Registry Data Importer and Data Reader; Container Registry Repository Reader where rights go by "
-                "repository (ABAC). Another tenant's registry needs source_username and source_password.{2}".format(
-                    what, right, said
-                )
+                f"repository (ABAC). Another tenant's registry needs source_username and source_password.{said}"
             )
         do = "list" if listing or not one else "pull"
         if self.credentials is None:
-            return "{0} needs credentials that may {1} it (none were given), or does not exist.{2}".format(what, do, said)
+            return f"{what} needs credentials that may {do} it (none were given), or does not exist.{said}"
         if self._unsent(answer):
-            return "{0} wants a sign-in.{1} {2}".format(what, said, self._right(answer))
+            return f"{what} wants a sign-in.{said} {self._right(answer)}"
         if values.get("error") == "insufficient_scope":
             lack = " (metadata/read)" if listing else ""
-            message = "{0} is not for the given credentials: they hold, but may not {1} it{2}, or it does not exist.{3}"
-            return message.format(what, do, lack, said)
-        return "{0} refuses the given credentials.{1} Check user name and password.".format(what, said)
+            message = (
+                f"{what} is not for the given credentials: they hold, but may not {do} it{lack}, or it does not exist.{said}"
+            )
+            return message
+        return f"{what} refuses the given credentials.{said} Check user name and password."
 
 
 class _Token(NamedTuple):
@@ -617,7 +618,7 @@ class Authorization:
         """Whether the registry wants a sign-in that is known here. It is asked once, where it hasn't said so by itself."""
         with self._asking:
             if not self._asked and self._realm is None and not self._basic:
-                self._learn(self._registry.http.request("tokens", "GET", "https://{0}/v2/".format(self._registry.host), follow=True))
+                self._learn(self._registry.http.request("tokens", "GET", f"https://{self._registry.host}/v2/", follow=True))
                 self._asked = True
         return self._realm is not None or self._basic
 
@@ -656,8 +657,8 @@ class Authorization:
             message = "{0} names a token service without TLS ({1}); no credentials were sent."
             raise AcrError("invalid", message.format(name, realm))
         if local(parts.hostname) and not local(urlsplit("//" + self._registry.host).hostname):
-            message = "{0} names a token service at a local address ({1}); no credentials were sent."
-            raise AcrError("invalid", message.format(name, parts.netloc))
+            message = f"{name} names a token service at a local address ({parts.netloc}); no credentials were sent."
+            raise AcrError("invalid", message)
 
     def _fetch(self, scopes: List[str]) -> str:
         wanted = [self._scopes.get(scope, scope) for scope in scopes]
@@ -689,7 +690,7 @@ def quoted(answer: Answer) -> str:
     text = " ".join("; ".join(str(entry.get("message", "")) for entry in answer.errors()).split()).rstrip(".")
     found = re.search("CorrelationId: ([0-9A-Za-z-]{1,64})", text)
     if found and found.end() > SAID:
-        return "{0}… {1}".format(text[: min(SAID, found.start())].rstrip(), found.group(0))
+        return f"{text[: min(SAID, found.start())].rstrip()}… {found.group(0)}"
     return text[:SAID].rstrip(".")
 
 
@@ -732,7 +733,7 @@ def _fewer(path: str) -> str:
     query = dict(parse_qsl(parts.query))
     if (number(query.pop("n")) or 0) > FEWER:
         query["n"] = str(FEWER)
-    return "{0}?{1}".format(parts.path, urlencode(query)) if query else parts.path
+    return f"{parts.path}?{urlencode(query)}" if query else parts.path
 
 
 def token_payload(token: str) -> Dict[str, Any]:

@@ -47,7 +47,7 @@ class Selection(NamedTuple):
         if selection.semver is not None:
             parse_range(selection.semver)
         if selection.newest is not None and selection.newest < 1:
-            raise InvalidSelection("newest must be at least 1, not {0}.".format(selection.newest))
+            raise InvalidSelection(f"newest must be at least 1, not {selection.newest}.")
         return selection
 
 
@@ -141,13 +141,13 @@ def _parse_all(part: str, text: str) -> Test:
         found = re.match(_COMPARISON, rest)
         if not found or (found.end() < len(rest) and not rest[found.end()].isspace()):
             raise InvalidSelection(
-                "semver {0!r} is not understood; it looks like '>=1.2 <2', '^1.2', '~1.2', '1.x' or '1.2 - 1.9'.".format(text)
+                f"semver {text!r} is not understood; it looks like '>=1.2 <2', '^1.2', '~1.2', '1.x' or '1.2 - 1.9'."
             )
         operator = found.group(1) or ""
         tests.append(_bounds(operator, rest[:found.end()][len(operator):].strip(), text))
         rest = rest[found.end():].strip()
     if not tests and part.strip() not in ("", "*"):
-        raise InvalidSelection("semver {0!r} is not understood.".format(text))
+        raise InvalidSelection(f"semver {text!r} is not understood.")
     return lambda version: all(low <= version < high for low, high in tests)
 
 
@@ -155,7 +155,7 @@ def _bounds(operator: str, text: str, whole: str) -> Tuple[Version, Version]:
     """The half-open interval that one comparison allows."""
     found = re.fullmatch(_COMPARISON, text)
     if not found or found.group(1):
-        raise InvalidSelection("semver {0!r} is not understood at {1!r}.".format(whole, text))
+        raise InvalidSelection(f"semver {whole!r} is not understood at {text!r}.")
     numbers: List[int] = []
     for part in found.groups()[1:4]:
         if part is None or not part.isdigit():

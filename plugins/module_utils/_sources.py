@@ -10,25 +10,25 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, Union
 
-from ansible_collections.registryops.acr.plugins.module_utils._acr import PAGE, AzureRegistry, Counts
-from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, RegistryResource
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._http import Http
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin
-from ansible_collections.registryops.acr.plugins.module_utils._reference import (
+from ._acr import PAGE, AzureRegistry, Counts
+from ._arm import Arm, RegistryResource
+from ._errors import AcrError
+from ._http import Http
+from ._plan import Origin
+from ._reference import (
     Platform,
     api_host,
     parse_platform,
     parse_registry,
 )
-from ansible_collections.registryops.acr.plugins.module_utils._registry import (
+from ._registry import (
     INDEX_TYPES,
     Credentials,
     Descriptor,
     Manifest,
     Registry,
 )
-from ansible_collections.registryops.acr.plugins.module_utils._wire import mapping, parse
+from ._wire import mapping, parse
 
 MANIFESTS_PER_IMPORT = 50
 # An index lists each manifest in about 130 bytes at the very least: a smaller one needs no counting.
@@ -74,7 +74,7 @@ class Source:
     def repositories(self) -> List[str]:
         """The names of all its repositories. AcrError where it isn't an Azure registry: others don't list them."""
         if not isinstance(self.registry, AzureRegistry):
-            raise AcrError("invalid", "{0} is no Azure registry, and only those list their repositories.".format(self.name))
+            raise AcrError("invalid", f"{self.name} is no Azure registry, and only those list their repositories.")
         try:
             return self.registry.repositories()
         except AcrError as error:
@@ -82,7 +82,8 @@ class Source:
                 raise
             raise _with_advice(
                 error,
-                "Listing repositories takes a right of its own: the role AcrPull has it, or Container Registry Repository Catalog "
+                "Listing repositories takes a right of its own: the role AcrPull has it, or Container Registry Repository "
+                "Catalog "
                 "Lister where rights go by repository (ABAC). Without it, name each repository.",
             ) from None
 
@@ -177,7 +178,7 @@ class Sources:
             if registry_id.kind != "resource_id" or error.kind != "denied":
                 raise
             # AcrPull alone does not show a registry there, but is enough to import from it.
-            login_server = "{0}.{1}".format(registry_id.name.lower(), self._suffixes()[0])
+            login_server = f"{registry_id.name.lower()}.{self._suffixes()[0]}"
             return RegistryResource(registry_id.resource_id, registry_id.name, login_server, "", "", {}, {})
 
     def _resource_id(self, registry_id: Any) -> Optional[str]:
@@ -209,7 +210,7 @@ class Sources:
     def explain(self, origin: Origin, error: AcrError) -> AcrError:
         """Why an origin could not be read: where it is not there, says whether its whole repository isn't."""
         source: Source = origin.registry  # type: ignore[assignment]
-        told = ": there is no repository {0}.".format(origin.repository)
+        told = f": there is no repository {origin.repository}."
         if error.kind != "not_found" or str(error).endswith(told) or not self._lacks(source, origin.repository):
             return error
         return AcrError("not_found", str(error).rstrip(".") + told, status=error.status)
@@ -265,10 +266,11 @@ class Sources:
         if error.kind not in DENIED or not source.azure:
             return error
         advice = (
-            "Choosing among the tags of {0}/{1} takes the right to list them (metadata_read; metadata/read in a token's scope "
+            f"Choosing among the tags of {source.name}/{repository} takes the right to list them (metadata_read; metadata/read "
+            "in a token's scope "
             "map). With the right to pull alone, name each tag."
         )
-        return _with_advice(error, advice.format(source.name, repository))
+        return _with_advice(error, advice)
 
     def lists(self, source: Source, repository: str) -> bool:
         """Whether the digests of a repository's tags are at hand from a listing."""
@@ -379,21 +381,20 @@ class Sources:
             if count > MANIFESTS_PER_IMPORT:
                 raise AcrError(
                     "invalid",
-                    "{0}/{1} lists {2} manifests, and Azure imports at most {3} at once; nothing was started for it. "
-                    "Import one platform (platform), or copy it by other means.".format(
-                        source.name, origin.image, count, MANIFESTS_PER_IMPORT
-                    ),
+                    f"{source.name}/{origin.image} lists {count} manifests, and Azure imports at most {MANIFESTS_PER_IMPORT} at "
+                    "once; nothing was started for it. "
+                    "Import one platform (platform), or copy it by other means.",
                 )
         return descriptor
 
     def _platform(self, source: Source, origin: Origin, wanted: Platform) -> Descriptor:
         registry, repository = source.registry, origin.repository
         manifest = registry.confirmed(lambda: registry.manifest(repository, origin.digest or origin.tag or "latest"))
-        name = "{0}/{1}".format(source.name, origin.image)
+        name = f"{source.name}/{origin.image}"
         if not manifest.descriptor.is_index:
             offered = self._runs_on(source, repository, manifest)
             if not wanted.matches(offered):
-                raise AcrError("not_found", "{0} is a single image for {1}, not for {2}.".format(name, offered, wanted))
+                raise AcrError("not_found", f"{name} is a single image for {offered}, not for {wanted}.")
             return manifest.descriptor
         offers: List[str] = []
         unsaid: List[str] = []  # images whose platform only they themselves tell
@@ -414,7 +415,7 @@ class Sources:
                 offers.append(str(platform))
         raise AcrError(
             "not_found",
-            "{0} has no image for {1}; it has {2}.".format(name, wanted, ", ".join(dict.fromkeys(offers)) or "none at all"),
+            f"{name} has no image for {wanted}; it has {', '.join(dict.fromkeys(offers)) or 'none at all'}.",
         )
 
     @staticmethod
@@ -431,7 +432,7 @@ class Sources:
     @staticmethod
     def _runs_on(source: Source, repository: str, manifest: Manifest) -> Platform:
         """The platform that an image's configuration states."""
-        name = "{0}/{1}@{2}".format(source.name, repository, manifest.descriptor.digest)
+        name = f"{source.name}/{repository}@{manifest.descriptor.digest}"
         config = str(mapping(manifest.json().get("config"), name).get("digest"))
         return Platform.of(mapping(parse(source.registry.confirmed(lambda: source.registry.blob(repository, config))), name))
 
@@ -445,4 +446,4 @@ def _each(ask: Callable[[str], Any], tags: List[str]) -> Dict[str, Any]:
 
 
 def _with_advice(error: AcrError, advice: str) -> AcrError:
-    return AcrError(error.kind, "{0} {1}".format(error, advice), status=error.status, detail=error.detail)
+    return AcrError(error.kind, f"{error} {advice}", status=error.status, detail=error.detail)

@@ -14,10 +14,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple, Union
 
-from ansible_collections.registryops.acr.plugins.module_utils._acr import PAGE, AzureRegistry, locked
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._plan import GONE, LISTED, THERE, Seen, Want, overwrites
-from ansible_collections.registryops.acr.plugins.module_utils._registry import INDEX_TYPES
+from ._acr import PAGE, AzureRegistry, locked
+from ._errors import AcrError
+from ._plan import GONE, LISTED, THERE, Seen, Want, overwrites
+from ._registry import INDEX_TYPES
 
 FEW = 3  # up to so many things of a repository are asked for one by one
 # Failures that concern the whole registry, not the one thing that was asked for.
@@ -275,8 +275,8 @@ class Targets:
             if any(self._is_locked(repository, digest) for digest in sorted(digests)):
                 locks.append("manifest")
         except AcrError as error:
-            message = "Whether {0} is locked can't be read, so it was not overwritten: {1}"
-            raise AcrError(error.kind, message.format(target, error), status=error.status) from None
+            message = f"Whether {target} is locked can't be read, so it was not overwritten: {error}"
+            raise AcrError(error.kind, message, status=error.status) from None
         return seen._replace(locks=tuple(locks))
 
     def _is_locked(self, repository: str, digest: Optional[str] = None) -> bool:

@@ -19,7 +19,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ._errors import AcrError
 
 LONGEST_WAIT = 7 * 86400.0  # seconds; whoever asks to wait longer asks for that
 LONGEST_DELAY = 1e9  # a larger number is no time to wait, but one since 1970: in seconds, or beyond 1e11 in milliseconds
@@ -59,7 +59,7 @@ def names(found: Any, who: str) -> List[str]:
     """A JSON list of names of repositories or tags: text that can stand in a URL."""
     for name in strings(found, who):
         if not re.fullmatch("[!-~]+", name):
-            raise AcrError("invalid", "{0} lists {1!r:.140}, which can't be a name; refused.".format(who, name))
+            raise AcrError("invalid", f"{who} lists {name!r:.140}, which can't be a name; refused.")
     return found or []
 
 
@@ -146,14 +146,14 @@ def links(header: str, who: str) -> List[Tuple[str, List[str]]]:
         named = [(name.strip().lower(), _unquoted(value.strip())) for name, _is, value in (p.partition("=") for p in parameters)]
         relations = dict(reversed(named)).get("rel", "").lower().split()  # of several, the first counts
         if not (target.startswith("<") and target.endswith(">") and relations):
-            raise AcrError("invalid", "{0} sent a Link header that can't be read ({1!r:.140}); refused.".format(who, header))
+            raise AcrError("invalid", f"{who} sent a Link header that can't be read ({header!r:.140}); refused.")
         found.append((target[1:-1].strip(), relations))
     return found
 
 
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_PARAMETER = re.compile("({0})[ \t]*=[ \t]*(.+)$".format(_NAME), re.S)
-_SCHEME = re.compile("({0})(?:[ \t]+(.*))?$".format(_NAME), re.S)
+_PARAMETER = re.compile(f"({_NAME})[ \t]*=[ \t]*(.+)$", re.S)
+_SCHEME = re.compile(f"({_NAME})(?:[ \t]+(.*))?$", re.S)
 _TOKEN68 = re.compile("[A-Za-z0-9._~+/-]*=*$")
 
 
@@ -189,7 +189,7 @@ def link(base: str, target: Any, who: str) -> SplitResult:
             return found
     except ValueError:
         pass
-    raise AcrError("invalid", "{0} names a URL that makes no sense ({1!r:.100}).".format(who, target))
+    raise AcrError("invalid", f"{who} names a URL that makes no sense ({target!r:.100}).")
 
 
 def local(host: Optional[str]) -> bool:
@@ -217,5 +217,5 @@ def _list(found: Any, who: str) -> List[Any]:
 
 
 def _misshapen(who: str, wanted: str, found: Any) -> AcrError:
-    message = "{0} sent JSON that makes no sense: {1} was expected where {2!r:.60} stands."
-    return AcrError("invalid", message.format(who, wanted, found))
+    message = f"{who} sent JSON that makes no sense: {wanted} was expected where {found!r:.60} stands."
+    return AcrError("invalid", message)

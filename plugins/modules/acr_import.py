@@ -352,15 +352,15 @@ targets:
 import time
 from typing import Any, Dict
 
-from ansible_collections.registryops.acr.plugins.module_utils._mirror import (
+from ..module_utils._mirror import (
     Mirror,
     Settings,
     diff,
     source_name,
     target_result,
 )
-from ansible_collections.registryops.acr.plugins.module_utils._module import run
-from ansible_collections.registryops.acr.plugins.module_utils._options import IMAGE_ARGUMENTS, parse_entry
+from ..module_utils._module import run
+from ..module_utils._options import IMAGE_ARGUMENTS, parse_entry
 
 
 def work(module: Any, identity: Any) -> Dict[str, Any]:

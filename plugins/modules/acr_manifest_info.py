@@ -299,8 +299,8 @@ unreadable:
 
 from typing import Any, Dict
 
-from ansible_collections.registryops.acr.plugins.module_utils._manifests import Wanted, read
-from ansible_collections.registryops.acr.plugins.module_utils._module import run
+from ..module_utils._manifests import Wanted, read
+from ..module_utils._module import run
 
 
 def work(module: Any, identity: Any) -> Dict[str, Any]:
@@ -319,7 +319,7 @@ def work(module: Any, identity: Any) -> Dict[str, Any]:
     result = dict(changed=False, repositories=found.repositories, manifests=found.manifests)
     if found.unreadable:
         result["unreadable"] = [{"repository": name, "error": str(error)} for name, error in found.unreadable.items()]
-        module.warn("Repositories were left out, since they can't be read: {0}.".format(", ".join(found.unreadable)))
+        module.warn(f"Repositories were left out, since they can't be read: {', '.join(found.unreadable)}.")
     return result
 
 

@@ -508,8 +508,8 @@ summary:
 import re
 from typing import Any, Dict, List
 
-from ansible_collections.registryops.acr.plugins.module_utils import _progress
-from ansible_collections.registryops.acr.plugins.module_utils._mirror import (
+from ..module_utils import _progress
+from ..module_utils._mirror import (
     Mirror,
     Report,
     Settings,
@@ -517,8 +517,8 @@ from ansible_collections.registryops.acr.plugins.module_utils._mirror import (
     source_name,
     target_result,
 )
-from ansible_collections.registryops.acr.plugins.module_utils._module import run
-from ansible_collections.registryops.acr.plugins.module_utils._options import (
+from ..module_utils._module import run
+from ..module_utils._options import (
     CREDENTIALS_ARGUMENTS,
     DEFAULTS_ARGUMENTS,
     ENTRY_ARGUMENTS,
@@ -584,13 +584,13 @@ def work(module: Any, identity: Any) -> Dict[str, Any]:
         images: Dict[str, List[Dict[str, Any]]] = {}
         for found in failed:
             images.setdefault(re.sub(r"\bCorrelationId: \S+", "", found["error"]), []).append(found)
-        lines = ["{0}: {1}".format(", ".join(one["image"] for one in some), some[0]["error"]) for some in images.values()]
-        first = "{0} of {1} targets failed; all others are as they should be."
+        lines = [f"{', '.join(one['image'] for one in some)}: {some[0]['error']}" for some in images.values()]
+        first = f"{len(failed)} of {len(results)} targets failed; all others are as they should be."
         if module.check_mode:
-            first = "{0} of {1} targets would fail; all others would be as they should be."
+            first = f"{len(failed)} of {len(results)} targets would fail; all others would be as they should be."
         elif not params["wait"]:
-            first = "{0} of {1} targets failed; all others are as they should be, or on their way."
-        module.fail_json(msg="\n".join([first.format(len(failed), len(results)), *lines]), **result)
+            first = f"{len(failed)} of {len(results)} targets failed; all others are as they should be, or on their way."
+        module.fail_json(msg="\n".join([first, *lines]), **result)
     return result
 
 

@@ -137,10 +137,10 @@ reason:
 import time
 from typing import Any, Dict
 
-from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, posture
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._module import run
-from ansible_collections.registryops.acr.plugins.module_utils._reference import parse_registry
+from ..module_utils._arm import Arm, posture
+from ..module_utils._errors import AcrError
+from ..module_utils._module import run
+from ..module_utils._reference import parse_registry
 
 VALUES = {"enabled": "AzureServices", "disabled": "None"}
 
@@ -160,7 +160,7 @@ def work(module: Any, identity: Any) -> Dict[str, Any]:
     after = dict(before, trusted_services=wanted)
     if changed and not module.check_mode:
         after = posture(arm.update(resource, {"networkRuleBypassOptions": VALUES[params["state"]]}).properties)
-    header = "{0} network rules".format(resource.login_server)
+    header = f"{resource.login_server} network rules"
     return dict(
         changed=changed,
         before=before,

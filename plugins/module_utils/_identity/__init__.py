@@ -17,8 +17,8 @@ import threading
 from contextlib import suppress
 from typing import Any, Dict, List, Mapping, Optional, Set
 
-from ansible_collections.registryops.acr.plugins.module_utils._http import Http
-from ansible_collections.registryops.acr.plugins.module_utils._identity import (
+from .._http import Http
+from . import (
     _azure_cli,
     _certificate,
     _managed_identity,
@@ -26,7 +26,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._identity import (
     _user_password,
     _workload,
 )
-from ansible_collections.registryops.acr.plugins.module_utils._identity._clouds import Cloud, find_cloud
+from ._clouds import Cloud, find_cloud
 
 REGISTRY_AUDIENCE = "https://containerregistry.azure.net"
 
@@ -128,7 +128,7 @@ class Identity:
     def describe(self) -> str:
         """The method and where its values come from, for messages."""
         who = self._values.get("ad_user") or self._values.get("client_id")
-        return "{0}{1}, {2}".format(self._method.NAME, " {0}".format(who) if who else "", self._from)
+        return f"{self._method.NAME}{f' {who}' if who else ''}, {self._from}"
 
     @property
     def credential(self) -> Any:
@@ -168,13 +168,13 @@ class Identity:
     def _check(self) -> None:
         missing = [name for name in self._method.NEEDS if not self._values.get(name)]
         if missing:
-            names = ["{0} ({1})".format(name, ENVIRONMENT[name][0]) for name in missing]
+            names = [f"{name} ({ENVIRONMENT[name][0]})" for name in missing]
             raise IdentityError(
-                "Signing in with {0} ({1}) also needs {2}.".format(self._method.NAME, self._from, " and ".join(names))
+                f"Signing in with {self._method.NAME} ({self._from}) also needs {' and '.join(names)}."
             )
 
     def _failure(self, text: str) -> str:
-        return "Signing in to {0} with {1} failed: {2}".format(self.cloud.authority, self.describe(), self._short(text))
+        return f"Signing in to {self.cloud.authority} with {self.describe()} failed: {self._short(text)}"
 
     def _short(self, text: str) -> str:
         for secret in self.secrets:
@@ -204,7 +204,7 @@ def _source(params: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     source = environ.get(AUTH_SOURCE) or "auto" if given == "auto" else given
     choices = AUTH_ARGUMENTS["auth_source"]["choices"]
     if source not in choices:
-        raise IdentityError("{0} is {1!r}; it is one of {2}.".format(AUTH_SOURCE, source, ", ".join(choices)))
+        raise IdentityError(f"{AUTH_SOURCE} is {source!r}; it is one of {', '.join(choices)}.")
     return source
 
 
@@ -237,8 +237,9 @@ def _method(values: Mapping[str, Any], place: str) -> Any:
             return method
     given = ", ".join(sorted(values)) or "nothing"
     raise IdentityError(
-        "The {0} give {1} to sign in with, which is not enough: it takes client_id with secret, x509_certificate_path or "
-        "oidc_token, or ad_user with password; for a managed identity set auth_source: msi.".format(place, given)
+        f"The {place} give {given} to sign in with, which is not enough: it takes client_id with secret, x509_certificate_path "
+        "or "
+        "oidc_token, or ad_user with password; for a managed identity set auth_source: msi."
     )
 
 
@@ -248,14 +249,14 @@ def _profile(where: Dict[str, Any], name: str, required: bool) -> Any:
     try:
         parser.read(path, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError) as error:
-        raise IdentityError("{0} can't be read: {1}.".format(path, str(error).splitlines()[0].rstrip("."))) from None
+        raise IdentityError(f"{path} can't be read: {str(error).splitlines()[0].rstrip('.')}.") from None
     if not parser.has_section(name):
         if not required:
             return None
         sections: List[str] = parser.sections()
         raise IdentityError(
-            "There is no profile {0} in {1}; it has {2}.".format(name, path, ", ".join(sections) or "none at all")
+            f"There is no profile {name} in {path}; it has {', '.join(sections) or 'none at all'}."
         )
     found = {key: value for key, value in parser.items(name) if key in AUTH_ARGUMENTS and value}
     values = {**found, **{key: value for key, value in where.items() if key not in WHO}}
-    return values, "profile {0}".format(name), _method({key: found[key] for key in WHO if key in found}, "values of profile " + name)
+    return values, f"profile {name}", _method({key: found[key] for key in WHO if key in found}, "values of profile " + name)

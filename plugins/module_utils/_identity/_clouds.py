@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._http import Http
-from ansible_collections.registryops.acr.plugins.module_utils._wire import link, mapping, strings
+from .._errors import AcrError
+from .._http import Http
+from .._wire import link, mapping, strings
 
 METADATA_VERSION = "2022-09-01"
 
@@ -34,7 +34,7 @@ class Cloud(NamedTuple):
 
 
 def _cloud(name: str, manager: str, authority: str, suffix: str) -> Cloud:
-    return Cloud(name, "https://" + manager, "https://" + authority, "https://{0}/.default".format(manager), suffix)
+    return Cloud(name, "https://" + manager, "https://" + authority, f"https://{manager}/.default", suffix)
 
 
 CLOUDS = {
@@ -58,15 +58,14 @@ def find_cloud(text: str, http: Http) -> Cloud:
             return cloud
     raise AcrError(
         "invalid",
-        "cloud_environment {0!r} is not known; it is one of {1}, or the https:// URL of an Azure Resource Manager.".format(
-            text, ", ".join(CLOUDS)
-        ),
+        f"cloud_environment {text!r} is not known; it is one of {', '.join(CLOUDS)}, or the https:// URL of an Azure Resource "
+        "Manager.",
     )
 
 
 def _described(url: str, http: Http) -> Cloud:
     host = link("", url, "cloud_environment").netloc
-    answer = http.request("metadata", "GET", "{0}/metadata/endpoints?api-version={1}".format(url, METADATA_VERSION))
+    answer = http.request("metadata", "GET", f"{url}/metadata/endpoints?api-version={METADATA_VERSION}")
     content = answer.json()
     if isinstance(content, list):  # other versions of the description hold one for each cloud
         managers = [entry for entry in content if isinstance(entry, dict)]
@@ -74,9 +73,8 @@ def _described(url: str, http: Http) -> Cloud:
     if answer.status != 200 or not isinstance(content, dict):
         raise AcrError(
             "invalid",
-            "cloud_environment {0} answers with status {1} where it should describe its cloud (/metadata/endpoints).".format(
-                url, answer.status
-            ),
+            f"cloud_environment {url} answers with status {answer.status} where it should describe its cloud "
+            "(/metadata/endpoints).",
         )
     authentication = mapping(content.get("authentication"), url)
     login = str(authentication.get("loginEndpoint") or "").rstrip("/")
@@ -88,11 +86,11 @@ def _described(url: str, http: Http) -> Cloud:
         if not value
     ]
     if missing:
-        raise AcrError("invalid", "The cloud at {0} does not say its {1}.".format(url, " and its ".join(missing)))
+        raise AcrError("invalid", f"The cloud at {url} does not say its {' and its '.join(missing)}.")
     manager = str(content.get("resourceManager") or url).rstrip("/")
     for address in (manager, login):
         if link("", address, url).scheme != "https":
-            raise AcrError("invalid", "{0} names an address without TLS ({1}); refused.".format(url, address))
+            raise AcrError("invalid", f"{url} names an address without TLS ({address}); refused.")
     scope = audiences[0].rstrip("/") + "/.default"
     for cloud in CLOUDS.values():
         if cloud.resource_manager == manager:
