@@ -87,8 +87,8 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible.utils.unsafe_proxy import wrap_var
 
 from ..module_utils._arm import Arm, posture
-from ..module_utils._errors import AcrError
-from ..module_utils._identity import AUTH_ARGUMENTS, Identity, IdentityError
+from ..module_utils._errors import AcrError, IdentityError
+from ..module_utils._identity import AUTH_ARGUMENTS, Identity
 
 # Text that no template can be made of. Anything else is marked: braces, and the first line by which a text can choose other
 # marks than braces (#jinja2:).

@@ -68,10 +68,10 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ..module_utils._arm import Arm
-from ..module_utils._errors import AcrError
-from ..module_utils._identity import AUTH_ARGUMENTS, Identity, IdentityError
+from ..module_utils._errors import Problem
+from ..module_utils._identity import AUTH_ARGUMENTS, Identity
 from ..module_utils._plan import Origin
-from ..module_utils._reference import InvalidReference, parse_source
+from ..module_utils._reference import parse_source
 from ..module_utils._registry import Credentials
 from ..module_utils._sources import Sources
 
@@ -96,5 +96,5 @@ class LookupModule(LookupBase):
                 origin = Origin(source, reference.repository, reference.tag, reference.digest, platform)
                 found.append(str(sources.resolve(origin).digest))
             return found
-        except (AcrError, IdentityError, InvalidReference) as error:
+        except Problem as error:
             raise AnsibleLookupError(str(error)) from error

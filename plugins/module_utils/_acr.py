@@ -136,7 +136,6 @@ class AzureRegistry(Registry):
                 "(then give source_username and source_password), or wants tokens for another audience (option "
                 f"registry_audience).{self._said(answer)}",
                 status=401,
-                detail=text,
             )
         return self.token_failure(answer)
 
@@ -152,7 +151,7 @@ class AzureRegistry(Registry):
             f"The firewall of {self.name} refuses this machine ({found.group(1)}), so digests can't be read from here. Allow the "
             f"address, run from inside the network, or set verify: false.{more}"
         )
-        return AcrError("firewall", message, status=403, detail=text)
+        return AcrError("firewall", message, status=403)
 
     # -- lists -----------------------------------------------------------------------------------------------------
 
@@ -205,7 +204,7 @@ class AzureRegistry(Registry):
                     if self.direct(self.counts(repository).tags, len(wanted) - len(found)):
                         break
         except AcrError as error:
-            if error.kind != "not_found":
+            if error.reason != "not_found":
                 raise
             return {}, False
         return found, True
@@ -245,7 +244,7 @@ class AzureRegistry(Registry):
         try:
             yield from self._pages(path, repository)
         except AcrError as error:
-            if error.kind != "not_found":
+            if error.reason != "not_found":
                 raise
 
     def _pages(self, path: str, repository: str) -> Iterator[Dict[str, Any]]:
@@ -256,7 +255,7 @@ class AzureRegistry(Registry):
                 begun = True
                 yield page
         except AcrError as error:
-            if error.kind != "not_found" or not begun:
+            if error.reason != "not_found" or not begun:
                 raise
             # The first page has shown that there is such a repository.
             message = f"{self.name} broke off the listing of {repository}: {error} Run again."
@@ -266,12 +265,12 @@ class AzureRegistry(Registry):
         answer = self.get("reads", path, self.scope(repository))
         if answer.status != 200:
             error = self.failure(answer, repository, reference)
-            if error.kind == "not_found":
+            if error.reason == "not_found":
                 return None
             raise error
         content = answer.json()
         if not isinstance(content, dict):
-            raise AcrError("invalid", f"{self.name} sent something else than JSON.")
+            raise AcrError("protocol", f"{self.name} sent something else than JSON.")
         return content
 
     def _tag(self, entry: Dict[str, Any]) -> Tag:
@@ -290,7 +289,7 @@ class AzureRegistry(Registry):
         digest = entry.get("digest")
         if not isinstance(digest, str) or not valid_digest(digest):
             named = f"tag {entry['name']!r:.140}" if "name" in entry else "a manifest"
-            raise AcrError("invalid", f"{self.name} lists {named} with the digest {digest!r:.100}.")
+            raise AcrError("protocol", f"{self.name} lists {named} with the digest {digest!r:.100}.")
         return digest
 
 

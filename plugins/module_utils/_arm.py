@@ -131,9 +131,9 @@ class Arm:
                 seen += 1
             except AcrError as error:
                 # What one subscription answers says nothing of the others; no answer at all does.
-                if error.kind == "unauthorized" or error.status is None and error.kind != "invalid":
+                if error.reason == "unauthorized" or error.status is None and error.reason != "protocol":
                     raise
-                if error.kind != "denied":
+                if error.reason != "denied":
                     failure = failure or error
             if found and subscription == default:
                 break
@@ -167,7 +167,7 @@ class Arm:
             try:
                 there = self._find(subscription, group, registry_id.name)
             except AcrError as error:
-                if error.detail != "not found":
+                if error.cause != "not found":
                     raise
                 return []
             if not _is(there, registry_id):
@@ -210,13 +210,13 @@ class Arm:
         for _page in range(PAGES):
             page = self._read(url, context)
             if "value" not in page:  # no listing, and so nothing that is missing from it
-                raise AcrError("invalid", f"{WHO} answered for {context.target} with no list.")
+                raise AcrError("protocol", f"{WHO} answered for {context.target} with no list.")
             yield from objects(page["value"], WHO)
             following = page.get("nextLink")
             if not following:
                 return
             url = self._own(following)
-        raise AcrError("invalid", f"{WHO} lists {context.target} without end; refused.")
+        raise AcrError("protocol", f"{WHO} lists {context.target} without end; refused.")
 
     def _read(self, url: str, context: Context) -> Dict[str, Any]:
         answer = self._get(url)
@@ -247,7 +247,7 @@ class Arm:
         parts = link(self._url, url or None, WHO)
         regional = parts.netloc.lower().endswith("." + self._host.lower())
         if parts.scheme != "https" or not (same_host(parts.netloc, self._host) or regional):
-            raise AcrError("invalid", f"{self._host} points to another host ({parts.netloc}); refused.")
+            raise AcrError("protocol", f"{self._host} points to another host ({parts.netloc}); refused.")
         return parts.geturl()
 
     # -- changes ---------------------------------------------------------------------------------------------------
@@ -282,7 +282,7 @@ class Arm:
             found = self._find(resource.subscription, resource.resource_group, resource.name)
             state = found.properties.get("provisioningState") or "Succeeded"
             if state in FAILED:
-                raise AcrError("invalid", f"Azure ended {context.target} with the state {state}.")
+                raise AcrError("refused", f"Azure ended {context.target} with the state {state}.")
             if state == "Succeeded":
                 return found
             self._wait(UPDATE_PAUSE, context)
@@ -337,7 +337,7 @@ class Arm:
             raise _failed_import(answer, operation.context)
         operation.done = _done(answer)
         if answer.status not in (200, 202) or answer.status == 200 and _foreign(answer):
-            kind = {401: "unauthorized", 403: "denied"}.get(answer.status, "invalid")
+            kind = {401: "unauthorized", 403: "denied"}.get(answer.status, "protocol")
             message = (
                 f"Azure Resource Manager doesn't say how the import of {operation.context.target} stands (status "
                 f"{answer.status}).{quoted(_words(answer)[1])}"
@@ -371,7 +371,7 @@ class Arm:
                 send(lambda response: answers.append(response.http_response))
             except HttpResponseError as error:
                 if error.response is None and isinstance(error, ClientAuthenticationError):
-                    raise AcrError("invalid", f"Azure Resource Manager: {error.message}") from None
+                    raise AcrError("refused", f"Azure Resource Manager: {error.message}") from None
                 if error.response is None:
                     unknown[-1] = True
                     message = f"{self._host} sent no whole answer: {root_reason(error)}."
@@ -397,8 +397,7 @@ class Arm:
             if answer.status >= 300:
                 raise _failure(answer, context, starting=starting)
         except AcrError as error:
-            error.uncertain = any(unknown)
-            raise
+            raise error.but(uncertain=any(unknown)) from None
         return answer, any(unknown)
 
     def _client(self, subscription: str) -> Any:
@@ -483,14 +482,14 @@ def _resource(entry: Dict[str, Any]) -> RegistryResource:
         properties=properties,
     )
     if not re.match(r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/[^/]+/registries/[^/]+$", found.id, re.I):
-        raise AcrError("invalid", "Azure Resource Manager describes a registry without a resource ID.")
+        raise AcrError("protocol", "Azure Resource Manager describes a registry without a resource ID.")
     # The one becomes the name of a host, the other is where sign-ins are sent to.
     if not re.fullmatch(r"[\w-]+", found.name) or not re.fullmatch(r"([\w-]+(\.[\w-]+)+(:\d+)?)?", found.login_server, re.ASCII):
         message = (
             f"Azure Resource Manager describes a registry by a name that makes no sense ({found.name!r:.100}, "
             f"{found.login_server!r:.100})."
         )
-        raise AcrError("invalid", message)
+        raise AcrError("protocol", message)
     return found
 
 
@@ -547,5 +546,5 @@ def _failure(answer: Answer, context: Context, *, starting: bool = False) -> Acr
         message = (
             f"Azure Resource Manager answered for {context.target} with status {answer.status} and nothing that explains it."
         )
-        return AcrError("invalid", message, status=answer.status)
+        return AcrError("protocol", message, status=answer.status)
     return explain(code, text, answer.status, context, starting=starting)

@@ -40,19 +40,22 @@ class Refusal(NamedTuple):
 
     name: str
     code: str
-    kind: str
+    reason: str
     sentence: str
     facts: str = ""
     ends_run: bool = False
 
 
 class Form(NamedTuple):
-    """A copy that failed. *pattern*: how Azure's text begins, without the operation's name."""
+    """A copy that failed. *pattern*: how Azure's text begins, without the operation's name. *tries*: how often in all such an
+    import is tried, if not as often as its reason says. *throttled*: the source keeps Azure waiting."""
 
     name: str
     pattern: str
-    kind: str
+    reason: str
     sentence: str
+    tries: Optional[int] = None
+    throttled: bool = False
 
 
 # The first row whose code matches decides. AuthorizationFailed is shared by three of them, see `_refusal`.
@@ -140,7 +143,7 @@ REFUSALS = [
     Refusal(
         "bad parameter",
         r"InvalidImportImageParameter",
-        "invalid",
+        "refused",
         "Azure refuses the import's parameters for {target}.",
     ),
     Refusal(
@@ -174,6 +177,7 @@ FORMS = [
         "throttled",
         "{registry} limits how often Azure may pull from it; {source} was refused for now. Run again later, or give "
         "source_username and source_password of an account with a higher limit.",
+        throttled=True,
     ),
     Form(
         "export policy",  # not seen
@@ -211,6 +215,7 @@ FORMS = [
         "unauthorized",
         "{registry} refuses {source} to Azure: the user name or password is wrong or has expired, or the image needs "
         "credentials (source_username, source_password).",
+        tries=2,  # its token may have ended while Azure copied: Azure doesn't tell that from a wrong password
     ),
     Form(
         "source denies",
@@ -230,7 +235,7 @@ FORMS = [
     Form(
         "too many manifests",  # not seen
         r"The manifest list has \d+ manifests, more than\b",
-        "invalid",
+        "unsupported",
         "{source} has more than the 50 manifests that Azure can import at once. Import one platform (platform), or "
         "copy the image by other means.",
     ),
@@ -243,7 +248,7 @@ FORMS = [
     Form(
         "no digest header",
         r"No value specified for Docker-Content-Digest\b",
-        "invalid",
+        "protocol",
         "{registry} answers without the header Docker-Content-Digest, and Azure can't import from such a registry. "
         "Update it, or copy the image by other means.",
     ),
@@ -257,7 +262,7 @@ FORMS = [
     Form(
         "quota",  # not seen
         r"The registry has reached its storage quota\b",
-        "invalid",
+        "refused",
         "The registry of {target} has no room left (its storage quota is reached). Delete what isn't needed, or choose a "
         "larger tier.",
     ),
@@ -299,13 +304,13 @@ def explain(code: str, text: str, status: int, context: Context = Context(), *, 
     if row is not None:
         message = _sentence(row, text, context)
         ends_run = starting and refusal is not None and refusal.ends_run
-        return AcrError(row.kind, message, status=status, detail=row.name, ends_run=ends_run)
+        return AcrError(row.reason, message, status=status, cause=row.name, ends_run=ends_run)
     if status == 401:
         message = f"Azure does not accept this sign-in for {context.target}.{quoted(text)}"
         return AcrError("unauthorized", message, status=status)
     if status == 403:
         return AcrError("denied", f"Azure denies access to {context.target}.{quoted(text)}", status=status)
-    return AcrError("invalid", _unknown(code, text, status, context), status=status)
+    return AcrError("refused", _unknown(code, text, status, context), status=status)
 
 
 def explain_failure(code: str, text: str, status: int, context: Context = Context()) -> ImportFailed:
@@ -315,13 +320,18 @@ def explain_failure(code: str, text: str, status: int, context: Context = Contex
     temporary = _BY_NAME["temporary"]
     row = temporary if re.fullmatch(temporary.code, code) else _form(code, text, context)
     if row is None:
-        return ImportFailed("invalid", _unknown(code, text, status, context), status=status)
-    return ImportFailed(row.kind, _sentence(row, text, context), status=status, detail=row.name)
+        return ImportFailed("refused", _unknown(code, text, status, context), status=status)
+    sentence = _sentence(row, text, context)
+    if isinstance(row, Refusal):
+        return ImportFailed(row.reason, sentence, status=status, cause=row.name)
+    return ImportFailed(
+        row.reason, sentence, status=status, cause=row.name, tries=row.tries, throttled_source=row.throttled
+    )
 
 
 def refuses(code: str) -> bool:
     """Whether a code of Azure Resource Manager's is about a request, and not about what was requested before."""
-    return any(re.fullmatch(row.code, code) for row in REFUSALS if row.kind not in ("invalid", "unavailable"))
+    return any(re.fullmatch(row.code, code) for row in REFUSALS if row.reason not in ("refused", "unavailable"))
 
 
 def _refusal(code: str, text: str, status: int, starting: bool) -> Optional[Refusal]:

@@ -16,8 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
 
 from . import _plan
-from ._errors import AcrError
-from ._identity import IdentityError
+from ._errors import AcrError, IdentityError
 from ._options import Entry
 from ._plan import Origin, Seen, Step, Target, Want
 from ._referrers import Referrers
@@ -91,7 +90,7 @@ class Draft:
         tagged = [want for want in verified if want.target.tag is not None]
         self._observe(tagged)
         failed = [self.failures.get(want.number) for want in tagged]
-        if failed and not self.steps and all(error is not None and error.kind in GENERAL for error in failed):
+        if failed and not self.steps and all(error is not None and error.reason in GENERAL for error in failed):
             raise failed[0]  # type: ignore[misc]  # it isn't None
         resolving.update(self._start_resolving([want for want in tagged if _may_be_kept(want) and self._is_needed(want)]))
         groups: Dict[Any, List[Want]] = {}
@@ -210,7 +209,7 @@ class Draft:
         try:
             self.targets.registry.prepare(groups)
         except AcrError as error:
-            if error.kind in GENERAL or error.kind == "unauthorized":
+            if error.reason in GENERAL or error.reason == "unauthorized":
                 raise
             # Whoever needs a token asks again, and tells what is wrong.
         looks = [

@@ -2,54 +2,105 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What can go wrong while talking to Azure or to a registry, as one exception with a kind."""
+"""What can go wrong, as one family of exceptions. Each has a sentence for people and a *reason* for programs.
+
+    Problem
+    ├── UserError       what the user asked for makes no sense; nothing was started
+    ├── IdentityError   signing in to Azure failed
+    └── AcrError        Azure or a registry did not do what it was asked for
+        └── ImportFailed
+"""
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Any, Optional, Tuple, TypeVar
+
+Kind = TypeVar("Kind", bound="AcrError")
 
 
-class AcrError(Exception):
+class Problem(Exception):
     """A failure that a user can act on: ``str()`` is one sentence that says what failed, for what, and what to do.
 
-    *kind* tells callers what they may conclude:
+    *status* is that of the HTTP answer, if an answer said it. *reason* tells programs what they may conclude:
 
-    * ``not_found``: the far side said that the thing does not exist. The only kind that means "absent".
-    * ``denied``: signed in, but without the right. ``unauthorized``: not signed in, or wrong credentials.
-    * ``sign_in``: signing in to Azure failed while imports were under way (before, it is an `IdentityError`).
-    * ``firewall``: refused because of the address that asks.
+    * ``invalid``: what the user asked for makes no sense.
+    * ``sign_in``: signing in to Azure failed. ``unauthorized``: not signed in, or wrong credentials.
+    * ``denied``: signed in, but without the right. ``firewall``: refused because of the address that asks.
+    * ``not_found``: the far side said that the thing does not exist. The only reason that means "absent".
+    * ``exists``: a target holds something that must not be overwritten. ``locked``: it is locked against writing.
+    * ``refused``: Azure or a registry refuses, for a reason that is none of these.
+    * ``unsupported``: Azure can't import such an image.
     * ``throttled``, ``unavailable``: passing; asking later may help.
     * ``unreachable``: no connection. ``certificate``: the TLS certificate isn't trusted.
-    * ``exists``: an import was refused since a target tag exists.
-    * ``locked``: the target is locked against writing.
     * ``timeout``: our own deadline passed.
+    * ``protocol``: an answer that breaks its protocol, or can't be believed.
+    * ``lost``: Azure calls an image imported, but it isn't there, or isn't what was asked for.
     * ``unknown``: Azure took an import, and nobody can say what became of it.
     * ``stopped``: not even tried, since something else failed and the user wants to stop then.
-    * ``invalid``: the far side's answer, or what the user asked for, makes no sense.
+    """
+
+    reason = "invalid"
+    status: Optional[int] = None
+
+
+class UserError(Problem, ValueError):
+    """What the user asked for contradicts itself, or makes no sense."""
+
+
+class IdentityError(Problem):
+    """Signing in to Azure failed."""
+
+    reason = "sign_in"
+
+
+class AcrError(Problem):
+    """Azure or a registry did not do what it was asked for.
+
+    *codes* are those of a registry's answer, in capitals. *cause* names the row of `_diagnosis` that explains it. What follows
+    for retries stands in *tries* (how often in all such a request is sent; None: as often as any), *hold* (seconds for which
+    nobody asks that host again), *throttled_source* (the source keeps Azure waiting, so that other imports from it would be
+    refused, too), *uncertain* (an earlier try of the same request may have got through) and *ends_run* (every other import
+    would be refused for the same reason).
     """
 
     PASSING = frozenset(["throttled", "unavailable"])
-    uncertain = False  # of a change: an earlier try of the same request may have got through
 
     def __init__(
         self,
-        kind: str,
+        reason: str,
         message: str,
         *,
         status: Optional[int] = None,
-        detail: Optional[str] = None,
+        codes: Tuple[str, ...] = (),
+        cause: Optional[str] = None,
+        tries: Optional[int] = None,
+        hold: float = 0.0,
+        throttled_source: bool = False,
+        uncertain: bool = False,
         ends_run: bool = False,
     ) -> None:
         super().__init__(message)
-        self.kind = kind
+        self.reason = reason
         self.status = status
-        self.detail = detail
-        self.ends_run = ends_run  # every other import would be refused for the same reason
+        self.codes = codes
+        self.cause = cause
+        self.tries = tries
+        self.hold = hold
+        self.throttled_source = throttled_source
+        self.uncertain = uncertain
+        self.ends_run = ends_run
 
     @property
     def passing(self) -> bool:
         """Whether the same request may succeed later without anybody changing anything."""
-        return self.kind in self.PASSING
+        return self.reason in self.PASSING
+
+    def but(self: Kind, message: Optional[str] = None, **facts: Any) -> Kind:
+        """A copy with another *message*, or other *facts*."""
+        other = self.__class__.__new__(self.__class__)
+        other.__dict__.update(self.__dict__, **facts)
+        other.args = self.args if message is None else (message,)
+        return other
 
 
 class ImportFailed(AcrError):

@@ -17,7 +17,7 @@ from ._select import Selection, matching, select_tags
 from ._sources import DENIED, Source, Sources
 
 Place = Tuple[Source, str]  # a repository of a source
-LASTING = ("invalid", *DENIED)  # what is wrong with one tag, and will be tomorrow
+LASTING = ("protocol", "refused", "unsupported", *DENIED)  # what is wrong with one tag, and will be tomorrow
 TOLD = 5  # tags that are left out, by name
 
 
@@ -169,7 +169,7 @@ class _Expansion:
         for name, found in zip(list(tags), self._pool.map(read, list(tags))):
             if not isinstance(found, AcrError):
                 tags[name] = found
-            elif found.kind == "not_found":
+            elif found.reason == "not_found":
                 del tags[name]
             else:
                 unread[name] = found
@@ -178,12 +178,12 @@ class _Expansion:
     def _tell_unread(self, number: int, place: Place, unread: Dict[str, AcrError]) -> None:
         """Tells which tags could not be compared. What is wrong with a tag itself leaves it out; while a registry doesn't
         answer, nobody knows what belongs to the image."""
-        lasting = {tag: error for tag, error in unread.items() if error.kind in LASTING}
+        lasting = {tag: error for tag, error in unread.items() if error.reason in LASTING}
         if lasting:
             self.notes.append(_left_out(place, lasting))
-        for error in [error for error in unread.values() if error.kind not in LASTING][:1]:
+        for error in [error for error in unread.values() if error.reason not in LASTING][:1]:
             message = f"Not all tags of {place[0].name}/{place[1]} could be compared for same_digest: {error}"
-            error = AcrError(error.kind, message, status=error.status)
+            error = error.but(message)
             self.failures.append(Failure(self._whole(number, place[1]), error))
 
     def _whole(self, number: int, repository: str = "") -> Want:

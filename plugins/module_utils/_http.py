@@ -162,7 +162,7 @@ class Http:
                 if same_host(host, asked):
                     raise
                 message = f"{error} {asked} redirects there."
-                raise AcrError(error.kind, message, status=error.status, detail=error.detail) from None
+                raise error.but(message) from None
             answer.strayed = strayed
             location = answer.headers.get("Location")
             if not follow or answer.status not in (301, 302, 303, 307, 308) or not location:
@@ -174,7 +174,7 @@ class Http:
             if strayed:
                 sent.pop("Authorization", None)
             url, form = target.geturl(), None
-        raise AcrError("invalid", f"{host} redirects in circles.")
+        raise AcrError("protocol", f"{host} redirects in circles.")
 
     def attempts(self, host: str, kind: str, send: Callable[[], AnyAnswer]) -> AnyAnswer:
         """What `request` does around sending: turns, counting, retries. *send* returns an `Answer`."""
@@ -194,7 +194,7 @@ class Http:
                 asked = retry_after(answer.headers, time.time()) or 0.0
                 failure = passing_failure(host, answer, asked)
             except AcrError as error:
-                if not error.passing and error.kind != "unreachable":
+                if not error.passing and error.reason != "unreachable":
                     bucket.answered()
                     raise
                 failure, asked = error, 0.0
@@ -202,7 +202,7 @@ class Http:
             first = first if attempt else began
             circuit.refused(failure, began)
             pause = self._backoff(attempt)
-            if failure.kind == "throttled":
+            if failure.reason == "throttled":
                 throttled = began if throttled is None else throttled
                 pause = asked if asked >= SOONEST else pause
             else:
@@ -210,7 +210,8 @@ class Http:
                 pause = max(asked, pause)
             attempt += 1
             now = self.clock()
-            patient = attempt < _tries(failure) or throttled is not None and now - throttled < PATIENCE
+            tries = failure.tries or (UNREACHED_TRIES if failure.reason == "unreachable" else TRIES)
+            patient = attempt < tries or throttled is not None and now - throttled < PATIENCE
             ends = not patient or now + pause > circuit.ends or not circuit.admits(tried=True)
             if throttled is None:
                 bucket.answered()
@@ -219,8 +220,7 @@ class Http:
                 # each wave of refusals lowers the rate already. For what we don't wait for, nobody else waits.
                 bucket.refused(min(pause, SOONEST) if ends else pause)
             if ends:
-                hold = CONNECT_SECONDS if failure.detail == "silent" else 0.0  # many in turn would wait for hours
-                raise circuit.given_up(failure, first, asked, hold)
+                raise circuit.given_up(failure, first, asked)
             if throttled is None and not self.pause(pause):
                 break
         raise failure or AcrError("timeout", f"The time limit passed before {host} could be asked.")
@@ -272,9 +272,10 @@ class Http:
             requests.exceptions.InvalidURL,
             requests.exceptions.InvalidSchema,
         ) as error:
-            detail = "silent" if isinstance(error, requests.exceptions.ConnectTimeout) else None
+            silent = isinstance(error, requests.exceptions.ConnectTimeout)
+            hold = CONNECT_SECONDS if silent else 0.0  # many in turn would wait for hours
             message = f"{host} can't be reached: {root_reason(error)}."
-            raise AcrError("unreachable", message, detail=detail) from None
+            raise AcrError("unreachable", message, hold=hold) from None
         except requests.exceptions.ConnectionError as error:
             # urllib3 has one error for all that keeps a connection from being opened, names that don't resolve among it.
             opened = not isinstance(_root(error), (urllib3.exceptions.NewConnectionError, ConnectionRefusedError, gaierror))
@@ -284,7 +285,7 @@ class Http:
             raise slow_failure(host) from None
         except (requests.exceptions.InvalidHeader, UnicodeError):  # their text repeats the header, and so a secret
             message = f"Nothing was sent to {host}, since the sign-in has characters that no header takes."
-            raise AcrError("invalid", message) from None
+            raise AcrError("protocol", message) from None
         except urllib3.exceptions.ReadTimeoutError:
             raise slow_failure(host) from None
         except urllib3.exceptions.LocationValueError as error:
@@ -323,10 +324,6 @@ def _adapter() -> Any:
     return Adapter(pool_connections=HOSTS, pool_maxsize=CONNECTIONS, max_retries=0)
 
 
-def _tries(failure: AcrError) -> int:
-    return UNREACHED_TRIES if failure.kind == "unreachable" else SLOW_TRIES if failure.detail == "slow" else TRIES
-
-
 def _remaining(headers: Mapping[str, str], kind: str) -> Optional[int]:
     """How many more requests Azure Resource Manager would take, where it says so."""
     name = {"imports": "writes", "arm_writes": "writes", "arm_reads": "reads"}.get(kind)
@@ -349,7 +346,7 @@ def _read(response: Any, method: str, host: str, limit: int, ends: float) -> byt
             break
         size += len(chunk)
         if size > limit:
-            raise AcrError("invalid", f"{host} sent more than {limit} bytes; refused.")
+            raise AcrError("protocol", f"{host} sent more than {limit} bytes; refused.")
         if time.monotonic() > ends:
             raise slow_failure(host)
         chunks.append(chunk)
@@ -366,7 +363,7 @@ def check_proxies(environ: Mapping[str, str]) -> None:
         _authority, _slash, rest = re.sub("[/?#]", "/", url.partition("://")[2] or url).partition("/")
         if "@" in rest:
             message = f"{name} can't be read: in its user name and password, characters such as / and # must be percent-encoded."
-            raise AcrError("invalid", message)
+            raise AcrError("protocol", message)
 
 
 def closed(error: BaseException) -> bool:
@@ -417,13 +414,13 @@ def passing_failure(host: str, answer: Answer, wait: Optional[float] = None) -> 
 def slow_failure(host: str) -> AcrError:
     """A far side that does not answer, or not to the end, in its time."""
     message = f"{host} answers too slowly: a request takes more than {REQUEST_SECONDS:g} s."
-    return AcrError("unavailable", message, detail="slow")
+    return AcrError("unavailable", message, tries=SLOW_TRIES)
 
 
 def refuse_redirect(url: str, target: str) -> None:
     """Raises where following a redirect could leak or reach what only this machine may reach."""
     source, there = urlsplit(url).netloc, urlsplit(target)
     if there.scheme != "https":
-        raise AcrError("invalid", f"{source} redirects to plain HTTP ({there.netloc}); refused.")
+        raise AcrError("protocol", f"{source} redirects to plain HTTP ({there.netloc}); refused.")
     if local(there.hostname) and not same_host(there.netloc, source):
-        raise AcrError("invalid", f"{source} redirects to a local address ({there.netloc}); refused.")
+        raise AcrError("protocol", f"{source} redirects to a local address ({there.netloc}); refused.")

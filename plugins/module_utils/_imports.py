@@ -23,8 +23,7 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple, Un
 from . import _plan
 from ._arm import RETRY_AFTER, Arm, Operation, RegistryResource
 from ._diagnosis import Context
-from ._errors import AcrError, ImportFailed
-from ._identity import IdentityError
+from ._errors import AcrError, IdentityError, ImportFailed
 from ._pace import Bucket
 from ._plan import GONE, STOPPED, Import, Origin, Outcome, Seen, Step
 from ._progress import Progress
@@ -38,14 +37,12 @@ ROUND, LONGEST_ROUND = 0.0002, 0.2  # seconds for each job between two looks at 
 SETTLE = 60.0  # seconds that the registry may take to show what Azure calls done
 FOREIGN = 5.0  # seconds after which somebody else's digest under our tag is believed
 TRIES = 5  # of an import that fails for passing reasons
-TRIES_OF_REFUSED = 2  # of an import that its source refuses, though it let us read the image just before
 FIRST_PAUSE = 2.0  # seconds before the second try; each further pause is three times as long
 SAFE = "Running again is safe: what has landed meanwhile is not imported again. A longer time limit is set by timeout."
 GATE = 5.0  # seconds for which the first import's answer is awaited: what hits every import is asked for once
 # Requests a minute that a registry takes, by tier; watching uses at most half of them.
 READS = {"basic": 1000, "standard": 3000, "premium": 10000}
 UNASKED = frozenset(["unreachable", "timeout"])  # kinds of failure that keep a question from being answered
-THROTTLED = "upstream throttles"  # by its source, says the failure of an import
 
 
 @dataclass(eq=False)
@@ -299,7 +296,7 @@ class Imports:
     def _signed_out(self, then: Callable[[Any, Optional[AcrError]], None], error: AcrError) -> None:
         """Signing in failed: nothing new is started. What is under way gets a while to show itself in the registry, which
         may be open to us for longer than Azure Resource Manager."""
-        if self._refusal is None or self._refusal.kind != "sign_in":
+        if self._refusal is None or self._refusal.reason != "sign_in":
             self._refusal = error
             wait = SETTLE if self._targets is not None else 0.0
             for job in self._jobs:
@@ -365,10 +362,10 @@ class Imports:
 
     def _started(self, job: Job, operation: Any, error: Optional[AcrError]) -> None:
         if error is not None:
-            if error.kind == "stopped":
+            if error.reason == "stopped":
                 error = job.failure or self._refusal or error
             # Without an answer, or with a failure of Azure's own, it may have been taken all the same.
-            elif error.kind == "unavailable" or error.uncertain:
+            elif error.reason == "unavailable" or error.uncertain:
                 job.uncertain = True
                 job.started = job.started or time.monotonic()
             self._failed(job, error)
@@ -388,7 +385,7 @@ class Imports:
     # -- asking Azure Resource Manager -----------------------------------------------------------------------------
 
     def _ask(self, job: Job) -> None:
-        if self._refusal is not None and self._refusal.kind == "sign_in":
+        if self._refusal is not None and self._refusal.reason == "sign_in":
             self._failed(job, self._refusal)
             return
         operation = job.operation
@@ -404,7 +401,7 @@ class Imports:
                 job.unanswered = None
                 if operation.done:
                     self._success(job)
-            elif error.kind != "sign_in":  # `_signed_out` has seen to that
+            elif error.reason != "sign_in":  # `_signed_out` has seen to that
                 self._unanswered(job, error)
 
         self._do(self._askers, lambda: self._arm.ask(operation), then)
@@ -416,7 +413,7 @@ class Imports:
             job.unanswered_since = now
         job.unanswered = error
         job.operation.ask_at = now + RETRY_AFTER
-        refused = not error.passing and error.kind not in UNASKED
+        refused = not error.passing and error.reason not in UNASKED
         if self._targets is None and refused and now - job.unanswered_since >= SETTLE:
             self._end_unknown(job, "Azure took the import of {0}, but doesn't say how it ended: {1}")
 
@@ -455,7 +452,7 @@ class Imports:
                 message = f"Azure says that {name} was imported, but it isn't there; run again."
             else:
                 message = self._moved(step, shown)
-            self._end(job, step, Outcome(step, AcrError("invalid", message)))
+            self._end(job, step, Outcome(step, AcrError("lost", message)))
         return not job.left
 
     def _moved(self, step: Step, shown: Seen) -> str:
@@ -512,7 +509,7 @@ class Imports:
                 number = step.want.number
                 if job not in self._jobs or number not in job.left:
                     continue
-                if error is not None and error.kind == "sign_in":
+                if error is not None and error.reason == "sign_in":
                     self._end(job, step, Outcome(step, error))
                     continue
                 job.looked[number] = now
@@ -582,7 +579,7 @@ class Imports:
                 self._progress.done -= 1
                 if isinstance(found, AcrError):
                     message = f"{self._name(step)} was imported, but can't be checked: {found}"
-                    self._end(job, step, Outcome(step, AcrError(found.kind, message)))
+                    self._end(job, step, Outcome(step, found.but(message)))
                 elif found and arrival.expired:
                     message = "{0} was imported, but {1} of what it lists were not there within {2:g} s ({3}). " + SAFE
                     text = message.format(self._name(step), len(found), self._timeout, found[0])
@@ -602,10 +599,10 @@ class Imports:
                 "Azure imported {0} twice, and still {1} of what it lists are missing in the registry ({2}). Report it "
                 "to Azure's support.".format(*facts)
             )
-            self._end(job, step, Outcome(step, AcrError("invalid", message)))
+            self._end(job, step, Outcome(step, AcrError("lost", message)))
             return
         message = "{0} was imported, but {1} of what it lists are missing in the registry ({2}); run again."
-        failure = AcrError("invalid", message.format(*facts))
+        failure = AcrError("lost", message.format(*facts))
         targets, want = self._targets, step.want
 
         def look() -> Seen:
@@ -617,7 +614,7 @@ class Imports:
             if error is None and seen.digest is None:
                 error = failure  # somebody has deleted it
             elif error is None and seen.digest != want.digest:
-                error = AcrError("invalid", self._moved(step, seen))
+                error = AcrError("lost", self._moved(step, seen))
             elif error is None and seen.locks:
                 error = AcrError("locked", f"{failure} It is locked against writing, so it was not imported again.")
             if error is not None:
@@ -657,7 +654,7 @@ class Imports:
         now = time.monotonic()
         if error.ends_run and self._refusal is None:
             self._refusal = error
-        if error.kind == "exists":
+        if error.reason == "exists":
             self._exists(job, error)
             return
         for arrival in job.checking.values():
@@ -667,11 +664,11 @@ class Imports:
             return
         job.failure = error
         job.uncertain = job.uncertain or job.accepted
-        if error.detail == THROTTLED and self._refusal is None and self._throttle(job):
+        if error.throttled_source and self._refusal is None and self._throttle(job):
             return
-        most = TRIES if error.passing and error.detail != THROTTLED else 0
-        if error.detail == "source unauthorized" and self._targets is not None:
-            most = TRIES_OF_REFUSED  # its token may have ended while Azure copied: Azure doesn't tell that from a wrong password
+        most = TRIES if error.passing and not error.throttled_source else 0
+        if error.tries is not None and self._targets is not None:  # it let us read the image just before
+            most = error.tries
         pause = FIRST_PAUSE * 3 ** (job.tries - 1)
         in_time = self._deadline is None or now + pause < self._deadline
         if job.tries < most and in_time and self._refusal is None:

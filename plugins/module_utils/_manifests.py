@@ -73,7 +73,7 @@ def read(identity: Any, registry: str, resource_group: Optional[str], wanted: Wa
             try:
                 listed += look.result()
             except AcrError as error:
-                if error.kind in GENERAL:
+                if error.reason in GENERAL:
                     raise
                 unreadable[repository] = error
         if unreadable and len(unreadable) == len(repositories):
@@ -183,7 +183,7 @@ class _Reader:
             try:
                 look(repository, digest, result)
             except AcrError as error:
-                if error.kind in GENERAL:
+                if error.reason in GENERAL:
                     raise
                 result.setdefault("error", str(error))
         return result

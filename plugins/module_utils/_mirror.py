@@ -18,9 +18,8 @@ from . import _plan
 from ._acr import AzureRegistry
 from ._arm import Arm, RegistryResource
 from ._draft import Draft
-from ._errors import AcrError
+from ._errors import AcrError, IdentityError
 from ._expand import expand
-from ._identity import IdentityError
 from ._options import Entry
 from ._plan import STOPPED, Outcome, Seen, Step, Want
 from ._progress import Progress

@@ -16,9 +16,8 @@ from typing import Any, Callable, Dict
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.validation import check_type_dict
 
-from ._errors import AcrError
-from ._identity import AUTH_ARGUMENTS, Identity, IdentityError
-from ._plan import Conflict
+from ._errors import Problem
+from ._identity import AUTH_ARGUMENTS, Identity
 from ._reference import InvalidReference
 
 REGISTRY_ARGUMENTS: Dict[str, Any] = {
@@ -96,12 +95,18 @@ def _refuse_misread(given: Dict[str, Any], arguments: Dict[str, Any], place: str
                 )
 
 
+def why(problem: Problem) -> Dict[str, Any]:
+    """What a failed module returns beside its message."""
+    return {"reason": problem.reason, **({"status": problem.status} if problem.status is not None else {})}
+
+
 def _stop(module: AnsibleModule) -> None:
     """Ends a module that hangs in a library, such as a sign-in that gets no answer."""
     try:
         module.fail_json(
             msg=f"The time limit of {module.params['timeout']} s passed while Azure or a registry was being asked. "
-            "Running again is safe; a longer limit is set by timeout."
+            "Running again is safe; a longer limit is set by timeout.",
+            reason="timeout",
         )
     finally:
         sys.stdout.flush()
@@ -115,13 +120,13 @@ def _run(module: _Module, work: Callable[[AnsibleModule, Identity], Dict[str, An
         # Ansible knows the secrets among the options, not those of the environment or of a profile.
         module.no_log_values.update(identity.secrets)
         result = work(module, identity)
-    except (AcrError, IdentityError, InvalidReference, Conflict) as error:
-        module.fail_json(msg=str(error))
+    except Problem as error:
+        module.fail_json(msg=str(error), **why(error))
     except ImportError as error:
         missing = error.name or ""
         package = next((PACKAGES[name] for name in sorted(PACKAGES, reverse=True) if missing.startswith(name)), missing)
         if not package:
             raise
-        module.fail_json(msg=missing_required_lib(package), exception=traceback.format_exc())
+        module.fail_json(msg=missing_required_lib(package), reason="invalid", exception=traceback.format_exc())
     else:
         module.exit_json(**result)

@@ -155,27 +155,23 @@ class Circuit:
             self._probe_at, self._probed = now + PROBE, True
             return True
 
-    def given_up(self, failure: AcrError, first: float, wait: float = 0.0, hold: float = 0.0) -> AcrError:
+    def given_up(self, failure: AcrError, first: float, wait: float = 0.0) -> AcrError:
         """What a request ends with that was refused from *first* on, the last time by *failure*: the same words for all. The
-        host asks to *wait* so many seconds; for *hold* seconds nobody tries."""
+        host asks to *wait* so many seconds."""
         with self._lock:
             now = self._clock()
             if self._probed or self._told is None and self._since <= first:
                 self._told, self._probed = failure, False
             if self._told is not None:
-                self._not_before = max(self._not_before, now + hold)
+                self._not_before = max(self._not_before, now + failure.hold)
                 self._probe_at = max(self._probe_at, now + max(PROBE, wait))
-            return _copy(self._told or failure)
+            return (self._told or failure).but()
 
     def lost(self) -> Optional[AcrError]:
         """What a request ends with that had no turn; None where a useful answer has come meanwhile."""
         with self._lock:
             self._told = self._told or self._failure
-            return _copy(self._told) if self._told is not None else None
-
-
-def _copy(error: AcrError) -> AcrError:
-    return AcrError(error.kind, str(error), status=error.status, detail=error.detail)
+            return self._told.but() if self._told is not None else None
 
 
 class Pace:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, Hashable, Iterable, List, NamedTuple, Optional, Tuple
 
-from ._errors import AcrError
+from ._errors import AcrError, UserError
 
 TARGETS_PER_IMPORT = 100
 
@@ -31,7 +31,7 @@ THERE = "there"  # it was asked for, or is listed itself
 GONE = "gone"  # it was asked for by digest, again and again
 
 
-class Conflict(ValueError):
+class Conflict(UserError):
     """What the user asks for contradicts itself, or what is there. ``str()`` is one sentence."""
 
 

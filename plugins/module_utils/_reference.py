@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+from ._errors import UserError
+
 REPOSITORY_CHARACTERS = 255
 DOCKER_HUB = "docker.io"
 # Other names of Docker Hub that people copy from documentation.
@@ -35,7 +37,7 @@ _RESOURCE_ID = re.compile(
 )
 
 
-class InvalidReference(ValueError):
+class InvalidReference(UserError):
     """A text that names no image, registry or platform. ``str()`` is one sentence."""
 
 

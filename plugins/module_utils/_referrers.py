@@ -60,7 +60,7 @@ class Referrers:
                     referrers, children = self._around(origin, look)
                 except AcrError as error:
                     message = f"What refers to {origin_name(origin)} can't be found: {error}"
-                    failed[key] = AcrError(error.kind, message, status=error.status)
+                    failed[key] = error.but(message)
                     continue
                 for digest in children:
                     if digest not in seen[key]:
@@ -72,7 +72,7 @@ class Referrers:
                         seen[key].add(referrer.digest or "")
                         frontier.append((key, referrer, True))
                 if len(found[key]) > MOST:
-                    failed[key] = AcrError("invalid", f"{origin.image} has more than {MOST} referrers; refused.")
+                    failed[key] = AcrError("unsupported", f"{origin.image} has more than {MOST} referrers; refused.")
             if not frontier:
                 break
         return {key: failed.get(key) or list(found[key].values()) for key in images}

@@ -106,7 +106,7 @@ class Manifest(NamedTuple):
             mapping(entry.get("platform"), who)
             digest = entry.get("digest")
             if not valid_digest(digest):
-                raise AcrError("invalid", f"{who} lists a manifest by {digest!r:.100}, which is no digest.")
+                raise AcrError("protocol", f"{who} lists a manifest by {digest!r:.100}, which is no digest.")
         return found
 
 
@@ -177,11 +177,11 @@ class Registry:
             raise self.failure(answer, repository, reference)
         content = answer.json()
         if not isinstance(content, dict):
-            raise AcrError("invalid", f"{self._of(repository, reference)} sent something else than a manifest.")
+            raise AcrError("protocol", f"{self._of(repository, reference)} sent something else than a manifest.")
         media_type = _shape(content, _media_type(answer))
         if media_type in SCHEMA1_TYPES or content.get("schemaVersion") == 1:
             raise AcrError(
-                "invalid",
+                "unsupported",
                 f"{self._of(repository, reference)} is a manifest of the retired Docker schema 1, which Azure does not import; "
                 "push the image again "
                 "with a current client.",
@@ -196,7 +196,7 @@ class Registry:
     def blob(self, repository: str, digest: str) -> bytes:
         """A small blob, such as an image's configuration; bytes of another digest are refused."""
         if not valid_digest(digest):
-            raise AcrError("invalid", f"{self._of(repository)} names a blob by {digest!r}, which is no digest.")
+            raise AcrError("protocol", f"{self._of(repository)} names a blob by {digest!r}, which is no digest.")
         answer = self.get("reads", f"/v2/{repository}/blobs/{digest}", self.scope(repository))
         if answer.status != 200:
             raise self.failure(answer, repository, digest)
@@ -248,7 +248,7 @@ class Registry:
                 if found is not None:
                     return found
             except AcrError as error:
-                if error.kind != "not_found":
+                if error.reason != "not_found":
                     raise
             if not self.http.pause(pause):
                 raise AcrError("timeout", f"The time limit passed before {self.name} could be asked again.")
@@ -285,7 +285,7 @@ class Registry:
             try:
                 opened[digest] = self.confirmed(lambda: self.manifest(repository, digest))
             except AcrError as error:
-                if error.kind != "not_found":
+                if error.reason != "not_found":
                     raise
                 opened[digest] = None
         return opened.get(digest)
@@ -312,7 +312,7 @@ class Registry:
             if answer.status != 200:
                 raise self.failure(answer, repository)
             if not isinstance(page, dict):
-                raise AcrError("invalid", f"{self.name} sent something else than JSON for a listing.")
+                raise AcrError("protocol", f"{self.name} sent something else than JSON for a listing.")
             yield page
             size += len(answer.body)
             following = self._next(path, answer.headers.get("Link") or "", answer.host)
@@ -322,7 +322,7 @@ class Registry:
                 break
             seen.add(following)
             path, answer = following, None
-        raise AcrError("invalid", f"The listing of {self._of(repository)} never ends; refused.")
+        raise AcrError("protocol", f"The listing of {self._of(repository)} never ends; refused.")
 
     def _next(self, path: str, header: str, host: str = "") -> Optional[str]:
         """Where a listing at *path* goes on by a ``Link`` that *host* sent. Of the link only the query counts: registries write
@@ -334,14 +334,14 @@ class Registry:
         # We stay with the host and port that were asked. A front may not know the port that leads to it.
         names = [urlsplit("//" + one).hostname or "" for one in (self.host, host) if one]
         if there.scheme not in ("http", "https") or not any(same_host(there.hostname or "", name) for name in names):
-            raise AcrError("invalid", f"{self.name} continues a listing on another host ({there.netloc}); refused.")
+            raise AcrError("protocol", f"{self.name} continues a listing on another host ({there.netloc}); refused.")
         # Some registries put only the new parameters into the link; those that were asked for stay.
         own = urlsplit(path)
         asked = dict(parse_qsl(own.query))
         try:
             asked.update(parse_qsl(there.query, max_num_fields=100))
         except ValueError:
-            raise AcrError("invalid", f"{self.name} continues a listing with too many parameters; refused.") from None
+            raise AcrError("protocol", f"{self.name} continues a listing with too many parameters; refused.") from None
         return f"{own.path}?{urlencode(asked)}" if asked else own.path
 
     def get(
@@ -402,7 +402,7 @@ class Registry:
         if answer.status == 200 and isinstance(token, str) and re.fullmatch(r"[\x21-\x7e]+", token):
             return token, seconds(content.get("expires_in"), TOKEN_SECONDS) or token_seconds(token) or 60.0
         if answer.status == 200:
-            raise AcrError("invalid", f"The token service of {self.name} answered without a token.")
+            raise AcrError("protocol", f"The token service of {self.name} answered without a token.")
         raise self.token_failure(answer, scopes[0].split(":")[1] if scopes and scopes[0].startswith("repository:") else "")
 
     # -- failures --------------------------------------------------------------------------------------------------
@@ -417,7 +417,7 @@ class Registry:
 
     def _wrong_digest(self, repository: str, reference: str, digest: str) -> AcrError:
         message = f"{self._of(repository, reference)} answers with content of another digest ({digest}); nothing of it is used."
-        return AcrError("invalid", message)
+        return AcrError("protocol", message)
 
     def token_failure(self, answer: Answer, repository: str = "") -> AcrError:
         """The error for a token service that gives no token. Whatever it answers, it knows nothing of what is there."""
@@ -425,7 +425,7 @@ class Registry:
             return self.failure(answer, repository)
         said = self._said(answer) or " That is not what a token service sends."
         message = f"The token service for {self._of(repository)} answered with status {answer.status}.{said}"
-        return AcrError("invalid", message, status=answer.status)
+        return AcrError("protocol", message, status=answer.status)
 
     def failure(self, answer: Answer, repository: str = "", reference: str = "") -> AcrError:
         """The error for an answer that isn't what was asked for.
@@ -437,19 +437,19 @@ class Registry:
             message = "{0} can't be read: {1} redirects to {2}, which answers with status {3}{4}. No credentials were sent there."
             said = f" and says: {text}" if text else ""
             message = message.format(what, self.host, answer.strayed, status, said)
-            return AcrError("invalid", message, status=status, detail=",".join(_codes(answer)))
+            return AcrError("protocol", message, status=status, codes=_codes(answer))
         if status == 404:
             if answer.errors() or not answer.body or self._speaks_registry(answer):
-                return AcrError("not_found", f"{what} does not exist.", status=status, detail=text)
+                return AcrError("not_found", f"{what} does not exist.", status=status)
             message = f"{self.host} answered 404 with something that no registry sends; is a proxy in the way?"
-            return AcrError("invalid", message, status=status)
+            return AcrError("protocol", message, status=status)
         if status == 401:
-            return AcrError("unauthorized", self._unauthorized(answer, what, bool(repository)), status=status, detail=text)
+            return AcrError("unauthorized", self._unauthorized(answer, what, bool(repository)), status=status)
         if status == 403:
             message = f"{what} denies access.{said} {self._right(answer)}"
-            return AcrError("denied", message, status=status, detail=text)
+            return AcrError("denied", message, status=status)
         message = f"{what} answered with status {status}.{said or ' That is not what a registry sends.'}"
-        return AcrError("invalid", message, status=status, detail=",".join(_codes(answer)))
+        return AcrError("protocol", message, status=status, codes=_codes(answer))
 
     def _said(self, answer: Answer) -> str:
         text = quoted(answer)
@@ -655,10 +655,10 @@ class Authorization:
         parts = link("", realm, name)
         if parts.scheme != "https":
             message = "{0} names a token service without TLS ({1}); no credentials were sent."
-            raise AcrError("invalid", message.format(name, realm))
+            raise AcrError("protocol", message.format(name, realm))
         if local(parts.hostname) and not local(urlsplit("//" + self._registry.host).hostname):
             message = f"{name} names a token service at a local address ({parts.netloc}); no credentials were sent."
-            raise AcrError("invalid", message)
+            raise AcrError("protocol", message)
 
     def _fetch(self, scopes: List[str]) -> str:
         wanted = [self._scopes.get(scope, scope) for scope in scopes]
@@ -697,12 +697,12 @@ def quoted(answer: Answer) -> str:
 def nothing_there(error: AcrError) -> bool:
     """Whether a look for something that need not be there, such as a signature, found nothing. Here, and only here, the word of
     a registry that another one redirects its questions to is enough (registry.k8s.io leads to Google's with all of them)."""
-    unknown = {"MANIFEST_UNKNOWN", "NAME_UNKNOWN"}.intersection((error.detail or "").split(","))
-    return error.kind == "not_found" or error.kind == "invalid" and error.status == 404 and bool(unknown)
+    unknown = {"MANIFEST_UNKNOWN", "NAME_UNKNOWN"}.intersection(error.codes)
+    return error.reason == "not_found" or error.reason == "protocol" and error.status == 404 and bool(unknown)
 
 
-def _codes(answer: Answer) -> List[str]:
-    return [str(entry.get("code", "")).upper() for entry in answer.errors()]
+def _codes(answer: Answer) -> Tuple[str, ...]:
+    return tuple(str(entry.get("code", "")).upper() for entry in answer.errors())
 
 
 def _media_type(answer: Answer) -> str:

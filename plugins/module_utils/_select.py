@@ -10,6 +10,8 @@ import re
 from fnmatch import fnmatchcase
 from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
+from ._errors import UserError
+
 Version = Tuple[int, int, int]
 Test = Callable[[Version], bool]
 
@@ -20,7 +22,7 @@ _COMPARISON = r"(\^|~>?|>=|<=|>|<|=)?\s*[vV]?(\d+|[xX*])(?:\.(\d+|[xX*]))?(?:\.(
 _HIGHEST: Version = (1 << 62, 0, 0)
 
 
-class InvalidSelection(ValueError):
+class InvalidSelection(UserError):
     """A selection that can't be understood. ``str()`` is one sentence."""
 
 

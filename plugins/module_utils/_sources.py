@@ -78,7 +78,7 @@ class Source:
         try:
             return self.registry.repositories()
         except AcrError as error:
-            if self.credentials is None or error.kind not in DENIED:
+            if self.credentials is None or error.reason not in DENIED:
                 raise
             raise _with_advice(
                 error,
@@ -175,7 +175,7 @@ class Sources:
         try:
             return self._arm.registry(registry_id)
         except AcrError as error:
-            if registry_id.kind != "resource_id" or error.kind != "denied":
+            if registry_id.kind != "resource_id" or error.reason != "denied":
                 raise
             # AcrPull alone does not show a registry there, but is enough to import from it.
             login_server = f"{registry_id.name.lower()}.{self._suffixes()[0]}"
@@ -186,7 +186,7 @@ class Sources:
             return self._arm.registry(registry_id).id
         except AcrError as error:
             # By its login server a registry can be read all the same: anonymously, or in another tenant.
-            if error.kind not in ("not_found", "denied"):
+            if error.reason not in ("not_found", "denied"):
                 raise
             return None
 
@@ -211,9 +211,9 @@ class Sources:
         """Why an origin could not be read: where it is not there, says whether its whole repository isn't."""
         source: Source = origin.registry  # type: ignore[assignment]
         told = f": there is no repository {origin.repository}."
-        if error.kind != "not_found" or str(error).endswith(told) or not self._lacks(source, origin.repository):
+        if error.reason != "not_found" or str(error).endswith(told) or not self._lacks(source, origin.repository):
             return error
-        return AcrError("not_found", str(error).rstrip(".") + told, status=error.status)
+        return error.but(str(error).rstrip(".") + told)
 
     def _lacks(self, source: Source, repository: str) -> bool:
         """Whether the registry says again and again that it has no such repository."""
@@ -263,7 +263,7 @@ class Sources:
     @staticmethod
     def _unlisted(source: Source, repository: str, error: AcrError) -> AcrError:
         """The error of a listing; where it was denied, it says that this takes more than the right to pull."""
-        if error.kind not in DENIED or not source.azure:
+        if error.reason not in DENIED or not source.azure:
             return error
         advice = (
             f"Choosing among the tags of {source.name}/{repository} takes the right to list them (metadata_read; metadata/read "
@@ -293,7 +293,7 @@ class Sources:
                 self._tags.setdefault((source, repository, tag), source.registry.describe(repository, tag))
             return self.tag(source, repository, tag).digest
         except AcrError as error:
-            if error.kind != "not_found":
+            if error.reason != "not_found":
                 raise
             return None
 
@@ -380,7 +380,7 @@ class Sources:
             count = len(registry.confirmed(lambda: registry.manifest(origin.repository, reference)).children())
             if count > MANIFESTS_PER_IMPORT:
                 raise AcrError(
-                    "invalid",
+                    "unsupported",
                     f"{source.name}/{origin.image} lists {count} manifests, and Azure imports at most {MANIFESTS_PER_IMPORT} at "
                     "once; nothing was started for it. "
                     "Import one platform (platform), or copy it by other means.",
@@ -424,7 +424,7 @@ class Sources:
         try:
             manifest = source.registry.confirmed(lambda: source.registry.manifest(repository, digest))
         except AcrError as error:
-            if error.kind != "not_found":
+            if error.reason != "not_found":
                 raise
             return None
         return manifest if mapping(manifest.json().get("config"), source.name).get("mediaType") in IMAGE_CONFIGS else None
@@ -446,4 +446,4 @@ def _each(ask: Callable[[str], Any], tags: List[str]) -> Dict[str, Any]:
 
 
 def _with_advice(error: AcrError, advice: str) -> AcrError:
-    return AcrError(error.kind, f"{error} {advice}", status=error.status, detail=error.detail)
+    return error.but(f"{error} {advice}")

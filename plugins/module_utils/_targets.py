@@ -93,16 +93,16 @@ class Targets:
         try:
             return Seen(self.registry.confirmed(read) if expected else read())
         except AcrError as error:
-            if error.kind in GENERAL or error.passing:
+            if error.reason in GENERAL or error.passing:
                 raise
             refusal = error
         # Another replica may know the tag, and one that must not be read still has properties.
         try:
             seen = self.entry(repository, name)
         except AcrError as error:
-            raise (error if refusal.kind == "not_found" else refusal) from None
+            raise (error if refusal.reason == "not_found" else refusal) from None
         if seen.digest is None:
-            if refusal.kind != "not_found":
+            if refusal.reason != "not_found":
                 raise refusal
             return seen
         found = _behind(seen, self._states(repository, [seen.digest])[seen.digest])
@@ -120,9 +120,9 @@ class Targets:
         try:
             return Seen(self._describe(repository, reference))
         except AcrError as error:
-            if error.kind == "not_found":
+            if error.reason == "not_found":
                 return Seen()
-            if error.kind in GENERAL or error.passing:
+            if error.reason in GENERAL or error.passing:
                 raise
             return self._by_properties(repository, reference)
 
@@ -191,7 +191,7 @@ class Targets:
         try:
             manifest = self.registry.confirmed(read) if expected else read()
         except AcrError as error:
-            if error.kind != "not_found":
+            if error.reason != "not_found":
                 raise
             return None
         self._there.add((repository, index))
@@ -227,7 +227,7 @@ class Targets:
                 if number == PAGE and self.registry.direct(self.registry.counts(repository).manifests, len(left)):
                     return
         except AcrError as error:
-            if error.kind in GENERAL:
+            if error.reason in GENERAL:
                 raise
             # Each can still be asked for itself.
 
@@ -238,9 +238,9 @@ class Targets:
         try:
             self.registry.confirmed(read) if expected else read()
         except AcrError as error:
-            if error.kind == "not_found":
+            if error.reason == "not_found":
                 return GONE
-            if error.kind in GENERAL or error.passing:
+            if error.reason in GENERAL or error.passing:
                 raise
             if self._by_properties(repository, digest).digest is None:
                 raise
@@ -276,7 +276,7 @@ class Targets:
                 locks.append("manifest")
         except AcrError as error:
             message = f"Whether {target} is locked can't be read, so it was not overwritten: {error}"
-            raise AcrError(error.kind, message, status=error.status) from None
+            raise error.but(message) from None
         return seen._replace(locks=tuple(locks))
 
     def _is_locked(self, repository: str, digest: Optional[str] = None) -> bool:

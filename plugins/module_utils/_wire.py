@@ -59,7 +59,7 @@ def names(found: Any, who: str) -> List[str]:
     """A JSON list of names of repositories or tags: text that can stand in a URL."""
     for name in strings(found, who):
         if not re.fullmatch("[!-~]+", name):
-            raise AcrError("invalid", f"{who} lists {name!r:.140}, which can't be a name; refused.")
+            raise AcrError("protocol", f"{who} lists {name!r:.140}, which can't be a name; refused.")
     return found or []
 
 
@@ -146,7 +146,7 @@ def links(header: str, who: str) -> List[Tuple[str, List[str]]]:
         named = [(name.strip().lower(), _unquoted(value.strip())) for name, _is, value in (p.partition("=") for p in parameters)]
         relations = dict(reversed(named)).get("rel", "").lower().split()  # of several, the first counts
         if not (target.startswith("<") and target.endswith(">") and relations):
-            raise AcrError("invalid", f"{who} sent a Link header that can't be read ({header!r:.140}); refused.")
+            raise AcrError("protocol", f"{who} sent a Link header that can't be read ({header!r:.140}); refused.")
         found.append((target[1:-1].strip(), relations))
     return found
 
@@ -189,7 +189,7 @@ def link(base: str, target: Any, who: str) -> SplitResult:
             return found
     except ValueError:
         pass
-    raise AcrError("invalid", f"{who} names a URL that makes no sense ({target!r:.100}).")
+    raise AcrError("protocol", f"{who} names a URL that makes no sense ({target!r:.100}).")
 
 
 def local(host: Optional[str]) -> bool:
@@ -218,4 +218,4 @@ def _list(found: Any, who: str) -> List[Any]:
 
 def _misshapen(who: str, wanted: str, found: Any) -> AcrError:
     message = f"{who} sent JSON that makes no sense: {wanted} was expected where {found!r:.60} stands."
-    return AcrError("invalid", message)
+    return AcrError("protocol", message)

@@ -359,7 +359,7 @@ from ..module_utils._mirror import (
     source_name,
     target_result,
 )
-from ..module_utils._module import run
+from ..module_utils._module import run, why
 from ..module_utils._options import IMAGE_ARGUMENTS, parse_entry
 
 
@@ -388,7 +388,7 @@ def work(module: Any, identity: Any) -> Dict[str, Any]:
     )
     if report.failures:
         sentences = dict.fromkeys(str(failure.error) for failure in report.failures)
-        module.fail_json(msg=" ".join(sentences), **result)
+        module.fail_json(msg=" ".join(sentences), **why(report.failures[0].error), **result)
     return result
 
 

@@ -138,7 +138,6 @@ import time
 from typing import Any, Dict
 
 from ..module_utils._arm import Arm, posture
-from ..module_utils._errors import AcrError
 from ..module_utils._module import run
 from ..module_utils._reference import parse_registry
 
@@ -150,10 +149,7 @@ def work(module: Any, identity: Any) -> Dict[str, Any]:
     identity.http.deadline = time.monotonic() + params["timeout"]
     arm = Arm(identity, identity.http)
     registry_id = parse_registry(params["registry"], [identity.cloud.registry_suffix])
-    try:
-        resource = arm.registry(registry_id, params["resource_group"])
-    except AcrError as error:
-        module.fail_json(msg=str(error), reason=error.kind)
+    resource = arm.registry(registry_id, params["resource_group"])
     before = posture(resource.properties)
     wanted = params["state"] == "enabled"
     changed = before["trusted_services"] != wanted

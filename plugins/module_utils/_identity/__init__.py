@@ -17,6 +17,7 @@ import threading
 from contextlib import suppress
 from typing import Any, Dict, List, Mapping, Optional, Set
 
+from .._errors import IdentityError
 from .._http import Http
 from . import (
     _azure_cli,
@@ -83,10 +84,6 @@ METHODS = (
     ("oidc_token_file_path", _workload),
     ("ad_user", _user_password),
 )
-
-
-class IdentityError(Exception):
-    """A sign-in that can't be tried, or failed. ``str()`` is one sentence without secrets."""
 
 
 class Identity:

@@ -86,11 +86,11 @@ def _described(url: str, http: Http) -> Cloud:
         if not value
     ]
     if missing:
-        raise AcrError("invalid", f"The cloud at {url} does not say its {' and its '.join(missing)}.")
+        raise AcrError("protocol", f"The cloud at {url} does not say its {' and its '.join(missing)}.")
     manager = str(content.get("resourceManager") or url).rstrip("/")
     for address in (manager, login):
         if link("", address, url).scheme != "https":
-            raise AcrError("invalid", f"{url} names an address without TLS ({address}); refused.")
+            raise AcrError("protocol", f"{url} names an address without TLS ({address}); refused.")
     scope = audiences[0].rstrip("/") + "/.default"
     for cloud in CLOUDS.values():
         if cloud.resource_manager == manager:

@@ -73,7 +73,7 @@ def test_each_answer_of_azure_is_there_with_its_sentence(heading: str, rows: lis
     for (answer, sentence), row in zip(lines, rows):
         assert answer.startswith("(not seen) ") is (row.name in NOT_SEEN)
         code, _colon, text = answer.replace("(not seen) ", "").strip("`").partition(": ")
-        assert told(code, text, 400, Context(targets=("base/nginx:1.27",))).detail == row.name, answer
+        assert told(code, text, 400, Context(targets=("base/nginx:1.27",))).cause == row.name, answer
         assert sentence == re.sub(r"{(\w+)}", r"*\1*", row.sentence)
 
 

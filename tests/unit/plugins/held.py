@@ -105,7 +105,7 @@ class _Held:
         try:
             self._ask(*what)
         except AcrError as error:
-            if error.kind != "not_found":
+            if error.reason != "not_found":
                 raise
             return False
         return True

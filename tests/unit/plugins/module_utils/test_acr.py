@@ -106,7 +106,7 @@ def test_no_challenge_leads_to_another_token_service(registry: AzureRegistry, az
     azure.content["/acr/v1/team/app"] = lambda request: request.reply(
         401, headers={"WWW-Authenticate": 'Bearer realm="https://elsewhere.test/token"'}
     )
-    assert error_of(lambda: registry.counts("team/app")).kind == "unauthorized"
+    assert error_of(lambda: registry.counts("team/app")).reason == "unauthorized"
     assert len(far_side.forms(TOKEN)) == 1
 
 
@@ -155,7 +155,7 @@ def test_a_refresh_token_that_ended_is_replaced_once(registry: AzureRegistry, az
     assert [dict(form)["refresh_token"] for form in far_side.forms(TOKEN)] == ["refresh1", "refresh2"]
     azure.tokens = [401]
     error = error_of(lambda: registry.counts("other"))
-    assert error.kind == "unauthorized" and "AcrPull" in str(error)
+    assert error.reason == "unauthorized" and "AcrPull" in str(error)
     assert len(far_side.forms(EXCHANGE)) == 3, "the first one was taken before, and one more is enough"
 
 
@@ -194,7 +194,7 @@ def test_b10_a_sign_in_that_the_registry_does_not_accept(http: Http, registry: A
     refusing(azure, 401, "UNAUTHORIZED", REQUIRED)
     error = error_of(lambda: registry.counts("team/app"))
     causes = [str(error).index(cause) for cause in ("has no role on this registry", "belongs to another tenant", "registry_audience")]
-    assert error.kind == "unauthorized" and causes == sorted(causes)
+    assert error.reason == "unauthorized" and causes == sorted(causes)
     assert str(error).endswith(" The registry says: {0}.".format(REQUIRED))
     given = AzureRegistry(far_side.host, http, credentials=Credentials(None, "access"))
     assert "refuses the given credentials. The registry says: " + REQUIRED in str(error_of(lambda: given.counts("team/app")))
@@ -204,7 +204,7 @@ def test_b10_a_firewalls_refusal(registry: AzureRegistry, azure: Azure) -> None:
     """Also of the exchange alone, as just after a rule was added."""
     refusing(azure, 403, "DENIED", FIREWALL)
     error = error_of(lambda: registry.counts("team/app"))
-    assert error.kind == "firewall" and "refuses this machine (20.1.2.3), so digests can't be read from here" in str(error)
+    assert error.reason == "firewall" and "refuses this machine (20.1.2.3), so digests can't be read from here" in str(error)
     assert str(error).endswith(" or set verify: false. {0}.".format(CORRELATION))
 
 
@@ -221,7 +221,7 @@ def test_b10_a_firewalls_refusal(registry: AzureRegistry, azure: Azure) -> None:
 def test_b10_what_is_no_firewalls_refusal(registry: AzureRegistry, azure: Azure, status: int, code: str, message: str) -> None:
     refusing(azure, status, code, message)
     error = error_of(lambda: registry.counts("team/app"))
-    assert error.kind == ("denied" if status == 403 else "invalid") and message in str(error)
+    assert error.reason == ("denied" if status == 403 else "protocol") and message in str(error)
 
 
 @pytest.mark.parametrize("path", [EXCHANGE, TOKEN])
@@ -231,7 +231,7 @@ def test_b1_a_sign_in_that_is_not_found_says_nothing_of_what_is_there(
     missing = '{"errors": [{"code": "NAME_UNKNOWN"}]}'
     far_side.answer = lambda request: request.reply(404, missing) if request.path == path else azure.answer(request)
     for look in (lambda: registry.tag("team/app", "1.0"), lambda: list(registry.tag_list("team/app"))):
-        assert error_of(look).kind == "invalid"
+        assert error_of(look).reason == "protocol"
 
 
 # -- lists -------------------------------------------------------------------------------------------------------------
@@ -260,7 +260,7 @@ def test_what_is_denied_is_not_absent(registry: AzureRegistry, azure: Azure) -> 
         lambda: list(registry.manifest_list("team/app")),
         lambda: registry.find_tags("team/app", ["1.0"]),
     ):
-        assert error_of(look).kind == "denied"
+        assert error_of(look).reason == "denied"
 
 
 @pytest.mark.parametrize(("attributes", "locked"), [({"writeEnabled": False}, True), ({"writeEnabled": True}, False), (None, False)])

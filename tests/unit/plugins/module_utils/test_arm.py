@@ -133,7 +133,7 @@ def test_a_name_and_a_resource_group_take_one_request(own: Arm, far_side: Any) -
 def test_a_name_and_a_login_server_that_contradict_each_other(own: Arm, far_side: Any) -> None:
     far_side.routes({GROUP.format("S1") + "/contosoprod": resource("S1"), "/subscriptions": {"value": []}})
     error = error_of(lambda: own.registry(RegistryId("login_server", "contosoprod", "contosoprod-x.azurecr.test"), "rg"))
-    assert error.kind == "not_found" and "has the login server contosoprod.azurecr.test, not contosoprod-x" in str(error)
+    assert error.reason == "not_found" and "has the login server contosoprod.azurecr.test, not contosoprod-x" in str(error)
 
 
 def refuse(status: int, body: str = "", **headers: str) -> Callable[[Any], None]:
@@ -157,7 +157,7 @@ def test_c7_a_resource_group_counts_whatever_else_is_given(
     missing = {OTHER.format(one): refuse(404, NO_GROUP) for one in ("S1", "s1", "s2", "s3")}
     far_side.routes({"/subscriptions": SUBSCRIPTIONS, **lists, **groups, **missing, LIST.format("s3"): {"value": []}})
     error = error_of(lambda: arm.registry(registry_id, "other"))
-    assert error.kind == "not_found" and "in resource group other of the 3 subscriptions" in str(error), str(error)
+    assert error.reason == "not_found" and "in resource group other of the 3 subscriptions" in str(error), str(error)
     there = {**resource("s3"), "id": OTHER.format("s3")}
     more = {**missing, OTHER.format("s3"): there, LIST.format("s3"): {"value": [there]}}
     far_side.routes({"/subscriptions": SUBSCRIPTIONS, **lists, **groups, **more})
@@ -167,7 +167,7 @@ def test_c7_a_resource_group_counts_whatever_else_is_given(
 def test_c7_a_resource_id_in_another_resource_group(arm: Arm, far_side: Any) -> None:
     given = RegistryId("resource_id", "contosoprod", None, "s1", "rg")
     error = error_of(lambda: arm.registry(given, "other"))
-    assert error.kind == "invalid" and "names the resource group rg, and not other" in str(error) and not far_side.seen
+    assert error.reason == "invalid" and "names the resource group rg, and not other" in str(error) and not far_side.seen
     far_side.routes({GROUP.format("s1") + "/contosoprod": resource("s1")})
     assert arm.registry(given, "RG").name == "contosoprod"
 
@@ -181,7 +181,7 @@ def test_c7_a_name_that_two_registries_share_is_not_guessed(arm: Arm, own: Arm, 
     lists = {LIST.format(one): {"value": [labelled(one)]} for one in ("S1", "s1", "s2")}
     far_side.routes({"/subscriptions": SUBSCRIPTIONS, **lists, LIST.format("s3"): {"value": []}})
     error = error_of(lambda: arm.registry(BY_NAME))
-    assert error.kind == "invalid" and "There are 2 registries contosoprod: " in str(error)
+    assert error.reason == "invalid" and "There are 2 registries contosoprod: " in str(error)
     assert GROUP.format("s1") in str(error) and GROUP.format("s2") in str(error)
     assert own.registry(BY_NAME).subscription == "S1"
     by_label = RegistryId("login_server", "contosoprod", "contosoprod-s2.azurecr.test")
@@ -211,7 +211,7 @@ def test_then_all_others(own: Arm, far_side: Any) -> None:
     assert places(far_side) == [LIST.format("S1"), "/subscriptions", LIST.format("s2"), LIST.format("s3")]
 
 
-@pytest.mark.parametrize(("status", "kind"), [(503, "unavailable"), (409, "invalid"), (404, "not_found")])
+@pytest.mark.parametrize(("status", "kind"), [(503, "unavailable"), (409, "protocol"), (404, "not_found")])
 def test_a_subscription_that_can_not_be_read_decides_only_where_nothing_is_found(
     arm: Arm, far_side: Any, status: int, kind: str
 ) -> None:
@@ -219,7 +219,7 @@ def test_a_subscription_that_can_not_be_read_decides_only_where_nothing_is_found
     lists = {LIST.format("s1"): refuse(status, body), LIST.format("s2"): {"value": []}, LIST.format("s3"): {"value": []}}
     far_side.routes({"/subscriptions": SUBSCRIPTIONS, **lists})
     error = error_of(lambda: arm.registry(BY_NAME))
-    assert error.kind == kind and "There is no registry" not in str(error)
+    assert error.reason == kind and "There is no registry" not in str(error)
     far_side.routes({"/subscriptions": SUBSCRIPTIONS, **lists, LIST.format("s3"): {"value": [resource("s3")]}})
     assert arm.registry(BY_NAME).subscription == "s3"
 
@@ -234,7 +234,7 @@ def test_a_registry_that_is_nowhere(arm: Arm, far_side: Any, readable: int, wher
     }
     far_side.routes({"/subscriptions": SUBSCRIPTIONS, **lists})
     error = error_of(lambda: arm.registry(BY_NAME))
-    assert error.kind == "not_found"
+    assert error.reason == "not_found"
     assert "There is no registry contosoprod {0} this account sees.".format(where) in str(error) and "(a secret)" in str(error)
 
 
@@ -267,18 +267,18 @@ def test_a_token_that_azure_calls_expired_is_renewed_once(arm: Arm, far_side: An
     assert arm.subscriptions() == ["s1", "s2", "s3"]
     assert [headers["Authorization"] for _method, _path, headers, _body in far_side.seen] == ["Bearer token1", "Bearer token2"]
     far_side.answer = lambda request: request.reply(401, expired)
-    assert error_of(arm.subscriptions).kind == "unauthorized" and len(far_side.seen) == 4
+    assert error_of(arm.subscriptions).reason == "unauthorized" and len(far_side.seen) == 4
 
 
 @pytest.mark.parametrize(
     ("status", "body", "kind", "sentence"),
     [
-        (409, "<html>", "invalid", "answered for registry contosoprod in resource group rg with status 409 and nothing that"),
-        (200, "[]", "invalid", "with status 200 and nothing that explains it"),
-        (200, "<html>", "invalid", "with status 200 and nothing that explains it"),
-        (200, '{"id": "/subscriptions/s1"}', "invalid", "describes a registry without a resource ID"),
-        (200, json.dumps({**resource("s1"), "name": "{{ 1 }}"}), "invalid", "by a name that makes no sense ('{{ 1 }}'"),
-        (200, json.dumps(resource("s1", loginServer="a.test/b@c.test")), "invalid", "by a name that makes no sense"),
+        (409, "<html>", "protocol", "answered for registry contosoprod in resource group rg with status 409 and nothing that"),
+        (200, "[]", "protocol", "with status 200 and nothing that explains it"),
+        (200, "<html>", "protocol", "with status 200 and nothing that explains it"),
+        (200, '{"id": "/subscriptions/s1"}', "protocol", "describes a registry without a resource ID"),
+        (200, json.dumps({**resource("s1"), "name": "{{ 1 }}"}), "protocol", "by a name that makes no sense ('{{ 1 }}'"),
+        (200, json.dumps(resource("s1", loginServer="a.test/b@c.test")), "protocol", "by a name that makes no sense"),
         (403, "<html>", "denied", "registry contosoprod in resource group rg"),
         (404, '{"error": {"code": "ResourceNotFound", "message": "x"}}', "not_found", "Azure finds no such registry"),
     ],
@@ -286,7 +286,7 @@ def test_a_token_that_azure_calls_expired_is_renewed_once(arm: Arm, far_side: An
 def test_answers_that_describe_no_registry(arm: Arm, far_side: Any, status: int, body: str, kind: str, sentence: str) -> None:
     far_side.answer = lambda request: request.reply(status, body)
     error = error_of(lambda: arm.registry(RegistryId("resource_id", "contosoprod", None, "s1", "rg")))
-    assert error.kind == kind and sentence in str(error), str(error)
+    assert error.reason == kind and sentence in str(error), str(error)
 
 
 # -- network posture ---------------------------------------------------------------------------------------------------
@@ -405,7 +405,7 @@ def test_d5_an_update_that_never_ends_ends_with_the_time_limit(arm: Arm, http: A
     updating(far_side, created(far_side, **{"Retry-After": after}), "Updating", shown=[{}])
     http.pause = lambda seconds: http.pauses.append(seconds) or len(http.pauses) < 5
     error = error_of(lambda: arm.update(RESOURCE, {"a": 1}))
-    assert error.kind == "timeout" and "has not finished the update of registry contosoprod within the time limit" in str(error)
+    assert error.reason == "timeout" and "has not finished the update of registry contosoprod within the time limit" in str(error)
     assert all(1.0 <= seconds <= 120.0 for seconds in http.pauses) and len(http.pauses) == 5
 
 
@@ -482,7 +482,7 @@ def test_only_a_try_that_may_have_got_through_leaves_doubt(arm: Arm, far_side: A
     # What the next try says does not clear it up.
     far_side.script(first, lambda request: request.reply(409, EXISTS))
     error = error_of(lambda: arm.start_import(RESOURCE, BODY, CONTEXT))
-    assert (error.kind, error.uncertain) == ("exists", uncertain)
+    assert (error.reason, error.uncertain) == ("exists", uncertain)
 
 
 def test_the_sdk_gets_the_new_sign_in_too(arm: Arm, far_side: Any) -> None:
@@ -520,8 +520,8 @@ LINKED = (
         (403, ("LinkedAuthorizationFailed", LINKED), "denied", False),
         (401, ("InvalidAuthenticationTokenTenant", "x"), "unauthorized", True),
         (404, ("ResourceNotFound", "x"), "not_found", False),
-        (400, ("InvalidImportImageParameter", "Invalid value ScopeLocked: AuthorizationFailed"), "invalid", False),
-        (400, ("InvalidParameters", "ScopeLocked: AuthenticationFailed, AuthorizationFailed"), "invalid", False),
+        (400, ("InvalidImportImageParameter", "Invalid value ScopeLocked: AuthorizationFailed"), "refused", False),
+        (400, ("InvalidParameters", "ScopeLocked: AuthenticationFailed, AuthorizationFailed"), "refused", False),
     ],
 )
 def test_b5_c8_what_would_hit_every_import_ends_the_run_and_only_as_the_answer_to_a_post(
@@ -529,7 +529,7 @@ def test_b5_c8_what_would_hit_every_import_ends_the_run_and_only_as_the_answer_t
 ) -> None:
     far_side.answer = refuse(status, json.dumps({"error": {"code": body[0], "message": body[1]}}))
     error = error_of(lambda: arm.start_import(RESOURCE, BODY, CONTEXT))
-    assert (error.kind, error.ends_run, error.passing) == (kind, ends_run, False), str(error)
+    assert (error.reason, error.ends_run, error.passing) == (kind, ends_run, False), str(error)
     assert len(far_side.seen) == (2 if status == 401 else 1), "it was tried again"
     for ask in (lambda: arm.ask(operation), lambda: arm.update(RESOURCE, {"a": 1}), arm.subscriptions):
         assert error_of(ask).ends_run is False  # type: ignore[arg-type]
@@ -539,7 +539,7 @@ def test_a_right_that_is_missing_elsewhere_ends_no_run(arm: Arm, far_side: Any) 
     for action, ends_run in (("Microsoft.ContainerRegistry/registries/importImage/action", True), ("Microsoft.Odd/join/action", False)):
         far_side.answer = refuse(403, lacking(action))
         error = error_of(lambda: arm.start_import(RESOURCE, BODY, CONTEXT))
-        assert (error.kind, error.ends_run) == ("denied", ends_run)
+        assert (error.reason, error.ends_run) == ("denied", ends_run)
 
 
 def test_nobody_else_gets_the_sign_in_with_an_import(arm: Arm, serve: Callable[..., Any], far_side: Any) -> None:
@@ -554,13 +554,13 @@ def test_nobody_else_gets_the_sign_in_with_an_import(arm: Arm, serve: Callable[.
         (409, EXISTS, "exists"),
         (403, DENIED, "denied"),
         (403, "<html>", "denied"),
-        (400, "<html>", "invalid"),
+        (400, "<html>", "protocol"),
     ],
 )
 def test_an_import_that_is_refused(arm: Arm, far_side: Any, status: int, body: str, kind: str) -> None:
     far_side.answer = lambda request: request.reply(status, body)
     error = error_of(lambda: arm.start_import(RESOURCE, BODY, CONTEXT))
-    assert error.kind == kind and len(far_side.seen) == 1
+    assert error.reason == kind and len(far_side.seen) == 1
     assert CONTEXT.target in str(error) or kind == "denied"
 
 
@@ -568,20 +568,20 @@ def test_an_import_that_is_not_wanted_any_more_is_not_sent(arm: Arm, far_side: A
     def check() -> None:
         raise AcrError("stopped", "Not started.")
 
-    assert error_of(lambda: arm.start_import(RESOURCE, BODY, CONTEXT, check)).kind == "stopped"
+    assert error_of(lambda: arm.start_import(RESOURCE, BODY, CONTEXT, check)).reason == "stopped"
     assert far_side.seen == []
 
 
 def test_a_certificate_that_is_not_trusted(http: Http, serve: Callable[..., Any]) -> None:
     arm = Arm(Identity(serve(trusted=False).url, None), http)
     error = error_of(lambda: arm.start_import(RESOURCE, BODY, CONTEXT))
-    assert error.kind == "certificate" and "REQUESTS_CA_BUNDLE" in str(error)
+    assert error.reason == "certificate" and "REQUESTS_CA_BUNDLE" in str(error)
 
 
 def test_nobody_there(arm: Arm, far_side: Any) -> None:
     far_side.answer = lambda request: request.hang_up()
     error = error_of(lambda: arm.start_import(RESOURCE, BODY, CONTEXT))
-    assert error.kind == "unavailable" and len(far_side.seen) == TRIES
+    assert error.reason == "unavailable" and len(far_side.seen) == TRIES
 
 
 def test_a_start_that_gets_no_answer_is_given_up_in_our_time_and_not_in_the_sdks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -600,7 +600,7 @@ def test_a_start_that_gets_no_answer_is_given_up_in_our_time_and_not_in_the_sdks
         thread.start()
         thread.join(20.0)
     assert failures, "still waiting"
-    assert failures[0].passing or failures[0].kind == "unreachable"
+    assert failures[0].passing or failures[0].reason == "unreachable"
 
 
 # -- how an import stands ----------------------------------------------------------------------------------------------
@@ -637,7 +637,7 @@ def test_failed(arm: Arm, far_side: Any, operation: Operation, status: int, stat
     }
     far_side.answer = lambda request: request.reply(status, json.dumps({"status": state, "error": error}))
     found = error_of(lambda: arm.ask(operation))
-    assert isinstance(found, ImportFailed) and found.kind == "exists" and not operation.done
+    assert isinstance(found, ImportFailed) and found.reason == "exists" and not operation.done
 
 
 @pytest.mark.parametrize("state", ["Accepted", "Pending", "InProgress"])
@@ -684,7 +684,7 @@ def test_a7_a_question_that_fails_says_nothing_of_the_import(
 ) -> None:
     far_side.answer = refuse(status, body, **headers)
     error = error_of(lambda: arm.ask(operation))
-    assert not isinstance(error, ImportFailed) and error.kind != "not_found" and error.ends_run is False
+    assert not isinstance(error, ImportFailed) and error.reason != "not_found" and error.ends_run is False
     assert "no such registry" not in str(error) and not operation.done and operation.location == far_side.url + RESULT
 
 
@@ -694,7 +694,7 @@ def test_b2_what_a_source_says_of_a_sign_in_is_not_about_ours(arm: Arm, far_side
         error = {"code": "InvalidParameters", "message": text.format(quoted)}
         far_side.answer = refuse(400, json.dumps({"error": error, "status": "Failed"}))
         found = error_of(lambda: arm.ask(operation))
-        assert (found.detail, found.ends_run) == ("source forbidden", False) and isinstance(found, ImportFailed)
+        assert (found.cause, found.ends_run) == ("source forbidden", False) and isinstance(found, ImportFailed)
 
 
 @pytest.mark.parametrize(

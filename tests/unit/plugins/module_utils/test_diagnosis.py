@@ -118,7 +118,7 @@ SENTENCES = {
         "repository, or remove the cache rule.",
     ),
     "too many manifests": (
-        "invalid",
+        "unsupported",
         SOURCE
         + " has more than the 50 manifests that Azure can import at once. Import one platform (platform), or copy "
         "the image by other means.",
@@ -128,7 +128,7 @@ SENTENCES = {
         SOURCE + " does not exist, or fabrikam.azurecr.io does not show it to Azure.",
     ),
     "no digest header": (
-        "invalid",
+        "protocol",
         "fabrikam.azurecr.io answers without the header Docker-Content-Digest, and Azure can't import from such a "
         "registry. Update it, or copy the image by other means.",
     ),
@@ -137,10 +137,10 @@ SENTENCES = {
         "Azure can't reach the source registry fabrikam.azurecr.io. It must be reachable from Azure, not only from "
         "here.",
     ),
-    "bad parameter": ("invalid", "Azure refuses the import's parameters for " + TARGET + "."),
+    "bad parameter": ("refused", "Azure refuses the import's parameters for " + TARGET + "."),
     "not found": ("not_found", "Azure finds no such registry, or this account can't see it."),
     "quota": (
-        "invalid",
+        "refused",
         "The registry of contosoprod.azurecr.io/base/nginx:1.27 has no room left (its storage quota is reached). "
         "Delete "
         "what isn't needed, or choose a larger tier.",
@@ -417,12 +417,12 @@ def test_each_text_gives_the_sentence_that_helps(row: str, status: int, code: st
     kind, sentence = SENTENCES[row]
     said = " ".join(text.replace(OPERATION, "").split())
     said = said[:SHOWN] + "…" if len(said) > SHOWN else said
-    assert (error.detail, error.kind, error.status) == (row, kind, status)
+    assert (error.cause, error.reason, error.status) == (row, kind, status)
     assert str(error) == (sentence + " Azure says: " + said if said else sentence)
     assert error.passing is (kind in ("throttled", "unavailable"))
     assert isinstance(error, ImportFailed) is (row in FORM_NAMES)
     # What a start is refused with reads the same.
-    assert explain(code, text, status, CONTEXT, starting=True).detail == row or row == "no right"
+    assert explain(code, text, status, CONTEXT, starting=True).cause == row or row == "no right"
 
 
 def test_every_row_is_reached_and_none_stands_twice() -> None:
@@ -440,7 +440,7 @@ NAMES = ["quota", "export", "quarantine", "temporary", "timeout", "islocked", "c
 def test_the_names_of_the_target_do_not_matter(row: str, status: int, code: str, text: str, name: str) -> None:
     for old, new in (("rg-registries", "rg-" + name), ("contosoprod", "contoso" + name.replace("-", ""))):
         text = text.replace(old, new)
-    assert told(row, code, text, status).detail == row
+    assert told(row, code, text, status).cause == row
 
 
 IMAGES = [
@@ -466,7 +466,7 @@ IMAGES = [
 )
 def test_b4_names_in_a_text_decide_nothing(row: str | None, text: str, name: str) -> None:
     error = explain_failure("InvalidParameters", OPERATION + text.format(name), 400, CONTEXT)
-    assert error.detail == row and (row == "copying failed") is error.passing
+    assert error.cause == row and (row == "copying failed") is error.passing
 
 
 # What a source may write into its answer.
@@ -487,7 +487,7 @@ def test_b2_b3_a_quotation_decides_nothing(code: str, phrase: str, quoted: str) 
     text = "{0}Invalid message {1} {2}".format(OPERATION, phrase, quoted)
     rows = {"F": "source forbidden", "U": "source unauthorized", "N": "source missing", "B": None}
     for error in (explain_failure(code, text, 400, CONTEXT), explain(code, text, 400, CONTEXT, starting=True)):
-        assert (error.detail, error.ends_run, error.passing) == (rows[phrase[0]], False, False), str(error)
+        assert (error.cause, error.ends_run, error.passing) == (rows[phrase[0]], False, False), str(error)
 
 
 @pytest.mark.parametrize(
@@ -507,7 +507,7 @@ def test_b3_only_azures_own_form_says_that_a_tag_exists(code: str, text: str, ex
     several = Context("contosoprod.azurecr.io/other/app:1, " + TARGET, SOURCE, REGISTRY)
     for prefix in (OPERATION, ""):
         for context in (CONTEXT, several):
-            assert (explain_failure(code, prefix + text, 400, context).kind == "exists") is exists
+            assert (explain_failure(code, prefix + text, 400, context).reason == "exists") is exists
 
 
 @pytest.mark.parametrize("row", REFUSALS, ids=lambda row: row.name)
@@ -515,14 +515,14 @@ def test_b2_codes_of_requests_mean_nothing_of_a_copy(row: object) -> None:
     for name, _status, code, text in ALL:
         if name == row.name:  # type: ignore[attr-defined]
             error = explain_failure(code, text, 400, CONTEXT)
-            assert error.detail == (name if name == "temporary" and code else None) and error.ends_run is False
+            assert error.cause == (name if name == "temporary" and code else None) and error.ends_run is False
 
 
 @pytest.mark.parametrize("text", ["ScopeLocked", "AuthorizationFailed", "AuthenticationFailed: x", "ReadOnlyDisabledSubscription"])
 @pytest.mark.parametrize("code", ["", "Odd", "OddScopeLocked", "AuthenticationFailedX", "InvalidParameters"])
 def test_b5_a_code_is_matched_whole_and_a_text_is_none(code: str, text: str) -> None:
     error = explain(code, text, 409, CONTEXT, starting=True)
-    assert (error.detail, error.ends_run) == (None, False)
+    assert (error.cause, error.ends_run) == (None, False)
 
 
 @pytest.mark.parametrize(
@@ -533,7 +533,7 @@ def test_b5_a_code_is_matched_whole_and_a_text_is_none(code: str, text: str) -> 
 def test_b6_what_a_sources_server_can_not_do_now_passes(phrase: str) -> None:
     for body in ("", " <html><h1>Not Found</h1></html>", ' {"errors":[{"code":"DENIED"}]}'):
         error = explain_failure("InvalidParameters", OPERATION + "Invalid message " + phrase + body, 400, CONTEXT)
-        assert (error.detail, error.passing) == ("source fails", True)
+        assert (error.cause, error.passing) == ("source fails", True)
 
 
 def test_a_correlation_id_is_passed_on_however_long_the_text() -> None:
@@ -548,7 +548,7 @@ def test_a_correlation_id_is_passed_on_however_long_the_text() -> None:
 def test_a_number_is_not_taken_for_a_status() -> None:
     """What is taken for a passing failure is tried again and again."""
     error = explain_failure("InvalidParameters", OPERATION + "A layer of 1502 bytes is invalid.", 400, CONTEXT)
-    assert (error.detail, error.passing) == (None, False)
+    assert (error.cause, error.passing) == (None, False)
 
 
 def test_braces_in_names_are_only_text() -> None:
@@ -562,21 +562,21 @@ def test_braces_in_names_are_only_text() -> None:
         (403, "", "", "denied", "Azure denies access to {0}.".format(TARGET)),
         (403, "Odd", "No way.", "denied", "Azure denies access to {0}. Azure says: No way.".format(TARGET)),
         (401, "", "", "unauthorized", "Azure does not accept this sign-in for {0}.".format(TARGET)),
-        (400, "", "", "invalid", "Azure refused {0} (no code, status 400): no text".format(TARGET)),
+        (400, "", "", "refused", "Azure refused {0} (no code, status 400): no text".format(TARGET)),
         (
             409,
             "Conflict",
             "Odd\n thing.",
-            "invalid",
+            "refused",
             "Azure refused {0} (Conflict, status 409): Odd thing.".format(TARGET),
         ),
         # Without Azure's own word for it, nothing is taken for absent.
-        (404, "", "", "invalid", "Azure refused {0} (no code, status 404): no text".format(TARGET)),
+        (404, "", "", "refused", "Azure refused {0} (no code, status 404): no text".format(TARGET)),
     ],
 )
 def test_what_the_table_does_not_know(status: int, code: str, text: str, kind: str, message: str) -> None:
     error = explain(code, text, status, CONTEXT)
-    assert (error.kind, str(error), error.status, error.detail) == (kind, message, status, None)
+    assert (error.reason, str(error), error.status, error.cause) == (kind, message, status, None)
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils._draft import Draft
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, IdentityError
 from ansible_collections.registryops.acr.plugins.module_utils._expand import expand
-from ansible_collections.registryops.acr.plugins.module_utils._identity import IdentityError
 from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries
 from ansible_collections.registryops.acr.plugins.module_utils._plan import GONE, Conflict, Seen
 from ansible_collections.registryops.acr.plugins.module_utils._targets import GENERAL, Targets
@@ -67,7 +66,7 @@ def plan(quay: HeldRegistry, azure: HeldAzure, target: HeldAzure) -> Iterator[Pl
 def actions(draft: Draft) -> dict[str, str]:
     """By target; what failed is there too."""
     by_number = {number: step.action for number, step in draft.steps.items()}
-    by_number.update({number: error.kind for number, error in draft.failures.items()})
+    by_number.update({number: error.reason for number, error in draft.failures.items()})
     assert len(by_number) == len(draft.steps) + len(draft.failures) == len(draft.wants)
     found = {str(want.target): by_number[want.number] for want in draft.wants}
     assert len(found) == len(draft.wants), "each target once"
@@ -336,7 +335,7 @@ def test_an_image_that_azure_can_not_import_is_no_step(plan: Plan, quay: HeldReg
     children = [{"digest": digest(number), "mediaType": IMAGE} for number in range(51)]
     quay.manifests[A] = (INDEX, {"manifests": children})
     draft = plan(app(), app("2.0"))
-    assert actions(draft) == {"team/app:1.0": "invalid", "team/app:2.0": "import"}
+    assert actions(draft) == {"team/app:1.0": "unsupported", "team/app:2.0": "import"}
     assert "lists 51 manifests" in str(draft.failures[0])
 
 

@@ -121,7 +121,7 @@ def test_a_tag_that_went_since_it_was_listed_is_left_out(pool: ThreadPoolExecuto
     assert len(expand(entries(SAME), Opened(quay), pool)[0]) == 2, "one 404 is no absence of what is listed"
 
 
-@pytest.mark.parametrize("kind", ["invalid", "denied", "unauthorized"])
+@pytest.mark.parametrize("kind", ["protocol", "denied", "unauthorized"])
 def test_c3_a_tag_that_can_not_be_read_is_left_out_of_same_digest_and_told(
     pool: ThreadPoolExecutor, quay: HeldRegistry, kind: str
 ) -> None:
@@ -137,13 +137,13 @@ def test_c3_a_tag_that_can_not_be_read_is_left_out_of_same_digest_and_told(
 
 def test_c3_many_tags_that_can_not_be_read_are_one_note(pool: ThreadPoolExecutor, quay: HeldRegistry) -> None:
     quay.tagged["team/app"].update({"old{0}".format(number): digest(9) for number in range(8)})
-    quay.fails = {("describe", "team/app", "old{0}".format(number)): AcrError("invalid", "no.") for number in range(8)}
+    quay.fails = {("describe", "team/app", "old{0}".format(number)): AcrError("protocol", "no.") for number in range(8)}
     wants, _failures, (note,) = expand(entries(SAME), Opened(quay), pool)
     assert names(wants) == ["team/app:1.0 <- team/app:1.0"] and "(old0, old1, old2, old3, old4 and 3 more): no." in note
 
 
 def test_c3_a_tag_that_is_meant_itself_is_left_to_fail_by_itself(pool: ThreadPoolExecutor, quay: HeldRegistry) -> None:
-    quay.fails = {("describe", "team/app", "1.0"): AcrError("invalid", "no.")}
+    quay.fails = {("describe", "team/app", "1.0"): AcrError("protocol", "no.")}
     wants, failures, notes = expand(entries(SAME), Opened(quay), pool)
     assert (names(wants), failures, notes) == (["team/app:1.0 <- team/app:1.0"], [], [])
 
@@ -152,7 +152,7 @@ def test_c2_while_a_registry_does_not_answer_nobody_knows_what_is_the_same(pool:
     quay.fails = {("describe", "team/app", tag): AcrError("throttled", "later.") for tag in ("1.1", "stable")}
     wants, (failure,), notes = expand(entries(SAME), Opened(quay), pool)
     assert names(wants) == ["team/app:1.0 <- team/app:1.0"] and notes == [], "what was read goes on"
-    assert failure.error.kind == "throttled" and str(failure.want.target) == "team/app:*"
+    assert failure.error.reason == "throttled" and str(failure.want.target) == "team/app:*"
     assert str(failure.error) == "Not all tags of quay.io/team/app could be compared for same_digest: later."
 
 
@@ -224,7 +224,7 @@ def test_d6_a_few_names_of_a_crowd_take_no_listing(pool: ThreadPoolExecutor, azu
 def test_e5_only_what_takes_a_listing_fails_without_the_right_to_list(
     pool: ThreadPoolExecutor, azure: HeldAzure, tags: dict[str, Any], found: list[str] | None
 ) -> None:
-    azure.fails = {("tag_list",): AcrError("unauthorized", "no.", detail="authentication required")}
+    azure.fails = {("tag_list",): AcrError("unauthorized", "no.")}
     wants, failures, _notes = expand(entries({"source": SERVER + "/team/app", "tags": tags}), Opened(azure), pool)
     assert [want.origin.tag for want in wants] == (found or [])
     told = [str(failure.error) for failure in failures]
@@ -267,12 +267,12 @@ def test_an_entry_that_fails_leaves_the_others_alone(
     wants, failures, _notes = expand(entries(good, image, {**good, "target": ["b"]}), Opened(azure, quay), pool)
     assert [want.entry for want in wants] == [0, 2]
     ((want, error),) = [(failure.want, failure.error) for failure in failures]
-    assert (error.kind, str(error), want.entry) == (kind, sentence, 1)
+    assert (error.reason, str(error), want.entry) == (kind, sentence, 1)
     assert (str(want.target), want.origin.repository, want.origin.tag) == (target, repository, tag)
 
 
 def test_a_repository_that_fails_leaves_the_others_of_its_entry_alone(pool: ThreadPoolExecutor, azure: HeldAzure) -> None:
-    azure.fails = {("tag_list", "team/app"): AcrError("invalid", "no.")}
+    azure.fails = {("tag_list", "team/app"): AcrError("protocol", "no.")}
     every = {"source_registry": SERVER, "repositories": {"include": ["*"]}}
     wants, failures, _notes = expand(entries(every, prefix="copy/"), Opened(azure), pool)
     assert names(wants) == ["copy/old/app:0.1 <- old/app:0.1", "copy/team/web:1.0 <- team/web:1.0"]

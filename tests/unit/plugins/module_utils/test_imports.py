@@ -14,20 +14,19 @@ import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils import _imports, _plan
 from ansible_collections.registryops.acr.plugins.module_utils._arm import Operation, RegistryResource
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, ImportFailed
-from ansible_collections.registryops.acr.plugins.module_utils._identity import IdentityError
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, IdentityError, ImportFailed
 from ansible_collections.registryops.acr.plugins.module_utils._imports import Imports
 from ansible_collections.registryops.acr.plugins.module_utils._plan import LISTED, Origin, Outcome, Seen, Step, Target, Want
 from ansible_collections.registryops.acr.plugins.module_utils._progress import Progress
 
 A, B = ("sha256:" + letter * 64 for letter in "ab")
 RESOURCE = RegistryResource("/id", "contosoprod", "contosoprod.azurecr.test", "westeurope", "Premium", {}, {})
-LOCKED = ImportFailed("locked", "It is locked.", status=400, detail="locked")
-PASSING = ImportFailed("unavailable", "Error copying blobs.", status=400, detail="temporary")
-UNAUTHORIZED = ImportFailed("unauthorized", "The source refuses it.", status=400, detail="source unauthorized")
+LOCKED = ImportFailed("locked", "It is locked.", status=400, cause="locked")
+PASSING = ImportFailed("unavailable", "Error copying blobs.", status=400, cause="temporary")
+UNAUTHORIZED = ImportFailed("unauthorized", "The source refuses it.", status=400, tries=2)
 LOST = AcrError("unavailable", "management.azure.test closed the connection: reset.")
 SIGNED_OUT = "Signing in failed: the secret has expired."
-EXISTS = ImportFailed("exists", "It exists already.", status=400, detail="tag exists")
+EXISTS = ImportFailed("exists", "It exists already.", status=400, cause="tag exists")
 
 
 class Azure:
@@ -546,7 +545,7 @@ def test_what_stays_incomplete_is_imported_once_more_unless_it_is_locked(azure: 
     assert "locked against writing" in str(run(azure, [step(0, "a:1")])[0].error) and len(azure.bodies) == 1
 
 
-@pytest.mark.parametrize("poll", [POLL, AcrError("denied", "No.", status=403), AcrError("invalid", "Nothing.", status=404)])
+@pytest.mark.parametrize("poll", [POLL, AcrError("denied", "No.", status=403), AcrError("protocol", "Nothing.", status=404)])
 def test_a7_a_poll_without_a_word_on_the_import_ends_nothing(
     azure: Azure, poll: AcrError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -571,7 +570,7 @@ def test_a7_unverified_a_poll_that_is_refused_for_long_makes_the_end_unknown(
     monkeypatch.setattr(_imports, "RETRY_AFTER", 0.1)
     azure.ends = lambda number: POLL
     outcome = run(azure, [step(0, "a:1")], blind=True)[0]
-    assert outcome.started and outcome.error is not None and outcome.error.kind == "unknown" and len(azure.bodies) == 1
+    assert outcome.started and outcome.error is not None and outcome.error.reason == "unknown" and len(azure.bodies) == 1
     assert "doesn't say how it ended: Azure finds no such registry." in str(outcome.error)
 
 
@@ -597,7 +596,7 @@ def test_a8_an_import_that_names_no_place_to_ask_is_watched(azure: Azure) -> Non
 def test_a8_unverified_an_import_that_names_no_place_to_ask_is_no_success(azure: Azure) -> None:
     nowhere(azure)
     outcome = run(azure, [step(0, "a:1")], blind=True)[0]
-    assert outcome.started and outcome.error is not None and outcome.error.kind == "unknown"
+    assert outcome.started and outcome.error is not None and outcome.error.reason == "unknown"
     assert str(outcome.error) == (
         "Azure took the import of contosoprod.azurecr.test/a:1, but named no place to ask how it ended. Run again with verify: "
         "true to find out."
@@ -628,7 +627,7 @@ def test_c1_a_target_that_can_not_be_read_is_no_failure_of_its_neighbours(azure:
 
     def tag(repository: str, tag: str) -> Seen:
         if tag == "locked":
-            raise AcrError("invalid", "The operation is disallowed.", status=405)
+            raise AcrError("protocol", "The operation is disallowed.", status=405)
         return real(repository, tag)
 
     azure.tag = azure.shown = tag  # type: ignore[method-assign]
@@ -663,7 +662,7 @@ def test_d1_of_a_source_that_lets_azure_pull_no_more_one_image_tries_for_all(
 ) -> None:
     monkeypatch.setattr(_imports, "FIRST_PAUSE", 0.1)
     monkeypatch.setattr(_imports, "TRIES", 3)
-    throttled = ImportFailed("throttled", "quay.io limits how often Azure may pull from it.", status=400, detail="upstream throttles")
+    throttled = ImportFailed("throttled", "quay.io limits how often Azure may pull from it.", status=400, throttled_source=True)
     sources = {"sha256:{0:064x}".format(number): "quay.io" if number < 20 else "docker.io" for number in range(30)}
     open_again: list[bool] = []
 
@@ -703,7 +702,7 @@ def test_d1_what_was_pulled_before_a_source_refused_does_not_open_it_again(
     """Ten imports end one by one, long after ten others were refused: each end is no reason to try all of these again."""
     monkeypatch.setattr(_imports, "FIRST_PAUSE", 0.3)
     monkeypatch.setattr(_imports, "TRIES", 2)
-    throttled = ImportFailed("throttled", "quay.io limits.", status=400, detail="upstream throttles")
+    throttled = ImportFailed("throttled", "quay.io limits.", status=400, throttled_source=True)
     digests = ["sha256:{0:064x}".format(number) for number in range(20)]
 
     def end(number: int) -> Exception | None:
@@ -768,7 +767,7 @@ def test_a6_what_is_incomplete_when_the_time_is_over_is_not_imported_again(azure
     azure.ask = ask  # type: ignore[method-assign]
     azure.damaged = lambda repository: True
     outcome = run(azure, [step(0, "a:1")], deadline=time.monotonic() + 0.5)[0]
-    assert len(azure.bodies) == 1 and outcome.error is not None and outcome.error.kind == "timeout"
+    assert len(azure.bodies) == 1 and outcome.error is not None and outcome.error.reason == "timeout"
 
 
 def test_a13_what_is_gone_again_is_not_repaired_by_force(azure: Azure) -> None:

@@ -265,7 +265,7 @@ def test_wrong_options_are_refused_before_anything_is_asked(
 ) -> None:
     with pytest.raises(AcrError) as caught:
         look(repository="team/app", **wanted)
-    assert (caught.value.kind, str(caught.value)) == ("invalid", message)
+    assert (caught.value.reason, str(caught.value)) == ("invalid", message)
     assert registry.host == ""
 
 

@@ -129,7 +129,7 @@ def world(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> World:
 def outcomes(report: Report) -> list[tuple[str, str]]:
     """The targets with what happened, or what kind of failure it was."""
     return [
-        (str(result.step.want.target), result.error.kind if result.error else result.step.action) for result in report.results
+        (str(result.step.want.target), result.error.reason if result.error else result.step.action) for result in report.results
     ]
 
 
@@ -227,7 +227,7 @@ def test_one_thread_is_enough_and_none_is_refused(world: World) -> None:
 def test_a_registry_that_does_not_exist(world: World) -> None:
     with pytest.raises(AcrError) as caught:
         world.run({}, registry=ID + "x")
-    assert caught.value.kind == "not_found" and world.bodies == []
+    assert caught.value.reason == "not_found" and world.bodies == []
 
 
 def test_a_limit_of_the_source_is_told_where_it_is_too_low(world: World) -> None:

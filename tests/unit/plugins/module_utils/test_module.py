@@ -17,8 +17,8 @@ import pytest
 from ansible.module_utils import basic
 
 from ansible_collections.registryops.acr.plugins.module_utils import _module
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._identity import ENVIRONMENT, IdentityError
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, IdentityError
+from ansible_collections.registryops.acr.plugins.module_utils._identity import ENVIRONMENT
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Conflict
 from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.registryops.acr.plugins.module_utils import _http
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Answer, Http
 from ansible_collections.registryops.acr.plugins.module_utils._pace import INFINITE, Bucket
@@ -160,7 +161,7 @@ class Hours:
 
 class Run:
     """Requests of a run for one host. *far* says what becomes of each: a status, with what ``Retry-After``, or the kind and
-    detail of an error; and after how many seconds."""
+    facts of an error; and after how many seconds."""
 
     def __init__(self, far: Callable[[int, float], Any]) -> None:
         self.hours = Hours()
@@ -177,7 +178,7 @@ class Run:
             found, more, seconds = self.far(number, self.hours.now - self.began)
             self.hours.sleep(seconds)
             if isinstance(found, str):
-                raise AcrError(found, "It is not there.", detail=more)
+                raise AcrError(found, "It is not there.", **(more or {}))
             if found == 200:
                 self.last_useful = self.hours.now
             return Answer(found, {"Retry-After": more} if more is not None else {})
@@ -206,9 +207,9 @@ LOST = {
     "d2_503_a_minute": (503, "60", 0.1),
     "d2_503_an_hour": (503, "3600", 0.1),
     "d2_500_slow": (500, None, 20.0),
-    "d2_slow": ("unavailable", "slow", 30.0),
+    "d2_slow": ("unavailable", {"tries": _http.SLOW_TRIES}, 30.0),
     "d2_hangs_up": ("unavailable", None, 0.1),
-    "d2_silent": ("unreachable", "silent", 10.0),
+    "d2_silent": ("unreachable", {"hold": _http.CONNECT_SECONDS}, 10.0),
     "d2_no_such_host": ("unreachable", None, 0.1),
 }
 
@@ -287,7 +288,7 @@ def test_d1_a_refusal_long_ago_is_none_of_now() -> None:
     run.hours.sleep(500.0)
     run.http.pace.bucket("registry.test", "reads").refused(5.0)
     run.work(1)
-    assert set(run.errors) == {0} and run.errors[0].kind == "invalid"
+    assert set(run.errors) == {0} and run.errors[0].reason == "invalid"
 
 
 def test_d1_what_is_told_is_of_the_last_probe() -> None:

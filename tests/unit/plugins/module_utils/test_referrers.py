@@ -81,7 +81,7 @@ def test_a9_a_signature_that_no_listing_shows_is_found() -> None:
 def test_a_registry_that_leads_to_another_one_with_all_questions_may_have_no_signatures() -> None:
     """As registry.k8s.io does: that the other one has no such tag is enough here. What it refuses is not."""
     graph = Graph({})
-    led = AcrError("invalid", "It redirects to another host.", status=404, detail="MANIFEST_UNKNOWN")
+    led = AcrError("protocol", "It redirects to another host.", status=404, codes=("MANIFEST_UNKNOWN",))
     graph.fails = {("describe", "team/app", digest(0).replace(":", "-") + "." + end): led for end in ("sig", "att", "sbom")}
     assert find(graph) == []
     graph.fails = dict.fromkeys(graph.fails, AcrError("invalid", "It redirects to another host.", status=401))
@@ -124,5 +124,5 @@ def test_c2_what_can_not_be_read_is_no_empty_list_and_nobody_elses_failure(what:
     origins = [Origin(source, "team/app", "1", digest(0)), Origin(source, "team/app", "2", digest(9))]
     with ThreadPoolExecutor(2) as pool:
         bad, good = Referrers(Opened(), pool).of(origins).values()
-    assert isinstance(bad, AcrError) and bad.kind == "throttled" and "team/app:1" in str(bad)
+    assert isinstance(bad, AcrError) and bad.reason == "throttled" and "team/app:1" in str(bad)
     assert good == []

@@ -98,21 +98,21 @@ def test_where_head_does_not_tell_the_manifest_is_read(registry: Registry, far_s
 def test_a_registry_that_says_not_found_is_not_asked_again(registry: Registry, far_side: Any) -> None:
     far_side.answer = sends(404, b"", **SPEAKS)
     error = error_of(lambda: registry.describe("team/app", "1.0"))
-    assert (error.kind, str(error)) == ("not_found", "registry.test/team/app:1.0 does not exist.")
+    assert (error.reason, str(error)) == ("not_found", "registry.test/team/app:1.0 does not exist.")
     assert methods(far_side) == ["HEAD"]
 
 
 def test_a_404_of_something_in_between_is_no_absence(registry: Registry, far_side: Any) -> None:
     far_side.answer = sends(404, b"<html>not here", "text/html")
     error = error_of(lambda: registry.describe("team/app", "1.0"))
-    assert error.kind == "invalid" and "is a proxy in the way?" in str(error)
+    assert error.reason == "protocol" and "is a proxy in the way?" in str(error)
 
 
 @pytest.mark.parametrize(("asked", "claimed"), [(A, B), ("sha512:" + "a" * 128, "sha512:" + "b" * 128)])
 def test_a_digest_that_answers_with_another_is_refused(registry: Registry, far_side: Any, asked: str, claimed: str) -> None:
     far_side.answer = sends(Docker_Content_Digest=claimed)
     error = error_of(lambda: registry.describe("team/app", asked))
-    assert error.kind == "invalid" and "registry.test/team/app@" in str(error) and claimed in str(error)
+    assert error.reason == "protocol" and "registry.test/team/app@" in str(error) and claimed in str(error)
 
 
 def test_a_digest_of_another_kind_is_told_by_the_content(registry: Registry, far_side: Any) -> None:
@@ -197,7 +197,7 @@ def test_b9_the_shape_decides_over_the_label(registry: Registry, far_side: Any, 
 def test_what_is_no_manifest(registry: Registry, far_side: Any, answer: Any, reference: str, sentence: str) -> None:
     far_side.answer = answer
     error = error_of(lambda: registry.manifest("team/app", reference))
-    assert error.kind == "invalid" and sentence in str(error)
+    assert error.reason == ("unsupported" if "schema 1" in sentence else "protocol") and sentence in str(error)
 
 
 def test_a_claim_in_another_algorithm_is_no_contradiction(registry: Registry, far_side: Any) -> None:
@@ -214,7 +214,7 @@ def test_children() -> None:
     assert read(INDEX, {"manifests": listed}) == listed
     assert read(IMAGE, {"manifests": listed}) == [], "a single manifest lists nothing"
     assert "by None, which is no digest" in str(error_of(lambda: read(INDEX, {"manifests": [{}]})))
-    assert error_of(lambda: read(INDEX, {"manifests": [{"digest": A, "platform": "linux"}]})).kind == "invalid"
+    assert error_of(lambda: read(INDEX, {"manifests": [{"digest": A, "platform": "linux"}]})).reason == "protocol"
 
 
 # -- what isn't there, and what indexes list ---------------------------------------------------------------------------
@@ -246,21 +246,21 @@ def test_what_is_not_there_time_and_again_is_believed(registry: Registry, http: 
         asked.append(1)
         raise gone()
 
-    assert error_of(lambda: registry.confirmed(ask)).kind == "not_found"
+    assert error_of(lambda: registry.confirmed(ask)).reason == "not_found"
     assert registry.confirmed(lambda: None) is None
     assert (len(asked), http.pauses) == (len(CONFIRM_PAUSES) + 1, list(CONFIRM_PAUSES) * 2)  # type: ignore[attr-defined]
 
 
 def test_what_could_not_be_asked_again_is_not_confirmed(registry: Registry, http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "pause", lambda _seconds: False)
-    assert error_of(lambda: registry.confirmed(lambda: None)).kind == "timeout"
+    assert error_of(lambda: registry.confirmed(lambda: None)).reason == "timeout"
 
 
 def test_other_errors_need_no_confirmation(registry: Registry, http: Http) -> None:
     def ask() -> None:
         raise AcrError("denied", "No.")
 
-    assert error_of(lambda: registry.confirmed(ask)).kind == "denied" and http.pauses == []  # type: ignore[attr-defined]
+    assert error_of(lambda: registry.confirmed(ask)).reason == "denied" and http.pauses == []  # type: ignore[attr-defined]
 
 
 class Shelf:
@@ -331,7 +331,7 @@ def test_e7_a_nested_index_that_is_not_there_is_shown_all_the_same(registry: Reg
     assert walked(registry, shelf.index(lost, image, mediaType=INDEX))[0] == Child(lost, INDEX, {}, None)
     assert shelf.opened(lost) == len(CONFIRM_PAUSES) + 1
     shelf.routes["/v2/team/app/manifests/" + lost] = sends(403, b"")
-    assert error_of(lambda: walked(registry, shelf.index(lost, mediaType=INDEX))).kind == "denied"
+    assert error_of(lambda: walked(registry, shelf.index(lost, mediaType=INDEX))).reason == "denied"
 
 
 def test_blobs(registry: Registry, far_side: Any) -> None:
@@ -382,7 +382,7 @@ def test_e4_a_page_that_is_too_long_is_asked_for_shorter(registry: Registry, far
 @pytest.mark.parametrize(("status", "asked"), [(400, 3), (404, 1), (422, 1)])
 def test_e4_other_refusals_stay_what_they_are(registry: Registry, far_side: Any, status: int, asked: int) -> None:
     far_side.answer = sends(status, {"errors": [{"code": "NAME_UNKNOWN", "message": "no such name"}]})
-    assert error_of(lambda: registry.tags("team/app")).kind == ("not_found" if status == 404 else "invalid")
+    assert error_of(lambda: registry.tags("team/app")).reason == ("not_found" if status == 404 else "protocol")
     assert len(far_side.seen) == asked
 
 
@@ -453,7 +453,7 @@ def test_e6_a_list_that_breaks_off_is_not_none(registry: Registry, far_side: Any
     far_side.script(
         sends(body={"manifests": [{"digest": A}]}, Link='</x?last=1>; rel="next"'), sends(404, {"errors": [{"code": "NAME_UNKNOWN"}]})
     )
-    assert error_of(lambda: registry.referrers("team/app", DIGEST)).kind == "not_found"
+    assert error_of(lambda: registry.referrers("team/app", DIGEST)).reason == "not_found"
 
 
 def test_e6_an_empty_list_costs_one_look_and_none_on_azures_registries(registry: Registry, far_side: Any) -> None:
@@ -481,7 +481,7 @@ def test_no_referrers_where_there_is_neither_api_nor_tag(registry: Registry, far
 )  # fmt: skip
 def test_referrers_that_can_not_be_read_are_not_none(registry: Registry, far_side: Any, routes: dict[str, Any]) -> None:
     far_side.routes(routes)
-    assert error_of(lambda: registry.referrers("team/app", DIGEST)).kind in ("denied", "invalid", "unauthorized")
+    assert error_of(lambda: registry.referrers("team/app", DIGEST)).reason in ("denied", "protocol", "unauthorized")
 
 
 # -- signing in --------------------------------------------------------------------------------------------------------
@@ -688,7 +688,7 @@ def test_a_token_of_its_own_that_is_not_enough_means_no(registry: Registry, far_
     read(registry, "a")
     far_side.script(sends(401, b"", WWW_Authenticate=guarded.challenge + ',error="insufficient_scope"'))
     seen = len(far_side.seen)
-    assert error_of(lambda: read(registry, "a")).kind == "unauthorized"
+    assert error_of(lambda: read(registry, "a")).reason == "unauthorized"
     assert len(far_side.seen) == seen + 1, "nothing new to try"
 
 
@@ -705,7 +705,7 @@ def test_basic(http: Http, far_side: Any) -> None:
     for credentials, sentence in ((Credentials("u", "q"), "refuses the given credentials"), (None, "none were given")):
         far_side.seen.clear()
         error = error_of(lambda one=credentials: read(Registry(far_side.host, http, one), "a"))
-        assert error.kind == "unauthorized" and sentence in str(error)
+        assert error.reason == "unauthorized" and sentence in str(error)
         assert len(far_side.seen) == (2 if credentials else 1)
 
 
@@ -759,7 +759,7 @@ def test_b1_a_redirect_teaches_no_credentials(
     registry = Registry(far_side.host, http, VENDOR, "registry.test")
     registry.prepare(["a", "b"])
     error = error_of(lambda: getattr(registry, method)("a", "moved"))
-    assert error.kind == "invalid" and error.status == status
+    assert error.reason == "protocol" and error.status == status
     assert str(error).startswith(
         "registry.test/a:moved can't be read: {0} redirects to {1}, which answers with status {2}".format(
             far_side.host, elsewhere.host, status
@@ -806,7 +806,7 @@ def test_b1_all_reads_tell_who_refused(http: Http, far_side: Any, elsewhere: Any
     elsewhere.answer = sends(status, {"errors": [{"code": "UNKNOWN"}]}, WWW_Authenticate=ITS_OWN.format(elsewhere.url))
     registry = Registry(far_side.host, http, VENDOR)
     error = error_of(lambda: look(registry))
-    assert error.kind == "invalid" and "redirects to {0}, which answers".format(elsewhere.host) in str(error)
+    assert error.reason == "protocol" and "redirects to {0}, which answers".format(elsewhere.host) in str(error)
     elsewhere.answer = sends(404, {"errors": [{"code": "NAME_UNKNOWN"}]})
     assert not registry.lacks("team/app")
 
@@ -820,7 +820,7 @@ def test_b1_a_registry_that_leads_to_another_with_all_questions_may_have_no_sign
     elsewhere.routes({REFERRERS: listing, BY_TAG: sends(404, {"errors": [{"code": "MANIFEST_UNKNOWN"}]})})
     registry = Registry(far_side.host, http)
     assert registry.referrers("team/app", DIGEST) == []
-    assert error_of(lambda: registry.describe("team/app", DIGEST.replace(":", "-"))).kind == "invalid"
+    assert error_of(lambda: registry.describe("team/app", DIGEST.replace(":", "-"))).reason == "protocol"
     assert nothing_there(error_of(lambda: registry.manifest("team/app", DIGEST.replace(":", "-"))))
 
 
@@ -848,7 +848,7 @@ def test_b1_a_token_service_knows_nothing_of_what_is_there(registry: Registry, f
         if request.path.startswith("/token") else guarded.answer(request)
     )  # fmt: skip
     error = error_of(lambda: registry.describe("team/app", "1.0"))
-    assert error.kind == "invalid"
+    assert error.reason == "protocol"
     assert str(error).startswith("The token service for registry.test/team/app answered with status {0}.".format(status))
 
 
@@ -912,22 +912,22 @@ def test_b7_an_absence_is_believed_when_it_is_told_to_us(http: Http, far_side: A
     absent = NOBODY["manifest unknown"]
     far_side.answer = lambda request: sends(401, b"", WWW_Authenticate="Basic")(request) if request.path == "/v2/" else absent(request)
     registry = Registry(far_side.host, http, VENDOR)
-    assert error_of(lambda: registry.describe("team/app", "1.0")).kind == "not_found"
+    assert error_of(lambda: registry.describe("team/app", "1.0")).reason == "not_found"
     assert [headers.get("Authorization") for _m, _p, headers, _b in far_side.seen] == [None, None, VENDOR.basic()]
     far_side.seen.clear()
-    assert error_of(lambda: Registry(far_side.host, http).describe("team/app", "1.0")).kind == "not_found"
+    assert error_of(lambda: Registry(far_side.host, http).describe("team/app", "1.0")).reason == "not_found"
     assert far_side.paths == [PATH]
     to_nobody(far_side, absent, "", 200)
     registry = Registry(far_side.host, http, VENDOR)
     for _n in range(2):
-        assert error_of(lambda: registry.describe("team/app", "1.0")).kind == "not_found"
+        assert error_of(lambda: registry.describe("team/app", "1.0")).reason == "not_found"
     assert far_side.paths[1:] == [PATH, "/v2/", PATH]
 
 
 def test_b7_where_nobody_can_say_how_to_sign_in_nothing_is_absent(http: Http, far_side: Any) -> None:
     to_nobody(far_side, NOBODY["manifest unknown"], "", 503)
     error = error_of(lambda: Registry(far_side.host, http, VENDOR).describe("team/app", "1.0"))
-    assert error.kind == "unavailable"
+    assert error.reason == "unavailable"
 
 
 @pytest.mark.parametrize("status", [403, 404])
@@ -969,7 +969,7 @@ def test_b8_an_anonymous_token_is_asked_for_too(http: Http, far_side: Any) -> No
 def test_b8_credentials_that_were_not_sent_were_not_refused(http: Http, far_side: Any, nobody: str, sentence: str) -> None:
     to_nobody(far_side, NOBODY[nobody], "Negotiate")
     error = error_of(lambda: Registry(far_side.host, http, VENDOR).describe("team/app", "1.0"))
-    assert error.kind in ("unauthorized", "denied") and sentence in str(error), error
+    assert error.reason in ("unauthorized", "denied") and sentence in str(error), error
     assert not [headers for _m, _p, headers, _b in far_side.seen if "Authorization" in headers]
 
 
@@ -1034,8 +1034,8 @@ FIREWALL = "client with IP '20.1.2.3' is not allowed access. Refer https://aka.m
         (404, "manifest unknown", "not_found", "registry.test/team/app:1.0 does not exist."),
         (403, FIREWALL, "denied", "denies access. The registry says: client with IP '20.1.2.3' is not allowed access. Refer"),
         (403, "denied.", "denied", "registry.test/team/app:1.0 denies access. The registry says: denied. No credentials were given."),
-        (418, "teapot", "invalid", "answered with status 418. The registry says: teapot."),
-        (418, "", "invalid", "answered with status 418. That is not what a registry sends."),
+        (418, "teapot", "protocol", "answered with status 418. The registry says: teapot."),
+        (418, "", "protocol", "answered with status 418. That is not what a registry sends."),
     ],
 )
 def test_what_is_not_what_was_asked_for(
@@ -1043,7 +1043,7 @@ def test_what_is_not_what_was_asked_for(
 ) -> None:
     far_side.answer = sends(status, {"errors": [{"code": "X", "message": text}] if text else []})
     error = error_of(lambda: registry.manifest("team/app", "1.0"))
-    assert (error.kind, error.status) == (kind, status) and sentence in str(error), str(error)
+    assert (error.reason, error.status) == (kind, status) and sentence in str(error), str(error)
 
 
 @pytest.mark.parametrize(
@@ -1063,7 +1063,7 @@ def test_a_sign_in_that_is_not_enough(
     found = http.request("reads", "GET", far_side.url)
     found.status, found.headers = 401, {"WWW-Authenticate": challenge}
     error = registry.failure(found, "team/app", "1.0")
-    assert error.kind == "unauthorized" and sentence in str(error)
+    assert error.reason == "unauthorized" and sentence in str(error)
     if signs_in:
         assert "Catalog Lister" in str(registry.failure(found)), "without a repository it is the catalog"
 
@@ -1111,6 +1111,6 @@ def test_b10_what_a_registry_says_is_short_and_keeps_what_support_asks_for(messa
 def test_b2_text_decides_nothing(http: Http, text: str) -> None:
     body = json.dumps({"errors": [{"code": "X", "message": text}]}).encode()
     registry = Registry("registry.test", http, VENDOR)
-    for status, kind in ((400, "invalid"), (401, "unauthorized"), (403, "denied"), (404, "not_found"), (418, "invalid")):
+    for status, kind in ((400, "protocol"), (401, "unauthorized"), (403, "denied"), (404, "not_found"), (418, "protocol")):
         with_text, without = (registry.failure(Answer(status, {}, one), "a", "1") for one in (body, body.replace(text.encode(), b"no")))
-        assert with_text.kind == without.kind == kind and str(with_text) == str(without).replace("says: no", "says: " + text)
+        assert with_text.reason == without.reason == kind and str(with_text) == str(without).replace("says: no", "says: " + text)

@@ -130,7 +130,7 @@ def test_who_may_pull_but_not_read_a_registry_names_it_by_its_id() -> None:
     source = sources(FakeArm(AcrError("denied", "no."))).open(None, RESOURCE_ID, None)
     assert source.registry.host == SERVER and source.body() == {"resourceId": ID}
     for kind in ("not_found", "unavailable"):
-        assert error_of(lambda kind=kind: sources(FakeArm(AcrError(kind, "no."))).open(None, RESOURCE_ID, None)).kind == kind
+        assert error_of(lambda kind=kind: sources(FakeArm(AcrError(kind, "no."))).open(None, RESOURCE_ID, None)).reason == kind
     assert error_of(lambda: sources(FakeArm(AcrError("denied", "no."))).open(None, RegistryId("name", "contosodev"), None))
 
 
@@ -157,7 +157,7 @@ def test_body(arm: FakeArm, host: str, credentials: Credentials | None, body: di
 
 def test_a_registry_that_can_not_be_looked_up_for_now_is_not_named_otherwise() -> None:
     source = sources(FakeArm(AcrError("throttled", "later."))).open(SERVER, None, None)
-    assert error_of(source.body).kind == "throttled"
+    assert error_of(source.body).reason == "throttled"
 
 
 # -- resolving ---------------------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def test_tags_and_digests(quay: HeldRegistry) -> None:
 def test_a_source_that_is_not_there(quay: HeldRegistry) -> None:
     read, source = sources(), of(quay)
     error = error_of(lambda: read.resolve(Origin(source, "team/app", "3.0")))
-    assert (error.kind, str(error)) == ("not_found", "quay.io/team/app:3.0 does not exist.")
+    assert (error.reason, str(error)) == ("not_found", "quay.io/team/app:3.0 does not exist.")
     for tag in ("1.0", "2.0"):
         error = error_of(lambda tag=tag: read.resolve(Origin(source, "team/other", tag)))
         assert str(error) == "quay.io/team/other:{0} does not exist: there is no repository team/other.".format(tag)
@@ -206,7 +206,7 @@ def test_why_a_source_is_not_there_is_no_failure_of_its_own(quay: HeldRegistry) 
     quay.fails = {("lacks",): AcrError("denied", "no.")}
     assert str(error_of(lambda: sources().resolve(Origin(of(quay), "other", "1")))) == "quay.io/other:1 does not exist."
     quay.fails, quay.asked = {("describe",): AcrError("denied", "no.")}, []
-    assert error_of(lambda: sources().resolve(Origin(of(quay), "other", "1"))).kind == "denied"
+    assert error_of(lambda: sources().resolve(Origin(of(quay), "other", "1"))).reason == "denied"
     assert ("lacks", "other") not in quay.asked, "only of what is not there"
 
 
@@ -315,7 +315,7 @@ def test_a10_a_tag_that_no_listing_shows_is_asked_for(azure: HeldAzure) -> None:
     found = read.digests(source, "team/app", [*MANY, "9.9"])
     absent = found.pop("9.9")
     assert found == MANY, "all others have their digest"
-    assert isinstance(absent, AcrError) and (absent.kind, str(absent)) == ("not_found", SERVER + "/team/app:9.9 does not exist.")
+    assert isinstance(absent, AcrError) and (absent.reason, str(absent)) == ("not_found", SERVER + "/team/app:9.9 does not exist.")
     asked = [what[2] for what in azure.asked if what[0] == "describe"]
     assert (asked.count("1.2"), asked.count("9.9"), len(set(asked))) == (1, TIMES, 2), "absence is told only if it is said again"
 
@@ -354,13 +354,13 @@ def test_a10_a_listing_of_nothing_is_asked_for_again(azure: HeldAzure) -> None:
 
 def test_c2_one_tag_that_can_not_be_read_fails_no_other(azure: HeldAzure) -> None:
     azure.tagged["team/app"], azure.crowd = dict(MANY), 20_000
-    azure.fails = {("describe", "team/app", "1.1"): AcrError("denied", "no."), ("describe", "team/app", "1.3"): AcrError("invalid", "bad.")}
+    azure.fails = {("describe", "team/app", "1.1"): AcrError("denied", "no."), ("describe", "team/app", "1.3"): AcrError("protocol", "bad.")}
     found = sources().digests(of(azure), "team/app", MANY)
     assert {tag: one for tag, one in found.items() if isinstance(one, str)} == {tag: MANY[tag] for tag in ("1.0", "1.2", "1.4")}
     assert [str(found[tag]) for tag in ("1.1", "1.3")] == ["no.", "bad."]
 
 
-@pytest.mark.parametrize("kind", ["unauthorized", "denied", "invalid"])
+@pytest.mark.parametrize("kind", ["unauthorized", "denied", "protocol"])
 @pytest.mark.parametrize("what", ["counts", "tag_list"])
 def test_e5_what_can_not_be_listed_is_asked_for_one_by_one(azure: HeldAzure, what: str, kind: str) -> None:
     azure.tagged["team/app"] = dict(MANY)
@@ -420,7 +420,7 @@ def test_a9_a_tag_that_no_listing_shows_is_found_by_its_name(azure: HeldAzure, q
         assert read.find(source, "team/app", "latest") == B
         assert registry.asked == ([] if registry is azure else [("describe", "team/app", "latest")])
         registry.fails = {("describe",): AcrError("throttled", "later.")}
-        assert error_of(lambda: read.find(source, "team/app", "8")).kind == "throttled"  # noqa: B023
+        assert error_of(lambda: read.find(source, "team/app", "8")).reason == "throttled"  # noqa: B023
 
 
 # -- who may pull, but not list ----------------------------------------------------------------------------------------
@@ -468,11 +468,11 @@ def test_e5_referrers_take_the_right_to_pull_alone(pulled: Source) -> None:
 
 def test_e5_what_takes_a_listing_names_the_right_that_is_missing(pulled: Source) -> None:
     error = error_of(lambda: sources().listing(pulled, "team/app"))
-    assert error.kind == "unauthorized" and "may not pull" not in str(error)
+    assert error.reason == "unauthorized" and "may not pull" not in str(error)
     for part in ("may not list it", "the right to list them (metadata_read", "With the right to pull alone, name each tag."):
         assert part in str(error), part
     error = error_of(pulled.repositories)
-    assert error.kind == "unauthorized" and "may not pull" not in str(error) and "may not list it" in str(error)
+    assert error.reason == "unauthorized" and "may not pull" not in str(error) and "may not list it" in str(error)
     assert "Container Registry Repository Catalog Lister" in str(error) and "name each repository" in str(error)
 
 
@@ -496,7 +496,7 @@ def test_an_index_is_counted_where_it_is_big_enough_to_hold_too_many(
 def test_an_index_of_too_many_manifests_is_refused(quay: HeldRegistry) -> None:
     quay.manifests[A] = index_of(MANIFESTS_PER_IMPORT + 1)
     error = error_of(lambda: sources().check_importable(Origin(of(quay), "team/app", "1.0", A)))
-    assert error.kind == "invalid" and "quay.io/team/app@{0} lists 51 manifests".format(A) in str(error)
+    assert error.reason == "unsupported" and "quay.io/team/app@{0} lists 51 manifests".format(A) in str(error)
 
 
 def test_an_index_of_unknown_size_is_counted(azure: HeldAzure) -> None:
