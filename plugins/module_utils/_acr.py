@@ -127,7 +127,6 @@ class AzureRegistry(Registry):
 
     def _exchange_failure(self, answer: Answer) -> AcrError:
         if answer.status == 401 and self.signs_in:
-            text = quoted(answer)
             return AcrError(
                 "unauthorized",
                 f"{self.name} does not accept this sign-in. Most often the account has no role on this registry, not even "

@@ -354,7 +354,10 @@ def test_a10_a_listing_of_nothing_is_asked_for_again(azure: HeldAzure) -> None:
 
 def test_c2_one_tag_that_can_not_be_read_fails_no_other(azure: HeldAzure) -> None:
     azure.tagged["team/app"], azure.crowd = dict(MANY), 20_000
-    azure.fails = {("describe", "team/app", "1.1"): AcrError("denied", "no."), ("describe", "team/app", "1.3"): AcrError("protocol", "bad.")}
+    azure.fails = {
+        ("describe", "team/app", "1.1"): AcrError("denied", "no."),
+        ("describe", "team/app", "1.3"): AcrError("protocol", "bad."),
+    }
     found = sources().digests(of(azure), "team/app", MANY)
     assert {tag: one for tag, one in found.items() if isinstance(one, str)} == {tag: MANY[tag] for tag in ("1.0", "1.2", "1.4")}
     assert [str(found[tag]) for tag in ("1.1", "1.3")] == ["no.", "bad."]
