@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What has to be done: desired images × observed registry → steps → imports. Pure: no I/O, no clock."""
+"""What has to be done: desired images × observed registry → items → imports. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Dict, Hashable, Iterable, List, NamedTuple, Optional, Tuple
+import enum
+from dataclasses import dataclass, field, replace
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from ._errors import AcrError, UserError
 
@@ -23,12 +24,6 @@ NONE = "none"  # it has the right digest
 CHANGING = frozenset([IMPORT, UPDATE, REIMPORT, REPAIR])
 OVERWRITING = CHANGING - {IMPORT}
 STOPPED = "Not started, since another image failed (on_error: stop)."
-
-# How the manifest behind a digest is known. A listing shows what there is and never what there isn't, so nothing is decided
-# on LISTED; and only `_targets`, where manifests are asked for by digest, says GONE.
-LISTED = "listed"  # a listing, or the tag's properties, name the digest; nobody has asked for the manifest
-THERE = "there"  # it was asked for, or is listed itself
-GONE = "gone"  # it was asked for by digest, again and again
 
 
 class Conflict(UserError):
@@ -48,169 +43,229 @@ class Target(NamedTuple):
         return f"{self.repository}@{self.digest}" if self.digest else self.repository
 
 
+class SourceRegistry(NamedTuple):
+    """Which registry an image comes from. *name*: its host, or the name that users gave. *number* tells registries apart that
+    are called the same, but are read with other credentials."""
+
+    name: str
+    number: int = 0
+
+
 class Origin(NamedTuple):
-    """An image in a source registry. *registry* stands for a connection to it; *digest* is None until it is known.
+    """An image in a source registry. *digest* is None until it is known."""
 
-    A plan only compares *registry*. Whoever reads knows it to be a `Source`: hence each ``type: ignore`` there.
-    """
-
-    registry: Hashable
+    registry: SourceRegistry
     repository: str
     tag: Optional[str] = None
     digest: Optional[str] = None
     platform: Optional[str] = None  # only this platform's manifest of it
 
+    def __str__(self) -> str:
+        """In words: registry, repository and the tag that the user knows."""
+        return f"{self.registry.name}/{self.repository}" + (f":{self.tag}" if self.tag else f"@{self.digest}")
+
     @property
     def image(self) -> str:
         """As Azure's ``sourceImage`` wants it: never tag and digest at once."""
-        if self.digest:
-            return f"{self.repository}@{self.digest}"
-        return f"{self.repository}:{self.tag}"
+        return f"{self.repository}@{self.digest}" if self.digest else f"{self.repository}:{self.tag}"
 
     @property
-    def key(self) -> Tuple[Hashable, ...]:
+    def key(self) -> OriginKey:
         """Equal for origins that one import can serve."""
         return (self.registry, self.repository, self.digest or self.tag, self.platform)
 
 
-class Want(NamedTuple):
-    """One target and the image that it should hold. *entry* is the number of the user's entry that it comes from."""
+OriginKey = Tuple[SourceRegistry, str, Optional[str], Optional[str]]
+
+
+class Rules(NamedTuple):
+    """What may be done to a target, and what is done beside."""
+
+    if_exists: str = "update"
+    verify: bool = True  # whether registries are looked into at all
+    referrers: bool = False  # whether signatures and the like come, too
+    repair: bool = False  # whether a broken target may be overwritten whatever if_exists says
+
+
+class Desired(NamedTuple):
+    """One target and the image that it should hold. *entry* is the number of the user's request that it comes from."""
 
     target: Target
     origin: Origin
-    if_exists: str
+    rules: Rules = Rules()
     entry: int = 0
-    number: int = 0  # of the want itself, within its run
     selected: bool = False  # by a selection, and not named by the user
-    repair: bool = False  # whether a broken target may be overwritten whatever if_exists says
 
     @property
     def digest(self) -> Optional[str]:
         return self.origin.digest
 
 
-class Seen(NamedTuple):
-    """What the target registry shows. *digest* None: absent. *manifest*: LISTED, THERE or GONE. *updated*: Azure's time of
-    the tag's last change, None unless the tag's properties were read; *tag_locked* goes with it. *locks*: which of
-    ``repository``, ``tag`` and ``manifest`` are locked against writing; None while nobody has looked.
+class Evidence(enum.Enum):
+    """How it is known what is behind a name. A listing shows what there is, and never what there isn't."""
+
+    LISTED = "a listing, or the tag's properties, name the digest; nobody has asked for the manifest"
+    ASKED = "it was asked for itself"
+    CONFIRMED = "it was asked for by digest, again and again"
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What the target registry shows. *digest* None: absent. *gone*: there is a tag, but not its manifest, or not all of what
+    that lists. *updated*: Azure's time of the tag's last change, None unless the tag's properties were read; *tag_locked* goes
+    with it. *locks*: which of ``repository``, ``tag`` and ``manifest`` are locked against writing; None while nobody has looked.
+
+    ValueError for what the evidence can't show.
     """
 
-    digest: Optional[str] = None
-    manifest: str = THERE
+    digest: Optional[str]
+    evidence: Evidence
+    gone: bool = False
     updated: Optional[str] = None
     tag_locked: bool = False
     locks: Optional[Tuple[str, ...]] = None
 
+    def __post_init__(self) -> None:
+        if self.digest is None and self.evidence is Evidence.LISTED:
+            raise ValueError("a listing never shows that something is absent")
+        if self.gone and (self.digest is None or self.evidence is not Evidence.CONFIRMED):
+            raise ValueError("only repeated answers about a digest show that it is gone")
+
+    @classmethod
+    def absent(cls) -> Observed:
+        """The registry was asked for the thing itself, and has none."""
+        return cls(None, Evidence.ASKED)
+
+    @classmethod
+    def listed(cls, digest: str, updated: Optional[str] = None, locked: bool = False) -> Observed:
+        """A listing, or the tag's properties, name the digest."""
+        return cls(digest, Evidence.LISTED, updated=updated, tag_locked=locked)
+
+    @classmethod
+    def there(cls, digest: str) -> Observed:
+        """The manifest was asked for, or is listed itself."""
+        return cls(digest, Evidence.ASKED)
+
+    def seen(self) -> Observed:
+        """The same, now that its manifest was asked for and is there."""
+        return replace(self, evidence=Evidence.ASKED)
+
+    def lost(self) -> Observed:
+        """The same, now that its manifest, or a part of it, was asked for again and again and isn't there."""
+        return replace(self, evidence=Evidence.CONFIRMED, gone=True)
+
     @property
     def present(self) -> bool:
-        return self.digest is not None and self.manifest == THERE
+        """Whether there is something that can be pulled."""
+        return self.digest is not None and not self.gone and self.evidence is not Evidence.LISTED
+
+
+@dataclass(eq=False)
+class Item:
+    """One target from what is desired to how it ended. *observed* None: nobody has looked. *action* None: not decided.
+
+    *changed*: an import was started for it (or, in check mode, would be), and not refused since the target existed. *seconds*
+    from the import's start to its landing; *operation* names the import if it was not waited for.
+    """
+
+    desired: Desired
+    observed: Optional[Observed] = None
+    action: Optional[str] = None
+    error: Optional[AcrError] = None
+    changed: bool = False
+    seconds: float = 0.0
+    operation: str = ""
 
     @property
-    def broken(self) -> bool:
-        """Whether there is a tag whose manifest is gone."""
-        return self.digest is not None and self.manifest == GONE
-
-
-class Step(NamedTuple):
-    """What happens to one target."""
-
-    want: Want
-    action: str
-    seen: Seen = Seen()
+    def target(self) -> Target:
+        return self.desired.target
 
     @property
     def changes(self) -> bool:
-        return self.action in CHANGING
+        """Whether there is something to import, as far as is known."""
+        return self.error is None and self.action in CHANGING
+
+    @property
+    def before(self) -> Optional[str]:
+        """The digest that the target showed."""
+        return self.observed.digest if self.observed else None
 
     @property
     def digest(self) -> Optional[str]:
-        """What the target has once the step is done; None where that isn't known."""
-        if self.action == KEEP:
-            return self.seen.digest
-        return self.want.digest or self.seen.digest
+        """What the target has once the action is done; None if it failed, or that isn't known."""
+        if self.error is not None:
+            return None
+        return self.before if self.action == KEEP else self.desired.digest or self.before
 
     @property
     def mode(self) -> str:
         """Azure's: a target that exists needs ``Force``; one that should not, must not have it."""
         return "NoForce" if self.action == IMPORT else "Force"
 
+    def fail(self, error: AcrError) -> None:
+        """It ends with *error*; the first one is kept."""
+        self.error = self.error or error
 
-def overwrites(want: Want, seen: Seen) -> bool:
-    """Whether *want* would have Azure overwrite what is there, so that its locks have to be looked at first."""
+    def decide(self, observed: Observed) -> None:
+        """Sets what was observed, and the action that follows from it. Errors as of `decide`."""
+        self.observed = observed
+        self.action = decide(self.desired, observed)
+
+
+def overwrites(desired: Desired, observed: Observed) -> bool:
+    """Whether *desired* would have Azure overwrite what is there, so that its locks have to be looked at first."""
     try:
-        return _action(want, seen) in OVERWRITING
+        return _action(desired, observed) in OVERWRITING
     except Conflict:
         return False
 
 
-def decide(want: Want, seen: Seen) -> Step:
-    """The step for one target. Conflict if *want* forbids to touch what is there, or a lock does.
+def decide(desired: Desired, observed: Observed) -> str:
+    """The action for one target. Conflict if *desired* forbids to touch what is there, or a lock does.
 
-    *want* may lack its digest only if nothing depends on it: with ``if_exists: keep`` and a target that is there. ValueError
-    if *seen* is too weak to decide on: a tag that is only listed, or something to overwrite whose locks nobody has looked at
+    *desired* may lack its digest only if nothing depends on it: with ``if_exists: keep`` and a target that is there. ValueError
+    if *observed* is too weak to decide on: a tag that is only listed, or something to overwrite whose locks nobody has looked at
     (Azure's forced import moves a locked tag, so that look is the only guard).
     """
-    action = _action(want, seen)
+    action = _action(desired, observed)
     if action in OVERWRITING:
-        if seen.locks is None:
-            raise ValueError(f"the locks of {want.target} are not known")
-        if seen.locks:
-            advice = "Unlock it, or set if_exists: keep." if seen.present else "Unlock it."
-            raise Conflict(
-                f"{want.target} is locked against writing (write-enabled false on its {' and its '.join(seen.locks)}). {advice}"
-            )
-    return Step(want, action, seen)
+        if observed.locks is None:
+            raise ValueError(f"the locks of {desired.target} are not known")
+        if observed.locks:
+            advice = "Unlock it, or set if_exists: keep." if observed.present else "Unlock it."
+            locked = " and its ".join(observed.locks)
+            raise Conflict(f"{desired.target} is locked against writing (write-enabled false on its {locked}). {advice}")
+    return action
 
 
-def _action(want: Want, seen: Seen) -> str:
-    if seen.digest is None:
+def _action(desired: Desired, observed: Observed) -> str:
+    target, rules = desired.target, desired.rules
+    if observed.digest is None:
         return IMPORT
-    if seen.manifest == LISTED:
-        raise ValueError(f"what {want.target} names was not asked for")
-    if seen.broken and want.target.tag is None:
+    if observed.evidence is Evidence.LISTED:
+        raise ValueError(f"what {target} names was not asked for")
+    if observed.gone and target.tag is None:
         return IMPORT
-    if seen.broken:
-        same = want.if_exists == "fail" and seen.digest == want.digest
-        if not (want.repair or same or want.if_exists in ("update", "reimport")):
+    if observed.gone:
+        same = rules.if_exists == "fail" and observed.digest == desired.digest
+        if not (rules.repair or same or rules.if_exists in ("update", "reimport")):
             raise Conflict(
-                f"{want.target} exists, but its manifest {seen.digest} is gone, so it can't be pulled; nothing was changed. Set "
-                "repair: true to "
-                "import it again."
+                f"{target} exists, but its manifest {observed.digest} is gone, so it can't be pulled; nothing was changed. Set "
+                "repair: true to import it again."
             )
         return REPAIR
-    if want.if_exists == "keep":
+    if rules.if_exists == "keep":
         return KEEP
-    if want.if_exists == "reimport":
-        return REIMPORT if seen.digest == want.digest else UPDATE
-    if seen.digest == want.digest:
+    if rules.if_exists == "reimport":
+        return REIMPORT if observed.digest == desired.digest else UPDATE
+    if observed.digest == desired.digest:
         return NONE
-    if want.if_exists == "fail":
+    if rules.if_exists == "fail":
         raise Conflict(
-            f"{want.target} exists with digest {seen.digest}, but {origin_name(want.origin)} has {want.digest}; nothing was "
-            "changed. Choose another tag, or set "
-            "if_exists: update."
+            f"{target} exists with digest {observed.digest}, but {desired.origin} has {desired.digest}; nothing was changed. "
+            "Choose another tag, or set if_exists: update."
         )
     return UPDATE
-
-
-def origin_name(origin: Origin) -> str:
-    """An origin in words: registry, repository and the tag that the user knows."""
-    name = getattr(origin.registry, "name", None) or str(origin.registry)
-    if origin.tag:
-        return f"{name}/{origin.repository}:{origin.tag}"
-    return f"{name}/{origin.repository}@{origin.digest}"
-
-
-@dataclass
-class Outcome:
-    """How one step ended. *seconds* from the import's start to its landing; *operation* where it was not waited for.
-    *started*: Azure took an import for it, and did not refuse it since the target existed."""
-
-    step: Step
-    error: Optional[AcrError] = None
-    seconds: float = 0.0
-    operation: str = ""
-    started: bool = False
 
 
 class Import(NamedTuple):
@@ -218,13 +273,13 @@ class Import(NamedTuple):
 
     origin: Origin
     mode: str
-    steps: Tuple[Step, ...]
+    items: Tuple[Item, ...]
 
     def body(self, source: Dict[str, Any]) -> Dict[str, Any]:
         """What ``importImage`` takes; *source* names the registry (and credentials)."""
         content: Dict[str, Any] = {"source": dict(source, sourceImage=self.origin.image), "mode": self.mode}
-        tags = [str(step.want.target) for step in self.steps if step.want.target.tag]
-        untagged = [step.want.target.repository for step in self.steps if not step.want.target.tag]
+        tags = [str(item.target) for item in self.items if item.target.tag]
+        untagged = [item.target.repository for item in self.items if not item.target.tag]
         if tags:
             content["targetTags"] = tags
         if untagged:
@@ -233,57 +288,52 @@ class Import(NamedTuple):
         return content
 
 
-def imports(steps: Iterable[Step], together: bool = True) -> List[Import]:
-    """The fewest imports for the steps that change something; each target in an import of its own unless *together*."""
-    groups: Dict[Tuple[Any, ...], List[Step]] = {}
-    for number, step in enumerate(step for step in steps if step.changes):
-        key = step.want.origin.key + (step.mode,) + (() if together else (number,))
-        groups.setdefault(key, []).append(step)
+def imports(items: Iterable[Item], together: bool = True) -> List[Import]:
+    """The fewest imports for the items that change something; each target in an import of its own unless *together*."""
+    groups: Dict[Tuple[Any, ...], List[Item]] = {}
+    for number, item in enumerate(item for item in items if item.changes):
+        key = item.desired.origin.key + (item.mode,) + (() if together else (number,))
+        groups.setdefault(key, []).append(item)
     return [
-        Import(group[0].want.origin, group[0].mode, tuple(group[start:start + TARGETS_PER_IMPORT]))
+        Import(group[0].desired.origin, group[0].mode, tuple(group[start:start + TARGETS_PER_IMPORT]))
         for group in groups.values()
         for start in range(0, len(group), TARGETS_PER_IMPORT)
     ]
 
 
-def merge(wants: Iterable[Want]) -> List[Want]:
-    """The wants without those that two selections share. Conflict where two entries want different things of a target."""
-    kept: Dict[Tuple[Any, ...], Want] = {}
-    for want in wants:
+def merge(desired: Iterable[Desired]) -> List[Desired]:
+    """The same without those that two selections share. Conflict if two entries want different things of a target."""
+    kept: Dict[Tuple[Any, ...], Desired] = {}
+    for one in desired:
         # Without a tag there is no place that two images could contend for; and a digest is the same from anywhere.
-        place = (want.target,) if want.target.tag or want.target.digest else (want.target, want.origin.key)
+        place = (one.target,) if one.target.tag or one.target.digest else (one.target, one.origin.key)
         other = kept.get(place)
         if other is None:
-            kept[place] = want
-        elif other.origin.key != want.origin.key:
-            if want.target.digest:
+            kept[place] = one
+        elif other.origin.key != one.origin.key:
+            if one.target.digest:
                 continue
             raise Conflict(
-                f"{want.target} is wanted twice: from {origin_name(other.origin)} (entry {other.entry + 1}) and from "
-                f"{origin_name(want.origin)} (entry {want.entry + 1}). Remove one."
+                f"{one.target} is wanted twice: from {other.origin} (entry {other.entry + 1}) and from {one.origin} "
+                f"(entry {one.entry + 1}). Remove one."
             )
-        elif not (want.selected or other.selected):
-            raise Conflict(
-                f"{want.target} is listed twice (entries {other.entry + 1} and {want.entry + 1}). Remove one."
-            )
-        elif not want.selected:
-            kept[place] = want  # what names an image knows better than what happens to choose it
+        elif not (one.selected or other.selected):
+            raise Conflict(f"{one.target} is listed twice (entries {other.entry + 1} and {one.entry + 1}). Remove one.")
+        elif not one.selected:
+            kept[place] = one  # what names an image knows better than what happens to choose it
     return list(kept.values())
 
 
 @dataclass
 class Diff:
-    """Before and after of the targets that change, as Ansible's ``--diff`` shows them."""
+    """Digests before and after, by target, as Ansible's ``--diff`` shows them."""
 
     before: Dict[str, Optional[str]] = field(default_factory=dict)
     after: Dict[str, Optional[str]] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, steps: Iterable[Step]) -> Diff:
-        """The diff that carrying out *steps* will make."""
-        diff = cls()
-        for step in steps:
-            if step.changes:
-                diff.before[str(step.want.target)] = step.seen.digest
-                diff.after[str(step.want.target)] = step.want.digest
-        return diff
+    def add(self, items: Iterable[Item]) -> None:
+        """Notes what carrying out *items* will change."""
+        for item in items:
+            if item.changes:
+                self.before[str(item.target)] = item.before
+                self.after[str(item.target)] = item.desired.digest
