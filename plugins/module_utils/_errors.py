@@ -17,6 +17,9 @@ from typing import Any, Optional, Tuple, TypeVar
 
 Kind = TypeVar("Kind", bound="AcrError")
 
+# Reasons that concern a whole host, and not the one thing that was asked for.
+GENERAL = frozenset(["unreachable", "certificate", "firewall", "timeout"])
+
 
 class Problem(Exception):
     """A failure that a user can act on: ``str()`` is one sentence that says what failed, for what, and what to do.

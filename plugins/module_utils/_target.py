@@ -12,38 +12,96 @@ what can't be read fails the one image that it was read for.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple, Union
+from dataclasses import replace
+from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple, TypeVar, Union
 
-from ._acr import PAGE, AzureRegistry, locked
-from ._errors import AcrError
-from ._plan import GONE, LISTED, THERE, Seen, Want, overwrites
-from ._registry import INDEX_TYPES
+from ._acr import PAGE, AzureRegistry, Tag, locked
+from ._errors import GENERAL, AcrError
+from ._plan import Desired, Observed, overwrites
+from ._registry import Manifest
+from ._source import FEW, Known
 
-FEW = 3  # up to so many things of a repository are asked for one by one
-# Failures that concern the whole registry, not the one thing that was asked for.
-GENERAL = frozenset(["unreachable", "certificate", "firewall", "timeout"])
+Found = Union[Observed, AcrError]
+Thing = TypeVar("Thing")
+Answer = TypeVar("Answer")
+State = Union[bool, AcrError]  # of a manifest: whether it is there
 
-Found = Union[Seen, AcrError]
+
+class _Locks:
+    """Which repositories, tags and manifests are locked against writing; each lock is read once. *there* holds repository and
+    digest of manifests that are known to exist."""
+
+    def __init__(self, registry: AzureRegistry, there: Set[Tuple[str, str]]) -> None:
+        self._registry = registry
+        self._there = there
+        self._known: Dict[Tuple[str, Optional[str]], bool] = {}  # of repositories, and of manifests in them
+
+    def note(self, repository: str, digest: str, entry: Dict[str, Any]) -> None:
+        """Takes in what a list of manifests says of one, if it says it."""
+        if "changeableAttributes" in entry:
+            self._known[repository, digest] = locked(entry, self._registry.name)
+
+    def look(self, desired: Desired, observed: Observed) -> Observed:
+        """*observed* of a target that is to be overwritten, with its locks: which of ``repository``, ``tag`` and ``manifest``
+        (the one that it names now, or shall name) can't be written. Fills in the time of the tag's last change, too.
+
+        AcrError if one of them can't be read. Azure's forced import ignores locks, so nothing may be forced then.
+        """
+        registry, (repository, tag, _digest) = self._registry, desired.target
+        try:
+            locks = ["repository"] if self._is_locked(repository) else []
+            if tag is not None and observed.updated is None:
+                listed = registry.confirmed(lambda: registry.tag(repository, tag))
+                if listed is not None:
+                    observed = replace(observed, updated=listed.updated, tag_locked=listed.locked)
+            if observed.tag_locked:
+                locks.append("tag")
+            digests = {digest for digest in (observed.digest, desired.digest) if digest is not None}
+            if any(self._is_locked(repository, digest) for digest in sorted(digests)):
+                locks.append("manifest")
+        except AcrError as error:
+            message = f"Whether {desired.target} is locked can't be read, so it was not overwritten: {error}"
+            raise error.but(message) from None
+        return replace(observed, locks=tuple(locks))
+
+    def _is_locked(self, repository: str, digest: Optional[str] = None) -> bool:
+        """Whether a repository, or a manifest in it, is locked against writing; read once. What isn't there has no lock."""
+        place = (repository, digest)
+        if place not in self._known:
+
+            def read() -> Optional[bool]:
+                if digest is None:
+                    return self._registry.repository_locked(repository)
+                entry = self._registry.manifest_metadata(repository, digest)
+                return locked(entry, self._registry.name) if entry is not None else None
+
+            expected = digest is None or (repository, digest) in self._there
+            found = self._registry.confirmed(read) if expected else read()
+            if found is None:
+                return False  # for now: it may come
+            self._known[place] = found
+        return self._known[place]
 
 
-class Targets:
-    """Reads one Azure registry, repository by repository; many things at once, up to *concurrency*."""
+class TargetRegistry:
+    """Reads one Azure registry, repository by repository; many things at once, up to *concurrency*. *known* holds what
+    digests are, as far as it was read."""
 
-    def __init__(self, registry: AzureRegistry, concurrency: int = 16) -> None:
+    def __init__(self, registry: AzureRegistry, concurrency: int = 16, known: Optional[Known] = None) -> None:
         self.registry = registry
+        self.known: Known = {} if known is None else known
         self._readers = ThreadPoolExecutor(concurrency)  # for single reads only: what runs there waits for nothing else
-        self._types: Dict[str, str] = {}  # digest → media type, where it is known
         self._there: Set[Tuple[str, str]] = set()  # repository and digest of manifests that are known to exist
-        self._locked: Dict[Tuple[str, Optional[str]], bool] = {}  # repositories, and manifests in them, whose lock was read
+        self._locks = _Locks(registry, self._there)
 
     def close(self) -> None:
         """Starts no further reads."""
         self._readers.shutdown(wait=False, cancel_futures=True)
 
-    def _each(self, read: Callable[[Any], Any], things: Iterable[Any]) -> Dict[Any, Any]:
+    def _each(self, read: Callable[[Thing], Answer], things: Iterable[Thing]) -> Dict[Thing, Union[Answer, AcrError]]:
         """What *read* returns for each thing, or the AcrError that it raises: what fails for one is not another's."""
 
-        def guarded(thing: Any) -> Any:
+        def guarded(thing: Thing) -> Union[Answer, AcrError]:
             try:
                 return read(thing)
             except AcrError as error:
@@ -54,14 +112,6 @@ class Targets:
             return {things[0]: guarded(things[0])}
         return dict(zip(things, self._readers.map(guarded, things)))
 
-    def know(self, digest: str, media_type: str) -> None:
-        """What kind of manifest a digest is, learnt elsewhere: spares a look."""
-        self._types[digest] = media_type
-
-    def media_type(self, digest: Optional[str]) -> Optional[str]:
-        """The media type of a manifest, where it happens to be known."""
-        return self._types.get(digest or "")
-
     # -- tags ------------------------------------------------------------------------------------------------------
 
     def tags(self, repository: str, names: Iterable[str]) -> Dict[str, Found]:
@@ -70,20 +120,20 @@ class Targets:
         if len(wanted) <= FEW:
             return self._each(lambda name: self.tag(repository, name), sorted(wanted))
         listed, exists = self.registry.find_tags(repository, wanted)
-        found: Dict[str, Found] = {name: Seen(tag.digest, LISTED, tag.updated, tag.locked) for name, tag in listed.items()}
+        found: Dict[str, Found] = {name: _listed(tag) for name, tag in listed.items()}
         unlisted = sorted(wanted - set(found))
         if exists:
             found.update(self._each(lambda name: self.entry(repository, name), unlisted))
         else:
-            found.update((name, Seen()) for name in unlisted)
-        named = {seen.digest for seen in found.values() if isinstance(seen, Seen) and seen.digest is not None}
+            found.update((name, Observed.absent()) for name in unlisted)
+        named = {one.digest for one in found.values() if isinstance(one, Observed) and one.digest is not None}
         states = self._states(repository, named)
-        for name, seen in found.items():
-            if isinstance(seen, Seen) and seen.digest is not None:
-                found[name] = _behind(seen, states[seen.digest])
+        for name, one in found.items():
+            if isinstance(one, Observed) and one.digest is not None:
+                found[name] = _behind(one, states[one.digest])
         return found
 
-    def tag(self, repository: str, name: str, *, expected: bool = False) -> Seen:
+    def tag(self, repository: str, name: str, *, expected: bool = False) -> Observed:
         """What one tag shows. AcrError if neither the tag nor its properties can be read. *expected*: it was seen before, so
         that it is absent only if that is said again and again."""
 
@@ -91,7 +141,7 @@ class Targets:
             return self._describe(repository, name)
 
         try:
-            return Seen(self.registry.confirmed(read) if expected else read())
+            return Observed.there(self.registry.confirmed(read) if expected else read())
         except AcrError as error:
             if error.reason in GENERAL or error.passing:
                 raise
@@ -110,49 +160,50 @@ class Targets:
             raise found
         return found
 
-    def entry(self, repository: str, name: str) -> Seen:
+    def entry(self, repository: str, name: str) -> Observed:
         """One tag by its properties, with the time of its last change, and no look at its manifest."""
         tag = self.registry.tag(repository, name)
-        return Seen(tag.digest, LISTED, tag.updated, tag.locked) if tag is not None else Seen()
+        return _listed(tag) if tag is not None else Observed.absent()
 
-    def shown(self, repository: str, reference: str) -> Seen:
-        """What a tag or digest shows at the cost of one request, for who looks again anyway: absent may mean not yet."""
+    def shown(self, repository: str, reference: str) -> Observed:
+        """What a tag or digest shows at the cost of one request, for those that look again anyway: absent may mean not yet."""
         try:
-            return Seen(self._describe(repository, reference))
+            return Observed.there(self._describe(repository, reference))
         except AcrError as error:
             if error.reason == "not_found":
-                return Seen()
+                return Observed.absent()
             if error.reason in GENERAL or error.passing:
                 raise
             return self._by_properties(repository, reference)
 
-    def examine(self, want: Want) -> Seen:
+    def examine(self, desired: Desired) -> Observed:
         """All that has to be known of a target to decide on it: its locks, too, if it would be overwritten."""
-        target = want.target
-        seen = self.tag(target.repository, target.tag) if target.tag else self.shown(target.repository, want.digest or "")
-        return self.guarded(want, seen) if overwrites(want, seen) else seen
+        repository, tag, _digest = desired.target
+        found = self.tag(repository, tag) if tag else self.shown(repository, desired.digest or "")
+        return self.guarded(desired, found) if overwrites(desired, found) else found
 
-    def newest(self, repository: str, count: int) -> Dict[str, Seen]:
+    def guarded(self, desired: Desired, observed: Observed) -> Observed:
+        """As `_Locks.look`."""
+        return self._locks.look(desired, observed)
+
+    def newest(self, repository: str, count: int) -> Dict[str, Observed]:
         """The *count* tags that changed last, by one request."""
-        return {
-            tag.name: Seen(tag.digest, LISTED, tag.updated, tag.locked) for tag in self.registry.tag_list(repository, newest=count)
-        }
+        return {tag.name: _listed(tag) for tag in self.registry.tag_list(repository, newest=count)}
 
-    def _by_properties(self, repository: str, reference: str) -> Seen:
+    def _by_properties(self, repository: str, reference: str) -> Observed:
         """What may not be pulled may still show its properties."""
         if ":" in reference:
             there = self.registry.manifest_metadata(repository, reference) is not None
-            return Seen(reference) if there else Seen()
+            return Observed.there(reference) if there else Observed.absent()
         return self.entry(repository, reference)
 
     # -- manifests -------------------------------------------------------------------------------------------------
 
     def manifests(self, repository: str, digests: Iterable[str]) -> Dict[str, Found]:
         """Which of these manifests a repository holds; nothing but this look says that it should."""
-        states = self._states(repository, digests, expected=False)
         return {
-            digest: state if isinstance(state, AcrError) else Seen(digest) if state == THERE else Seen()
-            for digest, state in states.items()
+            digest: state if isinstance(state, AcrError) else Observed.there(digest) if state else Observed.absent()
+            for digest, state in self._states(repository, digests, expected=False).items()
         }
 
     def damage(
@@ -164,7 +215,8 @@ class Targets:
         parts: Dict[str, Set[str]] = {}
         indexes = []
         for digest in sorted(set(digests)):
-            if self._types.get(digest, INDEX_TYPES[0]) in INDEX_TYPES:
+            known = self.known.get(digest)
+            if known is None or known.is_index:
                 indexes.append(digest)
             else:
                 parts[digest] = {digest}
@@ -177,15 +229,15 @@ class Targets:
                 parts[digest] = listed
         states = self._states(repository, set().union(*parts.values()), expected)
         for digest, children in parts.items():
-            unread = [states[child] for child in sorted(children) if isinstance(states[child], AcrError)]
-            missing = sorted(child for child in children if states[child] == GONE)
+            unread = [state for state in (states[child] for child in sorted(children)) if isinstance(state, AcrError)]
+            missing = sorted(child for child in children if states[child] is False)
             found[digest] = unread[0] if unread and not missing else missing
         return found
 
     def _parts(self, repository: str, index: str, expected: bool) -> Optional[Set[str]]:
         """What an index lists, directly or by the indexes that it lists; None if it is gone itself."""
 
-        def read() -> Any:
+        def read() -> Manifest:
             return self.registry.manifest(repository, index)
 
         try:
@@ -197,17 +249,15 @@ class Targets:
         self._there.add((repository, index))
         return {child.digest for child in self.registry.walk(repository, manifest)}
 
-    def _states(
-        self, repository: str, digests: Iterable[str], expected: bool = True
-    ) -> Dict[str, Union[str, AcrError]]:
-        """THERE, GONE or an AcrError for each digest. *expected*: something says that they exist, so that they are GONE only
-        if that is said again and again."""
+    def _states(self, repository: str, digests: Iterable[str], expected: bool = True) -> Dict[str, State]:
+        """Whether each digest is there, or why that can't be read. *expected*: something says that they exist, so that they are
+        gone only if that is said again and again."""
         wanted = set(digests)
         left = {digest for digest in wanted if (repository, digest) not in self._there}
         if len(left) > FEW:
             self._list_manifests(repository, left)
             left = {digest for digest in left if (repository, digest) not in self._there}
-        states: Dict[str, Union[str, AcrError]] = dict.fromkeys(wanted, THERE)
+        states: Dict[str, State] = dict.fromkeys(wanted, True)
         states.update(self._each(lambda digest: self._state(repository, digest, expected), sorted(left)))
         return states
 
@@ -217,8 +267,7 @@ class Targets:
         try:
             for number, entry in enumerate(self.registry.manifest_list(repository), 1):
                 digest = str(entry.get("digest"))
-                if "changeableAttributes" in entry:
-                    self._locked[repository, digest] = locked(entry, self.registry.name)
+                self._locks.note(repository, digest, entry)
                 if digest in left:
                     left.discard(digest)
                     self._there.add((repository, digest))
@@ -231,7 +280,7 @@ class Targets:
                 raise
             # Each can still be asked for itself.
 
-    def _state(self, repository: str, digest: str, expected: bool) -> str:
+    def _state(self, repository: str, digest: str, expected: bool) -> bool:
         def read() -> str:
             return self._describe(repository, digest)
 
@@ -239,65 +288,24 @@ class Targets:
             self.registry.confirmed(read) if expected else read()
         except AcrError as error:
             if error.reason == "not_found":
-                return GONE
+                return False
             if error.reason in GENERAL or error.passing:
                 raise
             if self._by_properties(repository, digest).digest is None:
                 raise
             self._there.add((repository, digest))
-        return THERE
+        return True
 
     def _describe(self, repository: str, reference: str) -> str:
         found = self.registry.describe(repository, reference)
-        self._types[found.digest] = found.media_type
+        self.known[found.digest] = found
         self._there.add((repository, found.digest))
         return found.digest
 
-    # -- locks -----------------------------------------------------------------------------------------------------
-
-    def guarded(self, want: Want, seen: Seen) -> Seen:
-        """*seen* of a target that is to be overwritten, with its locks: which of ``repository``, ``tag`` and ``manifest`` (the
-        one that it names now, or shall name) can't be written. Fills in the time of the tag's last change, too.
-
-        AcrError if one of them can't be read. Azure's forced import heeds no lock, so nothing may be forced then.
-        """
-        registry, target = self.registry, want.target
-        repository = target.repository
-        try:
-            locks = ["repository"] if self._is_locked(repository) else []
-            if target.tag is not None and seen.updated is None:
-                tag = registry.confirmed(lambda: registry.tag(repository, target.tag or ""))
-                if tag is not None:
-                    seen = seen._replace(updated=tag.updated, tag_locked=tag.locked)
-            if seen.tag_locked:
-                locks.append("tag")
-            digests = {digest for digest in (seen.digest, want.digest) if digest is not None}
-            if any(self._is_locked(repository, digest) for digest in sorted(digests)):
-                locks.append("manifest")
-        except AcrError as error:
-            message = f"Whether {target} is locked can't be read, so it was not overwritten: {error}"
-            raise error.but(message) from None
-        return seen._replace(locks=tuple(locks))
-
-    def _is_locked(self, repository: str, digest: Optional[str] = None) -> bool:
-        """Whether a repository, or a manifest in it, is locked against writing; read once. What isn't there has no lock."""
-        place = (repository, digest)
-        if place not in self._locked:
-
-            def read() -> Optional[bool]:
-                if digest is None:
-                    return self.registry.repository_locked(repository)
-                entry = self.registry.manifest_metadata(repository, digest)
-                return locked(entry, self.registry.name) if entry is not None else None
-
-            expected = digest is None or (repository, digest) in self._there
-            found = self.registry.confirmed(read) if expected else read()
-            if found is None:
-                return False  # for now: it may come
-            self._locked[place] = found
-        return self._locked[place]
+def _listed(tag: Tag) -> Observed:
+    return Observed.listed(tag.digest, tag.updated, tag.locked)
 
 
-def _behind(seen: Seen, state: Union[str, AcrError]) -> Found:
-    """*seen* by a listing or by properties, now that its manifest was asked for."""
-    return state if isinstance(state, AcrError) else seen._replace(manifest=state)
+def _behind(listed: Observed, state: State) -> Found:
+    """*listed*, by a listing or by properties, now that its manifest was asked for again and again."""
+    return state if isinstance(state, AcrError) else listed.seen() if state else listed.lost()

@@ -1,0 +1,75 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From a name to a connection: Azure as one account sees it, for one run."""
+
+from __future__ import annotations
+
+import threading
+from typing import Dict, Optional, Tuple
+
+from ._acr import AzureRegistry
+from ._arm import Arm, RegistryResource
+from ._identity import Identity
+from ._reference import RegistryId, parse_registry
+from ._registry import Credentials
+
+
+class Azure:
+    """Who is signed in, and what they are connected to. Shared by threads.
+
+    *deadline*: the monotonic time at which everything ends, if any.
+    """
+
+    def __init__(self, identity: Identity, deadline: Optional[float] = None) -> None:
+        self.identity = identity
+        self.http = identity.http
+        self.http.deadline = deadline
+        self.arm = Arm(identity, identity.http)
+        self._resources: Dict[Tuple[RegistryId, Optional[str]], RegistryResource] = {}
+        self._turns: Dict[Tuple[RegistryId, Optional[str]], threading.Lock] = {}  # of many who ask for one, one looks it up
+        self._lock = threading.Lock()
+
+    @property
+    def suffix(self) -> str:
+        """What login servers end with in this cloud, such as ``azurecr.io``."""
+        return self.identity.cloud.registry_suffix
+
+    def holds(self, host: str) -> bool:
+        """Whether *host* is the login server of an Azure registry in this cloud."""
+        return self.identity.cloud.holds(host)
+
+    def named(self, registry: str) -> RegistryId:
+        """A registry in any of the forms that users write. InvalidReference if it is none."""
+        return parse_registry(registry, [self.suffix])
+
+    def resource(self, registry_id: RegistryId, resource_group: Optional[str] = None) -> RegistryResource:
+        """The registry as Azure Resource Manager knows it; looked up once. Errors as of `Arm.registry`."""
+        key = (registry_id, resource_group)
+        with self._lock:
+            turn = self._turns.setdefault(key, threading.Lock())
+        with turn:
+            if key not in self._resources:
+                self._resources[key] = self.arm.registry(registry_id, resource_group)
+            return self._resources[key]
+
+    def reaches(self, registry_id: RegistryId) -> bool:
+        """Whether the login server was given, so that nothing has to be looked up to read the registry."""
+        return registry_id.login_server is not None and self.holds(registry_id.login_server)
+
+    def login_server(self, registry_id: RegistryId, resource_group: Optional[str] = None) -> str:
+        """The host that serves the registry; asks Azure Resource Manager if it wasn't given. Errors as of `resource`."""
+        if registry_id.login_server is not None and self.holds(registry_id.login_server):
+            return registry_id.login_server
+        return self.resource(registry_id, resource_group).login_server
+
+    def registry(self, login_server: str, credentials: Optional[Credentials] = None) -> AzureRegistry:
+        """The data plane of an Azure registry, read with the account that signs in, or with *credentials*."""
+        return AzureRegistry(
+            login_server,
+            self.http,
+            entra=lambda: self.identity.token(self.identity.registry_scope),
+            tenant=self.identity.tenant,
+            credentials=credentials,
+        )
