@@ -4,13 +4,16 @@
 """What weak evidence did to people's registries, as they would see it: whole playbooks, and what is left in the target."""
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
+
+import pytest
 
 from tests.playbook import Run, run_module
 from tests.sandbox.handle import Sandbox
 
 TARGET = "contosoprod"
 DEV = "contosodev.azurecr.test"
+CROWDED = "crowded.azurecr.test"
 Call = Callable[..., Run]
 
 
@@ -205,3 +208,124 @@ def test_e5_a_token_that_may_only_pull_is_enough_for_named_tags(sandbox: Sandbox
     chosen = acr_mirror([{"source": f"{DEV}/pull/only", "tags": {"newest": 2}}])
     assert chosen.rc == 2 and "can't be read by the account that signs in" in chosen.result["msg"], chosen.output
     assert "takes the right to list them (metadata_read" in chosen.result["msg"]
+
+
+# ---- one run that meets many of them ---------------------------------------------------------------------------------
+
+
+class Mirrored(NamedTuple):
+    """``done`` (the action) and ``errors`` by ``repository:tag``; ``started``: the modes of each repository's imports."""
+
+    done: dict[str, str]
+    errors: dict[str, str]
+    started: dict[str, list[str]]
+    log: list[dict[str, Any]]
+    made: dict[str, dict[str, str]]  # the digests of each repository's tags in the source
+
+    def of(self, repository: str) -> dict[str, str]:
+        """What was done to each tag."""
+        return {image.partition(":")[2]: action for image, action in self.done.items() if image.startswith(repository + ":")}
+
+
+@pytest.fixture(scope="module")
+def mirrored(running_sandbox: Sandbox) -> Mirrored:
+    """Into one registry: each case has a repository of its own, in which it can't touch the others."""
+    sandbox = running_sandbox
+    sandbox.reset(TARGET)
+    sandbox.create_registry("crowded")
+    made: dict[str, dict[str, str]] = {}
+    for name, tags, kind in (
+        ("a2", 5, "single"), ("a12", 1, "single"), ("c2", 3, "index"), ("c2named", 3, "single"), ("d6", 1300, "single"),
+        ("d7", 8, "index"),
+    ):  # fmt: skip
+        made.update(sandbox.bulk("crowded", ["case/" + name], tags=tags, kind=kind))
+        if name in ("a2", "a12", "d7"):  # the same in the target
+            sandbox.bulk(TARGET, ["case/" + name], tags=tags, kind=kind)
+    sandbox.push("crowded", "case/a3", ["1"], kind="big_index", count=10)
+    late = sandbox.push("crowded", "case/a6", ["1"], kind="index", platforms=["linux/amd64", "linux/arm64"], attestations=False)
+    sandbox.push("crowded", "case/e7", ["1"], kind="nested", depth=2)
+    for digest in made["case/a2"].values():
+        sandbox.lock(TARGET, "case/a2", digest=digest, listEnabled=False)
+    tags = {name: list(found) for name, found in made.items()}
+    unread, unlisted = made["case/c2"][tags["case/c2"][0]], tags["case/c2named"][0]
+    sandbox.knobs(
+        retry_after=1,
+        tag_exists_at="post",
+        faults=[{"match": {"host": TARGET, "path": "^/v2/case/d7/manifests/sha256"}, "action": {"delay": 0.2}}],
+        lies=[
+            {"kind": "unlisted", "match": {"host": TARGET, "repository": "case/a3"}, "lists": ["manifests"]},
+            {"kind": "absent", "match": {"host": TARGET, "path": "/case/a6/manifests/(%s)" % "|".join(late["children"])}, "times": 6},
+            {"kind": "absent", "match": {"host": TARGET, "path": "/case/a12/(manifests|_tags)/"}, "times": 4},
+            {"kind": "refused", "match": {"host": TARGET, "method": "GET", "path": "/case/c2/manifests/" + unread}},
+            {"kind": "unlisted", "match": {"host": "crowded", "repository": "case/c2named", "reference": unlisted},
+             "lists": ["tags"]},
+            {"kind": "refused", "match": {"host": "crowded", "path": "/case/c2named/manifests/" + unlisted}},
+        ],
+    )  # fmt: skip
+    entries: list[dict[str, Any]] = [
+        {"source": f"{CROWDED}/case/{name}:{tag}"} for name in ("a2", "a12", "c2") for tag in tags["case/" + name]
+    ]
+    entries += [{"source": f"{CROWDED}/case/d7:{tag}", "repair": True} for tag in tags["case/d7"]]
+    entries += [{"source": f"{CROWDED}/case/{name}", "tags": {"include": tags["case/" + name][:5]}} for name in ("c2named", "d6")]
+    entries += [{"source": f"{CROWDED}/case/{name}:1"} for name in ("a3", "a6")]
+    entries += [{"source": f"{CROWDED}/case/e7:1", "platform": "linux/amd64"}]
+    run = run_module("acr_mirror", {"registry": TARGET, "images": entries}, sandbox.env)
+    assert "results" in run.result, run.output
+    errors = {result["image"].partition("/")[2]: result.get("error") or "" for result in run.result["results"]}
+    started: dict[str, list[str]] = {}
+    for operation in sandbox.operations():
+        started.setdefault(operation["targets"][0].partition(":")[0], []).append(operation["body"]["mode"])
+    return Mirrored(actions(run), errors, started, sandbox.log(), made)
+
+
+def test_a2_equal_images_that_no_listing_shows_are_left_alone(mirrored: Mirrored) -> None:
+    assert mirrored.of("case/a2") == dict.fromkeys(mirrored.made["case/a2"], "none") and "case/a2" not in mirrored.started
+
+
+def test_a3_an_index_whose_children_are_not_listed_is_imported_once(mirrored: Mirrored) -> None:
+    assert mirrored.of("case/a3") == {"1": "import"} and mirrored.started["case/a3"] == ["NoForce"], mirrored.errors
+
+
+def test_a6_children_that_show_late_are_waited_for(mirrored: Mirrored) -> None:
+    assert mirrored.of("case/a6") == {"1": "import"} and mirrored.started["case/a6"] == ["NoForce"], mirrored.errors
+
+
+def test_a12_what_azure_sees_and_a_replica_does_not_is_imported_once(mirrored: Mirrored) -> None:
+    assert list(mirrored.of("case/a12").values()) == ["none"] and mirrored.started["case/a12"] == ["NoForce"], mirrored.errors
+
+
+def test_c2_an_imported_index_that_can_not_be_read_fails_alone(mirrored: Mirrored) -> None:
+    assert list(mirrored.of("case/c2").values()) == ["failed", "import", "import"], mirrored.errors
+
+
+def test_c2_a_tag_that_is_chosen_by_its_name_and_can_not_be_read_fails_alone(mirrored: Mirrored) -> None:
+    assert list(mirrored.of("case/c2named").values()) == ["failed", "import", "import"], mirrored.errors
+
+
+def test_d6_five_tags_of_a_crowd_take_no_listing(mirrored: Mirrored) -> None:
+    assert list(mirrored.of("case/d6").values()) == ["import"] * 5
+    asked = [entry["path"] for entry in mirrored.log if entry["host"] == CROWDED and "/case/d6/" in entry["path"]]
+    assert asked and not [path for path in asked if path.endswith(("/_tags", "/_manifests", "/tags/list"))]
+
+
+def test_d7_many_indexes_are_looked_into_at_the_same_time(mirrored: Mirrored) -> None:
+    assert set(mirrored.of("case/d7").values()) == {"none"}
+    looks = [
+        (entry["time"], entry["time"] + entry["seconds"])
+        for entry in mirrored.log
+        if entry["method"] == "GET" and entry["path"].startswith("/v2/case/d7/manifests/sha256") and entry["host"] != CROWDED
+    ]
+    assert len(looks) == 8 and max(sum(begin <= now < end for begin, end in looks) for now, _end in looks) > 1, looks
+
+
+def test_e7_a_platform_of_an_index_in_an_index_is_found(mirrored: Mirrored) -> None:
+    assert mirrored.of("case/e7") == {"1": "import"}, mirrored.errors
+
+
+def test_c8_a_disabled_subscription_is_asked_once(sandbox: Sandbox, acr_mirror: Call) -> None:
+    content = sandbox.bulk("contosodev", ["disabled/app"], tags=30)
+    sandbox.knobs(refusals={TARGET: "ReadOnlyDisabledSubscription"})
+    run = acr_mirror(images(content))
+    assert run.rc == 2 and set(actions(run).values()) == {"failed"}, run.output
+    assert len([entry for entry in sandbox.log(method="POST") if entry["path"].endswith("/importImage")]) == 1
+    assert run.result["msg"].count("subscription is disabled") == 1, run.result["msg"]
