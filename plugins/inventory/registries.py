@@ -87,7 +87,8 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible.utils.unsafe_proxy import wrap_var
 
 from ..module_utils._arm import Arm, posture
-from ..module_utils._errors import AcrError, IdentityError
+from ..module_utils._azure import Azure
+from ..module_utils._errors import AcrError, Problem
 from ..module_utils._identity import AUTH_ARGUMENTS, Identity
 
 # Text that no template can be made of. Anything else is marked: braces, and the first line by which a text can choose other
@@ -139,21 +140,20 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         found: List[Dict[str, Any]] = []
         failures: Dict[str, AcrError] = {}
         try:
-            identity = Identity(params, os.environ)
-            arm = Arm(identity, identity.http)
+            arm = Azure(Identity(params, os.environ)).arm
             subscriptions = self.get_option("subscriptions") or arm.subscriptions()
             for subscription in subscriptions:
                 try:
                     found += self._facts(arm, subscription)
                 except AcrError as error:
                     failures[subscription] = error
-        except (AcrError, IdentityError) as error:
+        except Problem as error:
             raise AnsibleParserError(str(error)) from error
         if failures and len(failures) == len(set(subscriptions)):
-            told = [f"{subscription}: {error}" for subscription, error in failures.items()]
-            raise AnsibleParserError("No subscription can be read. " + " ".join(told))
-        for subscription, error in failures.items():
-            self.display.warning(f"The registries of subscription {subscription} are left out: {error}")
+            errors = [f"{subscription}: {failure}" for subscription, failure in failures.items()]
+            raise AnsibleParserError("No subscription can be read. " + " ".join(errors))
+        for subscription, failure in failures.items():
+            self.display.warning(f"The registries of subscription {subscription} are left out: {failure}")
         return found, not failures
 
     def _facts(self, arm: Arm, subscription: str) -> List[Dict[str, Any]]:

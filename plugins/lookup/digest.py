@@ -67,7 +67,7 @@ from typing import Any, List, Optional
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ..module_utils._arm import Arm
+from ..module_utils._azure import Azure
 from ..module_utils._errors import Problem
 from ..module_utils._identity import AUTH_ARGUMENTS, Identity
 from ..module_utils._plan import Origin
@@ -88,13 +88,13 @@ class LookupModule(LookupBase):
         platform = self.get_option("platform")
         try:
             identity = Identity({name: self.get_option(name) for name in AUTH_ARGUMENTS}, os.environ)
-            sources = Sources(identity, identity.http, Arm(identity, identity.http))
+            sources = Sources(Azure(identity))
             found = []
             for term in terms:
                 reference = parse_source(term)
                 source = sources.open(reference.host, None, credentials)
-                origin = Origin(source, reference.repository, reference.tag, reference.digest, platform)
-                found.append(str(sources.resolve(origin).digest))
+                origin = Origin(source.key, reference.repository, reference.tag, reference.digest, platform)
+                found.append(str(source.resolve(origin).digest))
             return found
         except Problem as error:
             raise AnsibleLookupError(str(error)) from error

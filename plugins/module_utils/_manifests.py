@@ -11,17 +11,16 @@ from itertools import islice
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from ._acr import AzureRegistry
-from ._arm import Arm
-from ._errors import AcrError
-from ._reference import Platform, parse_registry
+from ._azure import Azure
+from ._errors import GENERAL, AcrError, UserError
+from ._reference import Platform
 from ._registry import INDEX_TYPES, Child, valid_digest
-from ._sources import listing_pays
+from ._source import listing_pays
 
 CONCURRENCY = 16
-GENERAL = frozenset(["unreachable", "certificate", "firewall", "timeout"])  # of a whole registry, and nothing else can be read
 
 
-class Wanted(NamedTuple):
+class ManifestQuery(NamedTuple):
     """What to read. *repository* None: all. *orderby*: empty, ``timeasc`` or ``timedesc``."""
 
     repository: Optional[str] = None
@@ -43,28 +42,18 @@ class Content(NamedTuple):
     unreadable: Dict[str, AcrError]
 
 
-def read(identity: Any, registry: str, resource_group: Optional[str], wanted: Wanted) -> Content:
-    """What a registry holds. AcrError where nothing of it can be read."""
-    if wanted.digest is not None and not valid_digest(wanted.digest):
-        raise AcrError("invalid", f"digest: {wanted.digest!r} is no digest; it looks like sha256: and 64 hex digits.")
-    if wanted.limit is not None and wanted.limit < 1:
-        raise AcrError("invalid", f"limit must be at least 1, not {wanted.limit}.")
-    http = identity.http
-    registry_id = parse_registry(registry, [identity.cloud.registry_suffix])
-    login_server = registry_id.login_server
-    if not (login_server and identity.cloud.holds(login_server)):
-        login_server = Arm(identity, http).registry(registry_id, resource_group).login_server
-    reader = _Reader(
-        AzureRegistry(
-            login_server, http, entra=lambda: identity.token(identity.registry_scope), tenant=identity.tenant
-        ),
-        wanted,
-    )
-    if wanted.repository is None:
+def read(azure: Azure, registry: str, resource_group: Optional[str], query: ManifestQuery) -> Content:
+    """What a registry holds. AcrError if nothing of it can be read, UserError for a query that makes no sense."""
+    if query.digest is not None and not valid_digest(query.digest):
+        raise UserError(f"digest: {query.digest!r} isn't a digest; a digest looks like sha256: and 64 hex digits.")
+    if query.limit is not None and query.limit < 1:
+        raise UserError(f"limit must be at least 1, not {query.limit}.")
+    reader = _Reader(azure.registry(azure.login_server(azure.named(registry), resource_group)), query)
+    if query.repository is None:
         repositories = reader.registry.repositories()
         reader.registry.prepare(repositories)
     else:
-        repositories = [wanted.repository]
+        repositories = [query.repository]
     with ThreadPoolExecutor(CONCURRENCY) as pool:
         looks = {repository: pool.submit(reader.entries, repository) for repository in repositories}
         listed: List[Tuple[str, Dict[str, Any]]] = []
@@ -89,7 +78,7 @@ def details(
     wanted: Dict[str, Set[str]] = {}
     for repository, digest in places:
         wanted.setdefault(repository, set()).add(digest)
-    reader = _Reader(registry, Wanted())
+    reader = _Reader(registry, ManifestQuery())
     errors: List[AcrError] = []
     listed: List[Tuple[str, Dict[str, Any]]] = []
     for look in [pool.submit(reader.find, repository, digests, errors) for repository, digests in wanted.items()]:
@@ -107,13 +96,13 @@ def details(
 
 
 class _Reader:
-    def __init__(self, registry: AzureRegistry, wanted: Wanted) -> None:
+    def __init__(self, registry: AzureRegistry, query: ManifestQuery) -> None:
         self.registry = registry
-        self._wanted = wanted
+        self._query = query
 
     def entries(self, repository: str) -> List[Tuple[str, Dict[str, Any]]]:
         """Azure's entries for the manifests that are wanted of one repository."""
-        digest, name = self._wanted.digest, self._wanted.tag
+        digest, name = self._query.digest, self._query.tag
         if name is not None:
             tag = self.registry.confirmed(lambda: self.registry.tag(repository, name))
             if tag is None:
@@ -122,11 +111,11 @@ class _Reader:
         if digest is not None:
             entry = self.registry.confirmed(lambda: self.registry.manifest_metadata(repository, digest))
             return [(repository, entry)] if entry is not None else []
-        untagged = self._wanted.untagged
-        limit = self._wanted.limit
+        untagged = self._query.untagged
+        limit = self._query.limit
         # Without a filter, Azure need not send more than what is wanted.
         found: Iterable[Dict[str, Any]] = self.registry.manifest_list(
-            repository, orderby=self._wanted.orderby, limit=limit if untagged is None else None
+            repository, orderby=self._query.orderby, limit=limit if untagged is None else None
         )
         if untagged is not None:
             found = (entry for entry in found if bool(entry.get("tags")) is not untagged)
@@ -147,9 +136,9 @@ class _Reader:
                         if not left:
                             break
             for digest in sorted(left):
-                entry = self.registry.manifest_metadata(repository, digest)
-                if entry is not None:
-                    found[digest] = entry
+                shown = self.registry.manifest_metadata(repository, digest)
+                if shown is not None:
+                    found[digest] = shown
         except AcrError as error:
             errors.append(error)
         return [(repository, entry) for entry in found.values()]
@@ -190,16 +179,16 @@ class _Reader:
 
     def _look_inside(self, repository: str, digest: str, result: Dict[str, Any]) -> None:
         is_index = result["media_type"] in INDEX_TYPES
-        if not (is_index or self._wanted.raw):
+        if not (is_index or self._query.raw):
             return
         manifest = self.registry.confirmed(lambda: self.registry.manifest(repository, digest))
-        if self._wanted.raw:
+        if self._query.raw:
             result["raw"] = manifest.content.decode("utf-8")
         if is_index:
             result["platforms"] = [_platform(child) for child in self.registry.walk(repository, manifest) if _runs(child)]
 
     def _look_around(self, repository: str, digest: str, result: Dict[str, Any]) -> None:
-        if self._wanted.referrers:
+        if self._query.referrers:
             result["referrers"] = [
                 {
                     "digest": found.get("digest"),

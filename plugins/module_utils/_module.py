@@ -10,12 +10,14 @@ import gc
 import os
 import sys
 import threading
+import time
 import traceback
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Optional
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.validation import check_type_dict
 
+from ._azure import Azure
 from ._errors import Problem
 from ._identity import AUTH_ARGUMENTS, Identity
 from ._reference import InvalidReference
@@ -35,7 +37,7 @@ PACKAGES = {
 }
 
 
-GRACE = 1.0  # seconds after which a time limit is enforced, if whatever should have heeded it did not
+GRACE = 1.0  # seconds after which a time limit is enforced, if something ignores it
 
 
 class _Module(AnsibleModule):
@@ -48,27 +50,27 @@ class _Module(AnsibleModule):
 
 def run(
     arguments: Dict[str, Any],
-    work: Callable[[AnsibleModule, Identity], Dict[str, Any]],
-    *,
-    limited: bool = False,
+    work: Callable[[AnsibleModule, Azure], Dict[str, Any]],
     **more: Any,
 ) -> None:
-    """Runs a module: *work* gets the module and who is signed in, and returns the module's result.
+    """Runs a module: *work* gets the module and its connection to Azure, and returns the module's result, which is a failure if
+    it has a ``msg``.
 
-    *arguments* are the module's own options; those for the registry and for signing in are added. *limited*: its option
-    ``timeout`` (seconds) bounds the whole run. *more* goes to `AnsibleModule`.
+    *arguments* are the module's own options; those for the registry and for signing in are added. An option ``timeout``
+    (seconds) limits the whole run. *more* goes to `AnsibleModule`.
     """
     module = _Module(
         argument_spec={**AUTH_ARGUMENTS, **REGISTRY_ARGUMENTS, **arguments}, supports_check_mode=True, **more
     )
-    limit = threading.Timer(module.params["timeout"] + GRACE, _stop, [module]) if limited else None
+    seconds = module.params.get("timeout")
+    limit = threading.Timer(seconds + GRACE, _stop, [module]) if seconds is not None else None
     if limit is not None:
         limit.daemon = True
         limit.start()
     try:
-        _run(module, work)
+        _run(module, work, time.monotonic() + seconds if seconds is not None else None)
     finally:
-        gc.freeze()  # at its end Python would look for rubbish among all that the libraries hold: 60 ms a task
+        gc.freeze()  # or Python would look for garbage in all that the libraries hold when it ends: 60 ms a task
         if limit is not None:
             limit.cancel()
 
@@ -85,19 +87,12 @@ def _refuse_misread(given: Dict[str, Any], arguments: Dict[str, Any], place: str
                 inside = f"Entry {number} of {name}: " if several else f"{place}{name}."
                 _refuse_misread(check_type_dict(one), spec["options"], inside)
             elif kind in ("str", "path") and isinstance(one, (bool, float)):
+                found = "what is given" if spec.get("no_log") else str(one).lower()
+                read, example = ("boolean", "yes") if isinstance(one, bool) else ("number", "3.10")
                 raise InvalidReference(
-                    "{0}{1} must be text, but {2} was read as a {3} ({4} would be, too). Quote it, as in '{4}'.".format(
-                        place,
-                        name,
-                        "what is given" if spec.get("no_log") else str(one).lower(),
-                        *(("boolean", "yes") if isinstance(one, bool) else ("number", "3.10")),
-                    )
+                    f"{place}{name} must be text, but {found} was read as a {read} ({example} would be, too). Quote it, as in "
+                    f"'{example}'."
                 )
-
-
-def why(problem: Problem) -> Dict[str, Any]:
-    """What a failed module returns beside its message."""
-    return {"reason": problem.reason, **({"status": problem.status} if problem.status is not None else {})}
 
 
 def _stop(module: AnsibleModule) -> None:
@@ -113,15 +108,16 @@ def _stop(module: AnsibleModule) -> None:
         os._exit(1)
 
 
-def _run(module: _Module, work: Callable[[AnsibleModule, Identity], Dict[str, Any]]) -> None:
+def _run(module: _Module, work: Callable[[AnsibleModule, Azure], Dict[str, Any]], deadline: Optional[float]) -> None:
     try:
         _refuse_misread(module.given, module.argument_spec)
         identity = Identity(module.params, os.environ)
-        # Ansible knows the secrets among the options, not those of the environment or of a profile.
+        # Ansible knows the secrets in options, but not those in the environment or in a profile.
         module.no_log_values.update(identity.secrets)
-        result = work(module, identity)
+        result = work(module, Azure(identity, deadline))
     except Problem as error:
-        module.fail_json(msg=str(error), **why(error))
+        more = {} if error.status is None else {"status": error.status}
+        module.fail_json(msg=str(error), reason=error.reason, **more)
     except ImportError as error:
         missing = error.name or ""
         package = next((PACKAGES[name] for name in sorted(PACKAGES, reverse=True) if missing.startswith(name)), missing)
@@ -129,4 +125,4 @@ def _run(module: _Module, work: Callable[[AnsibleModule, Identity], Dict[str, An
             raise
         module.fail_json(msg=missing_required_lib(package), reason="invalid", exception=traceback.format_exc())
     else:
-        module.exit_json(**result)
+        (module.fail_json if "msg" in result else module.exit_json)(**result)

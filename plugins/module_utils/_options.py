@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from ._plan import Target
+from ._plan import Rules, Target
 from ._reference import (
     REPOSITORY_CHARACTERS,
     InvalidReference,
     Reference,
+    RegistryId,
     default_target,
     parse_place,
     parse_platform,
@@ -73,34 +74,40 @@ CREDENTIALS_ARGUMENTS: Dict[str, Any] = {
 }
 
 
+class Pattern(NamedTuple):
+    """A target before the image is known. *repository* None: that of the image, after *prefix*. *tag* None: that of the image.
+    Not *tagged*: the manifest gets no tag."""
+
+    repository: Optional[str]
+    tag: Optional[str] = None
+    tagged: bool = True
+    prefix: str = ""
+
+    def target(self, repository: str, tag: str) -> Target:
+        """The target of one image."""
+        return Target(self.repository or self.prefix + repository, (self.tag or tag) if self.tagged else None)
+
+
 class Entry(NamedTuple):
-    """What one entry wants. *source* has no host where *registry_id* (an Azure registry) stands for it.
+    """What one entry wants. *source* has no host if *registry_id* (an Azure registry) stands for it.
 
     With *selection* it wants several tags of the source's repository, with *repositories* (patterns to include and to
-    exclude) several repositories of that registry; then `Target.tag` "" stands for the tag chosen, and `Target.repository`
-    "" for the repository chosen.
+    exclude) several repositories of that registry.
     """
 
     source: Optional[Reference]
-    registry_id: Optional[Any]
+    registry_id: Optional[RegistryId]
     credentials: Optional[Credentials]
-    targets: Tuple[Target, ...]
-    if_exists: str = "update"
+    targets: Tuple[Pattern, ...]
+    rules: Rules = Rules()
     platform: Optional[str] = None
-    referrers: bool = False
-    verify: bool = True
-    repair: bool = False
     notes: Tuple[str, ...] = ()
     selection: Optional[Selection] = None
     repositories: Optional[Tuple[Tuple[str, ...], Tuple[str, ...]]] = None
-    prefix: str = ""  # before the repositories of targets that follow from the source
 
     def targets_for(self, repository: str, tag: str) -> Tuple[Target, ...]:
-        """The targets of one image that was chosen."""
-        return tuple(
-            Target(target.repository or self.prefix + repository, tag if target.tag == "" else target.tag)
-            for target in self.targets
-        )
+        """The targets of one image."""
+        return tuple(pattern.target(repository, tag) for pattern in self.targets)
 
 
 def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "") -> Entry:
@@ -116,8 +123,8 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "") -> Entry
     if credentials is not None and registry_id is not None:
         named = source.repository if source else options["source_registry"]
         notes.append(
-            f"source_registry and credentials were both given for {named}: the credentials are used, and so the rights of the "
-            "signed-in account on that registry do not count."
+            f"source_registry and credentials were both given for {named}: the credentials are used, and not the rights of the "
+            "signed-in account on that registry."
         )
     if options.get("platform"):
         parse_platform(options["platform"])
@@ -134,7 +141,7 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "") -> Entry
     if selection is not None and source is not None and _names_image(options["source"]):
         if source.digest or selection != Selection(same_digest=True):
             raise InvalidReference(
-                f"{options['source']} names one image, and tags chooses others; write the repository only."
+                f"{options['source']} names one image, but tags selects others; write the repository only."
             )
         selection = selection._replace(include=(source.tag or "",))
     return Entry(
@@ -142,15 +149,16 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "") -> Entry
         registry_id=registry_id,
         credentials=credentials,
         targets=_targets(options, source, selection is not None, prefix),
-        if_exists=options.get("if_exists") or "update",
+        rules=Rules(
+            if_exists=options.get("if_exists") or "update",
+            verify=options.get("verify") is not False,
+            referrers=bool(options.get("referrers")),
+            repair=bool(options.get("repair")),
+        ),
         platform=options.get("platform") or None,
-        referrers=bool(options.get("referrers")),
-        verify=options.get("verify") is not False,
-        repair=bool(options.get("repair")),
         notes=tuple(notes),
         selection=selection,
         repositories=repositories,
-        prefix=prefix,
     )
 
 
@@ -163,8 +171,8 @@ def parse_entries(
 ) -> List[Entry]:
     """The entries of a list. InvalidReference, with the number of the entry, for bad input.
 
-    *credentials*: ``{"registry", "username", "password"}`` each, the registry as `parse_place` takes it; they count for
-    entries that have none of their own, the one with the longest match. Those that match no entry are told in the notes.
+    *credentials*: ``{"registry", "username", "password"}`` each, the registry as `parse_place` takes it; entries that have none
+    of their own get those with the longest match. Those that match no entry are reported in the notes.
     """
     prefix = prefix or ""
     if prefix and parse_target(prefix + "x").tag:
@@ -185,16 +193,16 @@ def parse_entries(
         except (InvalidReference, InvalidSelection) as error:
             raise InvalidReference(f"Entry {number} of images: {error}") from None
     notes = tuple(
-        f"The credentials for {place} match no entry of images, so that they are not used."
+        f"The credentials for {place} match no entry of images, so they are not used."
         for place in places
         if place in unused
     )
-    # They concern the list, and are told once.
+    # They concern the list, and are reported once.
     return [found[0]._replace(notes=notes + found[0].notes), *found[1:]] if found else found
 
 
 class _Place(NamedTuple):
-    """Where an entry of ``credentials`` counts, and what it holds. ``str()`` has no secret."""
+    """What an entry of ``credentials`` is for, and what it holds. ``str()`` has no secret."""
 
     host: str
     namespace: str
@@ -207,18 +215,20 @@ class _Place(NamedTuple):
     def __str__(self) -> str:
         return "/".join(part for part in (self.host, self.namespace) if part)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def _place(number: int, entry: Dict[str, Any]) -> _Place:
     try:
-        return _Place(*parse_place(entry["registry"]), entry.get("username"), entry["password"])
+        host, namespace = parse_place(entry["registry"])
+        return _Place(host, namespace, entry.get("username"), entry["password"])
     except InvalidReference as error:
         raise InvalidReference(f"Entry {number} of credentials: {error}") from None
 
 
 def _origin(options: Dict[str, Any], suffix: str) -> Tuple[Optional[str], str]:
-    """The host (None where it isn't named) and repository that an entry reads.
+    """The host (None if it isn't named) and repository that an entry reads.
 
     What is given by resource ID or name is read with the rights of the account that signs in.
     """
@@ -229,11 +239,11 @@ def _origin(options: Dict[str, Any], suffix: str) -> Tuple[Optional[str], str]:
     return source.host, source.repository
 
 
-def _source(options: Dict[str, Any], registry_id: Optional[Any], suffix: str) -> Optional[Reference]:
+def _source(options: Dict[str, Any], registry_id: Optional[RegistryId], suffix: str) -> Optional[Reference]:
     if options.get("repositories"):
         if options.get("source") or registry_id is None:
             raise InvalidReference(
-                "repositories chooses among the repositories of an Azure registry: name that by source_registry, and leave "
+                "repositories selects among the repositories of an Azure registry: name it in source_registry, and leave "
                 "source out."
             )
         return None
@@ -249,8 +259,8 @@ def _names_image(text: str) -> bool:
     return ":" in text.rpartition("/")[2] or "@" in text
 
 
-def _targets(options: Dict[str, Any], source: Optional[Reference], several: bool, prefix: str) -> Tuple[Target, ...]:
-    targets: List[Target] = []
+def _targets(options: Dict[str, Any], source: Optional[Reference], several: bool, prefix: str) -> Tuple[Pattern, ...]:
+    targets: List[Pattern] = []
     default = None if several or source is None else default_target(source)
     if source is None and (options.get("target") or options.get("untagged_repositories")):
         raise InvalidReference("repositories keep their names; use target_prefix to put them elsewhere, not target.")
@@ -258,20 +268,20 @@ def _targets(options: Dict[str, Any], source: Optional[Reference], several: bool
         target = parse_target(text)
         if default is None and target.tag:
             raise InvalidReference(
-                f"target {text!r} names a tag, but tags chooses several; write the repository only."
+                f"target {text!r} names a tag, but tags selects several; write the repository only."
             )
         # As Azure does: a target without a tag takes the source's.
-        targets.append(Target(prefix + target.repository, target.tag or (default.tag if default else "")))
+        targets.append(Pattern(prefix + target.repository, target.tag or (default.tag if default else None)))
     for text in options.get("untagged_repositories") or []:
         target = parse_target(text)
         if target.tag:
             raise InvalidReference(
                 f"untagged_repositories takes repositories without a tag, but {text!r} has one; put it under target."
             )
-        targets.append(Target(prefix + target.repository, None))
+        targets.append(Pattern(prefix + target.repository, tagged=False))
     if not targets:
-        targets.append(Target(prefix + default.repository, default.tag) if default else Target("", ""))
-    if any(len(target.repository) > REPOSITORY_CHARACTERS for target in targets):
+        targets.append(Pattern(prefix + default.repository, default.tag) if default else Pattern(None, prefix=prefix))
+    if any(len(target.repository or "") > REPOSITORY_CHARACTERS for target in targets):
         raise InvalidReference(
             f"target_prefix {prefix!r} makes a repository name of more than {REPOSITORY_CHARACTERS} characters."
         )
@@ -290,12 +300,12 @@ def _credentials(options: Dict[str, Any]) -> Optional[Credentials]:
     return Credentials(username or None, password)
 
 
-def _refuse_other_host(host: str, registry_id: Any, suffix: str) -> None:
+def _refuse_other_host(host: str, registry_id: RegistryId, suffix: str) -> None:
     there = parse_registry(host, [suffix])
     same = (
         there.login_server == registry_id.login_server
         if there.login_server and registry_id.login_server
-        else bool(there.name) and there.name.lower() == (registry_id.name or "").lower()
+        else there.name is not None and there.name.lower() == (registry_id.name or "").lower()
     )
     if not same:
         raise InvalidReference(

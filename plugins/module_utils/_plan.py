@@ -212,6 +212,15 @@ class Item:
         self.action = decide(self.desired, observed)
 
 
+class Unplanned(NamedTuple):
+    """What one entry wants, or wants of one repository, if it could not even be planned. *target* and *source* are in words."""
+
+    entry: int
+    target: str
+    source: str
+    error: AcrError
+
+
 def overwrites(desired: Desired, observed: Observed) -> bool:
     """Whether *desired* would have Azure overwrite what is there, so that its locks have to be looked at first."""
     try:

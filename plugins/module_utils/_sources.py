@@ -12,7 +12,7 @@ from typing import Dict, List, Optional, Tuple
 from ._arm import RegistryResource
 from ._azure import Azure
 from ._errors import AcrError
-from ._plan import Origin, SourceRegistry
+from ._plan import SourceRegistry
 from ._reference import RegistryId, api_host
 from ._registry import Credentials, Registry
 from ._source import Known, Source
@@ -29,13 +29,9 @@ class Sources:
         self._hosts: Dict[Tuple[str, Optional[Credentials]], Source] = {}  # of Azure: a registry has more than one name
         self._opened: List[Source] = []
 
-    def of(self, origin: Origin) -> Source:
-        """The source that an origin's registry stands for."""
-        return self._opened[origin.registry.number]
-
-    def resolve(self, origin: Origin) -> Origin:
-        """As `Source.resolve`."""
-        return self.of(origin).resolve(origin)
+    def of(self, registry: SourceRegistry) -> Source:
+        """The open source that a plan means."""
+        return self._opened[registry.number]
 
     def open(self, host: Optional[str], registry_id: Optional[RegistryId], credentials: Optional[Credentials]) -> Source:
         """The source that *host* or *registry_id* (an Azure registry) names."""

@@ -349,55 +349,37 @@ targets:
       sample: registries-0b9a6a54-26d5-11f1-8a77-4ec2c3cbd35d
 """
 
-import time
 from typing import Any, Dict
 
-from ..module_utils._mirror import (
-    Mirror,
-    Settings,
-    diff,
-    source_name,
-    target_result,
-)
-from ..module_utils._module import run, why
+from ..module_utils._azure import Azure
+from ..module_utils._mirror import Mirror, Settings
+from ..module_utils._module import run
 from ..module_utils._options import IMAGE_ARGUMENTS, parse_entry
 
 
-def work(module: Any, identity: Any) -> Dict[str, Any]:
+def work(module: Any, azure: Azure) -> Dict[str, Any]:
     params = module.params
-    entry = parse_entry(params, identity.cloud.registry_suffix)
-    settings = Settings(
-        check=module.check_mode,
-        wait=params["wait"],
-        timeout=params["timeout"],
-        deadline=time.monotonic() + params["timeout"],
-    )
-    report = Mirror(identity, params["registry"], params["resource_group"], settings).run([entry])
-    for note in entry.notes:
+    entry = parse_entry(params, azure.suffix)
+    settings = Settings(check=module.check_mode, wait=params["wait"], timeout=params["timeout"])
+    report = Mirror(azure, params["registry"], params["resource_group"], settings).run([entry])
+    for note in report.notes:
         module.warn(note)
-    first = report.results[0]
-    targets = [target_result(report, result) for result in report.results]
+    targets = report.results()
     result = dict(
-        changed=report.changed,
+        report.result(),
         digest=targets[0]["digest"],
-        media_type=first.media_type,
-        source=source_name(first),
-        verified=entry.verify,
+        media_type=report.media_type(targets[0]["digest"]),
+        source=targets[0]["source"],
+        verified=entry.rules.verify,
         targets=targets,
-        diff=diff(report),
     )
-    if report.failures:
-        sentences = dict.fromkeys(str(failure.error) for failure in report.failures)
-        module.fail_json(msg=" ".join(sentences), **why(report.failures[0].error), **result)
+    if report.errors:
+        result["msg"] = " ".join(dict.fromkeys(str(error) for error in report.errors))
     return result
 
 
 def main() -> None:
-    run(
-        {**IMAGE_ARGUMENTS, "wait": {"type": "bool", "default": True}, "timeout": {"type": "int", "default": 1800}},
-        work,
-        limited=True,
-    )
+    run({**IMAGE_ARGUMENTS, "wait": {"type": "bool", "default": True}, "timeout": {"type": "int", "default": 1800}}, work)
 
 
 if __name__ == "__main__":

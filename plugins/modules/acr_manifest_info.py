@@ -299,13 +299,14 @@ unreadable:
 
 from typing import Any, Dict
 
-from ..module_utils._manifests import Wanted, read
+from ..module_utils._azure import Azure
+from ..module_utils._manifests import ManifestQuery, read
 from ..module_utils._module import run
 
 
-def work(module: Any, identity: Any) -> Dict[str, Any]:
+def work(module: Any, azure: Azure) -> Dict[str, Any]:
     params = module.params
-    wanted = Wanted(
+    query = ManifestQuery(
         repository=params["repository"],
         tag=params["tag"],
         digest=params["digest"],
@@ -315,7 +316,7 @@ def work(module: Any, identity: Any) -> Dict[str, Any]:
         raw=params["raw"],
         referrers=params["referrers"],
     )
-    found = read(identity, params["registry"], params["resource_group"], wanted)
+    found = read(azure, params["registry"], params["resource_group"], query)
     result = dict(changed=False, repositories=found.repositories, manifests=found.manifests)
     if found.unreadable:
         result["unreadable"] = [{"repository": name, "error": str(error)} for name, error in found.unreadable.items()]

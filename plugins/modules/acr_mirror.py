@@ -509,14 +509,8 @@ import re
 from typing import Any, Dict, List
 
 from ..module_utils import _progress
-from ..module_utils._mirror import (
-    Mirror,
-    Report,
-    Settings,
-    diff,
-    source_name,
-    target_result,
-)
+from ..module_utils._azure import Azure
+from ..module_utils._mirror import Mirror, Settings
 from ..module_utils._module import run
 from ..module_utils._options import (
     CREDENTIALS_ARGUMENTS,
@@ -537,61 +531,49 @@ COUNTS = {
 }
 
 
-def results_of(report: Report) -> List[Dict[str, Any]]:
-    found = []
-    for result in report.results:
-        target = target_result(report, result)
-        target["source"] = source_name(result)
-        if result.seconds:
-            target["seconds"] = round(result.seconds, 2)
-        target.update(result.details or {})
-        found.append(target)
-    return found
-
-
-def work(module: Any, identity: Any) -> Dict[str, Any]:
+def work(module: Any, azure: Azure) -> Dict[str, Any]:
     params = module.params
     entries = parse_entries(
-        params["images"],
-        params["defaults"],
-        params["credentials"],
-        params["target_prefix"],
-        identity.cloud.registry_suffix,
+        params["images"], params["defaults"], params["credentials"], params["target_prefix"], azure.suffix
     )
     settings = Settings(
         check=module.check_mode,
         wait=params["wait"],
-        timeout=params["timeout"],
+        timeout=params["import_timeout"],
         stop_on_error=params["on_error"] == "stop",
         concurrency=params["concurrency"],
         notify=_progress.writer(),
         details=params["details"],
     )
-    report = Mirror(identity, params["registry"], params["resource_group"], settings).run(entries)
-    for note in [note for entry in entries for note in entry.notes] + report.notes:
+    report = Mirror(azure, params["registry"], params["resource_group"], settings).run(entries)
+    for note in report.notes:
         module.warn(note)
-    results = results_of(report)
+    results = report.results()
     summary: Dict[str, Any] = {"targets": len(results)}
     for name, action in COUNTS.items():
         summary[name] = sum(result["action"] == action for result in results)
     summary["seconds"] = round(report.seconds, 2)
     summary["requests"] = sum(report.requests.values())
-    result = dict(changed=report.changed, results=results, summary=summary, diff=diff(report))
-    if report.failures:
-        failed = [found for found in results if found["action"] == "failed"]
-        # By what is said of them, so that a sign-in that fails is reported once for all. Each of Azure's answers has an ID of
-        # its own for its support: one of them will do.
-        images: Dict[str, List[Dict[str, Any]]] = {}
-        for found in failed:
-            images.setdefault(re.sub(r"\bCorrelationId: \S+", "", found["error"]), []).append(found)
-        lines = [f"{', '.join(one['image'] for one in some)}: {some[0]['error']}" for some in images.values()]
-        first = f"{len(failed)} of {len(results)} targets failed; all others are as they should be."
+    result = dict(report.result(), results=results, summary=summary)
+    if report.errors:
+        others = "are as they should be"
         if module.check_mode:
-            first = f"{len(failed)} of {len(results)} targets would fail; all others would be as they should be."
+            others = "would be as they should be"
         elif not params["wait"]:
-            first = f"{len(failed)} of {len(results)} targets failed; all others are as they should be, or on their way."
-        module.fail_json(msg="\n".join([first, *lines]), **result)
+            others += ", or on their way"
+        result["msg"] = _failures(results, "would fail" if module.check_mode else "failed", others)
     return result
+
+
+def _failures(results: List[Dict[str, Any]], verb: str, others: str) -> str:
+    """Each image that failed once, by what is said of it, so that a sign-in that fails is reported once for all."""
+    failed = [found for found in results if found["action"] == "failed"]
+    images: Dict[str, List[Dict[str, Any]]] = {}
+    for found in failed:
+        # Each of Azure's answers has an ID of its own for its support: one of them will do.
+        images.setdefault(re.sub(r"\bCorrelationId: \S+", "", found["error"]), []).append(found)
+    lines = [f"{', '.join(one['image'] for one in some)}: {some[0]['error']}" for some in images.values()]
+    return "\n".join([f"{len(failed)} of {len(results)} targets {verb}; all others {others}.", *lines])
 
 
 def main() -> None:
@@ -605,7 +587,8 @@ def main() -> None:
             "on_error": {"type": "str", "default": "continue", "choices": ["continue", "stop"]},
             "details": {"type": "bool", "default": False},
             "wait": {"type": "bool", "default": True},
-            "timeout": {"type": "int", "default": 1800},
+            "timeout": {"type": "int"},
+            "import_timeout": {"type": "int", "default": 1800},
         },
         work,
     )

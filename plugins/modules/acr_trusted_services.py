@@ -134,28 +134,24 @@ reason:
   sample: denied
 """
 
-import time
 from typing import Any, Dict
 
-from ..module_utils._arm import Arm, posture
+from ..module_utils._arm import posture
+from ..module_utils._azure import Azure
 from ..module_utils._module import run
-from ..module_utils._reference import parse_registry
 
 VALUES = {"enabled": "AzureServices", "disabled": "None"}
 
 
-def work(module: Any, identity: Any) -> Dict[str, Any]:
+def work(module: Any, azure: Azure) -> Dict[str, Any]:
     params = module.params
-    identity.http.deadline = time.monotonic() + params["timeout"]
-    arm = Arm(identity, identity.http)
-    registry_id = parse_registry(params["registry"], [identity.cloud.registry_suffix])
-    resource = arm.registry(registry_id, params["resource_group"])
+    resource = azure.resource(azure.named(params["registry"]), params["resource_group"])
     before = posture(resource.properties)
     wanted = params["state"] == "enabled"
     changed = before["trusted_services"] != wanted
     after = dict(before, trusted_services=wanted)
     if changed and not module.check_mode:
-        after = posture(arm.update(resource, {"networkRuleBypassOptions": VALUES[params["state"]]}).properties)
+        after = posture(azure.arm.update(resource, {"networkRuleBypassOptions": VALUES[params["state"]]}).properties)
     header = f"{resource.login_server} network rules"
     return dict(
         changed=changed,
@@ -172,7 +168,7 @@ def main() -> None:
         "state": {"type": "str", "default": "enabled", "choices": ["enabled", "disabled"]},
         "timeout": {"type": "int", "default": 600},
     }
-    run(arguments, work, limited=True)
+    run(arguments, work)
 
 
 if __name__ == "__main__":

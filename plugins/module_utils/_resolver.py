@@ -1,0 +1,119 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Finds the digests of what is desired, and what stands behind them, in the source registries.
+
+Each source is read by threads of its own, so that one that keeps us waiting holds up no other.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Dict, List, Tuple, Union
+
+from ._errors import AcrError
+from ._plan import Item, Origin, OriginKey, SourceRegistry, Target
+from ._referrers import Referrers
+from ._source import Source
+from ._sources import Sources
+
+Resolved = Dict[OriginKey, Union[Origin, AcrError]]  # by the key of the origin that was asked for
+
+
+class Resolver:
+    """Reads sources for one run. *concurrency*: tasks at once for each source."""
+
+    def __init__(self, sources: Sources, concurrency: int) -> None:
+        self._sources = sources
+        self._concurrency = concurrency
+        self._pools: Dict[SourceRegistry, ThreadPoolExecutor] = {}
+        self._resolving: Dict[OriginKey, Future[Resolved]] = {}
+
+    def close(self) -> None:
+        """Starts no further reads."""
+        for pool in list(self._pools.values()):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _pool(self, registry: SourceRegistry) -> ThreadPoolExecutor:
+        if registry not in self._pools:
+            self._pools.setdefault(registry, ThreadPoolExecutor(self._concurrency))
+        return self._pools[registry]
+
+    def start(self, items: List[Item]) -> None:
+        """Starts to read the digests of the items' origins."""
+        repositories: Dict[Tuple[SourceRegistry, str], Dict[OriginKey, Origin]] = {}
+        sources: Dict[SourceRegistry, Source] = {}
+        for item in items:
+            origin = item.desired.origin
+            repositories.setdefault((origin.registry, origin.repository), {})[origin.key] = origin
+            sources[origin.registry] = self._sources.of(origin.registry)
+        names: Dict[SourceRegistry, List[str]] = {}
+        for registry, repository in repositories:
+            names.setdefault(registry, []).append(repository)
+        prepared = {
+            registry: self._pool(registry).submit(sources[registry].prepare, several) for registry, several in names.items()
+        }
+        for (registry, repository), origins in repositories.items():
+            source, pool, ready = sources[registry], self._pool(registry), prepared[registry]
+            plain = {key: origin for key, origin in origins.items() if origin.digest is None and origin.platform is None}
+            if source.lists(repository, len(plain)):
+                listing = pool.submit(_resolve_together, ready, source, repository, list(plain.values()))
+                self._resolving.update(dict.fromkeys(plain, listing))
+                origins = {key: origin for key, origin in origins.items() if key not in plain}
+            for key, origin in origins.items():
+                self._resolving[key] = pool.submit(_resolve, ready, source, origin)
+
+    def finish(self, item: Item) -> bool:
+        """Fills in the digest of an item's origin, or why it has none; whether it has one. It was started before."""
+        desired = item.desired
+        try:
+            origin = self._resolving[desired.origin.key].result()[desired.origin.key]
+        except AcrError as error:
+            origin = error
+        if isinstance(origin, AcrError):
+            item.fail(origin)
+            return False
+        target = desired.target if desired.target.tag else Target(desired.target.repository, None, origin.digest)
+        # Of two tags with the same digest each keeps its own.
+        item.desired = desired._replace(origin=desired.origin._replace(digest=origin.digest), target=target)
+        return True
+
+    def referrers(self, items: List[Item]) -> Dict[OriginKey, Union[List[Origin], AcrError]]:
+        """What refers to the images of *items*, all of one source; by the key of the image's origin."""
+        source = self._sources.of(items[0].desired.origin.registry)
+        return Referrers(source, self._pool(source.key)).of([item.desired.origin for item in items])
+
+    def check_importable(self, items: List[Item]) -> None:
+        """Looks at each manifest that is to be imported, all of one source: what it is, and whether Azure can import it."""
+        source = self._sources.of(items[0].desired.origin.registry)
+        pool = self._pool(source.key)
+        origins = {item.desired.origin.key: item.desired.origin for item in items}
+        digests: Dict[str, List[str]] = {}
+        for origin in origins.values():
+            if origin.digest is not None:
+                digests.setdefault(origin.repository, []).append(origin.digest)
+        if source.azure:
+            for look in [pool.submit(source.learn, repository, several) for repository, several in digests.items()]:
+                look.exception()  # what could not be learnt is asked for one by one, and reports what is wrong
+        looks = {key: pool.submit(source.check_importable, origin) for key, origin in origins.items()}
+        for item in items:
+            try:
+                looks[item.desired.origin.key].result()
+            except AcrError as error:
+                item.fail(error)
+
+
+def _resolve(prepared: Future[None], source: Source, origin: Origin) -> Resolved:
+    prepared.exception()  # the read that needs a token asks again, and reports what is wrong
+    return {origin.key: source.resolve(origin)}
+
+
+def _resolve_together(prepared: Future[None], source: Source, repository: str, origins: List[Origin]) -> Resolved:
+    prepared.exception()
+    digests = source.digests(repository, [origin.tag or "latest" for origin in origins])
+    found: Resolved = {}
+    for origin in origins:
+        digest = digests[origin.tag or "latest"]
+        found[origin.key] = digest if isinstance(digest, AcrError) else origin._replace(digest=digest)
+    return found
