@@ -145,12 +145,12 @@ author:
 """
 
 EXAMPLES = r"""
-- name: An official image of Docker Hub
+- name: Import an official image from Docker Hub
   registryops.acr.acr_import:
     registry: contosoprod
     source: docker.io/library/nginx:1.27
 
-- name: The same under two other names, with an account that has a higher pull limit
+- name: Import it under two other names, with an account that has a higher pull limit
   registryops.acr.acr_import:
     registry: contosoprod.azurecr.io
     source: docker.io/library/nginx:1.27
@@ -160,37 +160,37 @@ EXAMPLES = r"""
       - base/nginx:1.27
       - base/nginx:stable
 
-- name: A user's image of Docker Hub, anonymously
+- name: Import a user's image from Docker Hub, anonymously
   registryops.acr.acr_import:
     registry: contosoprod
     source: docker.io/tensorflow/tensorflow:latest-gpu
 
-- name: A private image of Docker Hub, with a user name and a token
+- name: Import a private image from Docker Hub, with a user name and a token
   registryops.acr.acr_import:
     registry: contosoprod
     source: docker.io/contoso/agent:1.4
     source_username: contoso
     source_password: "{{ docker_hub_token }}"
 
-- name: An image of Microsoft's registry
+- name: Import an image from Microsoft's registry
   registryops.acr.acr_import:
     registry: contosoprod
     source: mcr.microsoft.com/dotnet/runtime:8.0
 
-- name: A release from the development registry, which must never change afterwards
+- name: Import a release that must never change afterwards
   registryops.acr.acr_import:
     registry: contosoprod
     source: contosodev.azurecr.io/team/app:2.4.1
     if_exists: fail
 
-- name: From a registry in another subscription, or one whose public endpoint is off
+- name: Import from a registry in another subscription, or one whose public endpoint is disabled
   registryops.acr.acr_import:
     registry: contosoprod
     source_registry: >-
       /subscriptions/22222222-2222-4222-8222-222222222222/resourceGroups/rg-shared/providers/Microsoft.ContainerRegistry/registries/contososhared
     source: samples/aci-helloworld:latest
 
-- name: From a registry that this machine can't reach
+- name: Import from a registry that this machine can't reach
   registryops.acr.acr_import:
     registry: contosoprod
     source_registry: >-
@@ -198,81 +198,81 @@ EXAMPLES = r"""
     source: secret/app:1.0
     verify: false
 
-- name: With a service principal that may pull from the source
+- name: Import with a service principal that may pull from the source
   registryops.acr.acr_import:
     registry: contosoprod
     source: contososhared.azurecr.io/samples/aci-helloworld:latest
     source_username: "{{ shared_client_id }}"
     source_password: "{{ shared_secret }}"
 
-- name: From a registry of another tenant, with a service principal or a repository-scoped token
+- name: Import from a registry in another tenant, with a service principal or a repository-scoped token
   registryops.acr.acr_import:
     registry: contosoprod
     source: fabrikam.azurecr.io/vendor/tool:1.1
     source_username: "{{ fabrikam_client_id }}"
     source_password: "{{ fabrikam_secret }}"
 
-- name: From another tenant, with an access token alone, as az account get-access-token gives it
+- name: Import from another tenant, with only an access token, as az account get-access-token returns it
   registryops.acr.acr_import:
     registry: contosoprod
     source: fabrikam.azurecr.io/vendor/tool:1.1
     source_password: "{{ fabrikam_access_token }}"
 
-- name: From any private registry
+- name: Import from any private registry
   registryops.acr.acr_import:
     registry: contosoprod
     source: registry.example.com:8443/vendor/agent:2.3
     source_username: "{{ vendor_user }}"
     source_password: "{{ vendor_password }}"
 
-- name: Exactly this digest, under a tag of our own
+- name: Import exactly this digest, under your own tag
   registryops.acr.acr_import:
     registry: contosoprod
     source: "docker.io/library/busybox@sha256:{{ busybox_sha256 }}"
     target: base/busybox:pinned
 
-- name: Exactly this digest, under the tag that it was released with
+- name: Import exactly this digest, under the tag it was released with
   registryops.acr.acr_import:
     registry: contosoprod
     source: docker.io/library/busybox:1.37@sha256:{{ busybox_sha256 }}
 
-- name: Without a tag
+- name: Import without a tag
   registryops.acr.acr_import:
     registry: contosoprod
     source: "docker.io/library/busybox@sha256:{{ busybox_sha256 }}"
     untagged_repositories: base/busybox
 
-- name: One more tag for an image that is there already
+- name: Add a tag to an image that is already in the registry
   registryops.acr.acr_import:
     registry: contosoprod
     source: contosoprod.azurecr.io/team/app:2.4.1
     target: team/app:production
 
-- name: A Helm chart
+- name: Import a Helm chart
   registryops.acr.acr_import:
     registry: contosoprod
     source: contosodev.azurecr.io/charts/web:0.2.0
 
-- name: A signature by itself
+- name: Import a signature by itself
   registryops.acr.acr_import:
     registry: contosoprod
     source: contosodev.azurecr.io/signed/app:sha256-{{ app_sha256 }}.sig
 
-- name: Only the image for 64-bit ARM
+- name: Import only the image for 64-bit ARM
   registryops.acr.acr_import:
     registry: contosoprod
     source: docker.io/library/nginx:1.27
     platform: linux/arm64
     target: edge/nginx:1.27
 
-- name: Only the image for a 32-bit ARM of version 7
+- name: Import only the image for 32-bit ARMv7
   registryops.acr.acr_import:
     registry: contosoprod
     source: docker.io/library/nginx:1.27
     platform: linux/arm/v7
     target: edge/nginx:1.27-armv7
 
-- name: With its signatures and SBOMs
+- name: Import an image with its signatures and SBOMs
   registryops.acr.acr_import:
     registry: contosoprod
     source: contosodev.azurecr.io/signed/app:1.0
