@@ -10,115 +10,113 @@ module: acr_import
 short_description: Import an image into an Azure container registry
 version_added: 0.1.0
 description:
-  - Makes an Azure container registry hold an image (or any other OCI artifact) of another registry. Azure does the
-    copying itself, so no image layer passes through the machine that runs the task, and no Docker is needed.
-  - The source's tag is resolved to its digest first, the import names that digest, and afterwards every target tag is
-    checked to resolve to it. So a second run changes nothing, check mode and diff show what the real run would do, and a
-    tag that moves during the import can't leave a broken image behind.
-  - For many images, M(registryops.acr.acr_mirror) does the same in one task, and much faster than a loop over this
-    module.
+  - Imports an image, or any other OCI artifact, from another registry into an Azure container registry. Azure does the copying
+    itself, so no layers pass through the machine that runs the task, and Docker isn't needed.
+  - The source's tag is first resolved to its digest, the import names that digest, and afterwards every target tag is checked to
+    resolve to it. A second run therefore changes nothing, check mode and diff show what the real run would do, and a tag that
+    moves during the import can't leave a broken image behind.
+  - For many images, M(registryops.acr.acr_mirror) does the same in one task, much faster than a loop over this module.
 options:
   registry:
     description:
       - The registry to import into, by its name (V(contosoprod)), its login server (V(contosoprod.azurecr.io)) or its
         resource ID.
-      - If a domain name label adds a hash to the login server, the login server's first part will do
+      - If the login server contains the hash of a domain name label, its first part also works
         (V(contosoprod-h4x0c3d4e5f6g7h8)).
-      - By login server it need not be looked up, which saves a request as long as nothing has to be imported.
+      - A registry given by login server is looked up only if something has to be imported, which saves a request.
     type: str
     required: true
   resource_group:
     description:
-      - The resource group of O(registry), where it is given by name. Without it the registry is looked up, first in
-        O(subscription_id), then in the other subscriptions that the account sees.
+      - The resource group of O(registry), if that is given by name. By default, the registry is looked up, first in
+        O(subscription_id), then in the other subscriptions that the account can see.
     type: str
   source:
     description:
       - What to import, as C(host/repository[:tag][@digest]), such as V(docker.io/library/nginx:1.27).
-      - The host can be left out only together with O(source_registry).
-      - Without tag and digest, V(latest) is meant. With both, the digest decides and the tag names the default target.
+      - The host can be omitted only if O(source_registry) is given.
+      - Without tag and digest, V(latest) is imported. With both, the digest decides and the tag names the default target.
     type: str
     required: true
   source_registry:
     description:
-      - An Azure container registry of the same tenant to import from, by resource ID, name or login server. It may be in
-        another subscription. The rights of the account that signs in count there (V(Reader) or V(AcrPull)).
-      - The resource ID is the only way to import from a registry whose public endpoint is off.
+      - An Azure container registry in the same tenant to import from, by resource ID, name or login server. It may be in another
+        subscription. It is read with the rights of the account that signs in (V(Reader) or V(AcrPull)).
+      - The resource ID is the only way to import from a registry whose public endpoint is disabled.
     type: str
   source_username:
     description:
-      - User name for the source registry. A Docker Hub account, a service principal's client ID, a repository-scoped
-        token's name, or the user of any private registry.
+      - User name for the source registry, such as a Docker Hub account, a service principal's client ID, the name of a
+        repository-scoped token, or a user of any private registry.
     type: str
   source_password:
     description:
-      - The password that belongs to O(source_username), or, without a user name, an access token. For an Azure registry
-        that is a token of Microsoft Entra, or a refresh token of the registry.
-      - Together with O(source_registry) it wins, and the rights of the account that signs in do not count there.
+      - The password for O(source_username) or, without a user name, an access token. For an Azure registry, that is a Microsoft
+        Entra token or a refresh token of the registry.
+      - If O(source_registry) is also given, this password is used instead of the rights of the account that signs in.
     type: str
   target:
     description:
-      - Where the image goes in O(registry), each as C(repository[:tag]). Without a tag, the source's tag is taken.
-      - By default, the source's repository and tag. V(docker.io/library/nginx:1.27) becomes V(library/nginx:1.27).
-        A source with a digest only becomes V(latest); better name a target then.
+      - Where the image goes in O(registry), each as C(repository[:tag]). Without a tag, the source's tag is used.
+      - The default is the source's repository and tag, so that V(docker.io/library/nginx:1.27) becomes V(library/nginx:1.27).
+        A source given by digest alone is tagged V(latest); set O(target) to avoid that.
     type: list
     elements: str
   untagged_repositories:
     description:
-      - Repositories of O(registry) that get the image without a tag.
+      - Repositories in O(registry) that get the image without a tag.
     type: list
     elements: str
   if_exists:
     description:
-      - What happens to a target tag that exists.
-      - V(update) imports again where its digest differs from the source's.
-      - V(keep) never touches it. If all targets exist, the source is asked nothing.
-      - V(fail) is an error where its digest differs, as suits release tags.
-      - V(reimport) always imports again and overwrites.
-      - A tag whose manifest is gone can't be pulled. V(update) and V(reimport) import it again; V(keep) and V(fail) report it,
-        unless O(repair=true), or with V(fail) unless it names the source's digest.
-      - Azure's forced import ignores locks, so the locks of tag, manifest and repository are read first, and a target that is
-        locked, or whose locks can't be read, is not overwritten.
+      - What to do if a target tag exists.
+      - V(update) imports again if its digest differs from the source's.
+      - V(keep) never touches it. If all targets exist, the source isn't contacted.
+      - V(fail) fails if its digest differs from the source's, which suits release tags.
+      - V(reimport) always imports again and overwrites it.
+      - A tag whose manifest is gone can't be pulled. V(update) and V(reimport) import it again. V(keep) and V(fail) report an
+        error, unless O(repair=true). V(fail) also imports it again if it names the source's digest.
+      - Azure's forced import ignores locks. The locks on the tag, the manifest and the repository are therefore read first, and a
+        target that is locked, or whose locks can't be read, isn't overwritten.
     type: str
     choices: [update, keep, fail, reimport]
     default: update
   platform:
     description:
-      - Import only the image for this platform out of a multi-architecture image, such as V(linux/amd64) or
-        V(linux/arm/v7).
-      - Azure imports one image or a whole multi-architecture image, so there is no list.
+      - Import only the image for this platform from a multi-architecture image, such as V(linux/amd64) or V(linux/arm/v7).
+      - Azure imports either one image or a whole multi-architecture image, so this can't be a list.
     type: str
   referrers:
     description:
-      - Also import what refers to the image and to each of its platforms, such as signatures, SBOMs and attestations.
+      - Also import the referrers of the image and of each of its platforms, such as signatures, SBOMs and attestations.
     type: bool
     default: false
   verify:
     description:
-      - Whether the digests of source and target are read and compared.
-      - With V(false) neither registry is asked for content, as is needed where this machine can't reach them (private
-        endpoints, firewalls). What counts then is whether the target tag exists, as Azure reports it, so that
-        O(if_exists=update) can't tell that the source has changed. The source's tag is imported as such.
-      - Check mode can't look then either, and announces an import.
-      - Locks can't be read then. O(if_exists=reimport) overwrites a locked tag.
+      - Whether to read and compare the digests of source and target.
+      - V(false) is for machines that can't reach the registries (private endpoints, firewalls). Neither registry is read; the
+        source's tag is imported as it is, and Azure only reports whether the target tag exists. O(if_exists=update) therefore
+        can't notice that the source has changed.
+      - With V(false), check mode always announces an import.
+      - With V(false), locks can't be read, so O(if_exists=reimport) overwrites a locked tag.
     type: bool
     default: true
   repair:
     description:
-      - Also look whether everything that a multi-architecture image lists is there, where the target tag is right
-        already, and import again if it isn't.
-      - Also import a tag again whose manifest is gone, with O(if_exists=keep) and O(if_exists=fail), too.
+      - If the target tag is already right, also check that everything a multi-architecture image lists is there, and import it
+        again if not.
+      - Also import a tag again if its manifest is gone, even with O(if_exists=keep) and O(if_exists=fail).
     type: bool
     default: false
   wait:
     description:
-      - Whether to wait until the import has ended and is checked. With V(false) the result names the started operation,
-        and the same task run again finds out by digest whether it landed.
+      - Whether to wait until the import is finished and verified. With V(false), the result names the started operation, and
+        running the same task again checks by digest whether the image has arrived.
     type: bool
     default: true
   timeout:
     description:
-      - The most seconds that the task may take. Azure copies on after that; running again is safe.
+      - The maximum number of seconds that the task may take. Azure goes on copying after that; running the task again is safe.
     type: int
     default: 1800
 extends_documentation_fragment:
@@ -128,18 +126,18 @@ attributes:
   idempotent:
     support: partial
     details:
-      - With O(if_exists=reimport) every run imports again, as asked. With O(wait=false) a run that starts before the last
-        one's import has landed starts it again.
+      - With O(if_exists=reimport), every run imports again. With O(wait=false), a run that starts before the previous run's
+        import has finished starts it again.
 seealso:
   - module: registryops.acr.acr_mirror
   - module: registryops.acr.acr_manifest_info
   - name: Import container images to a container registry
-    description: How Azure imports, and what it takes.
+    description: How Azure imports images, and what that requires.
     link: https://learn.microsoft.com/azure/container-registry/container-registry-import-images
 notes:
   - The account needs the action C(Microsoft.ContainerRegistry/registries/importImage/action) on O(registry) and the right
     to read its content. The built-in role C(Container Registry Data Importer and Data Reader) has both.
-  - Azure imports at most 50 manifests with one image; larger ones are refused before anything starts.
+  - Azure imports at most 50 manifests with one image. Images with more are refused before anything starts.
 author:
   - registryops.acr contributors (@registryops)
 """
@@ -281,59 +279,60 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed:
-  description: Whether an import was started (or, in check mode, would be).
+  description: Whether an import was started or, in check mode, would be started.
   returned: always
   type: bool
   sample: true
 digest:
-  description: The digest of the image, as that of the first of RV(targets); none where that has none.
+  description: The digest of the image, which is that of the first of RV(targets). Null if that has none.
   returned: always, unless nothing could be planned
   type: str
   sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
 media_type:
-  description: The media type of the image's manifest; none where it was not read.
+  description: The media type of the image's manifest. Null if the manifest wasn't read.
   returned: always, unless nothing could be planned
   type: str
   sample: application/vnd.oci.image.index.v1+json
 source:
-  description: The image that was asked for, with its registry.
+  description: The requested image, with its registry.
   returned: always, unless nothing could be planned
   type: str
   sample: docker.io/library/nginx:1.27
 verified:
-  description: Whether digests were compared. V(false) with O(verify=false).
+  description: Whether digests were compared, as set by O(verify).
   returned: always, unless nothing could be planned
   type: bool
   sample: true
 targets:
-  description: Each target, and each referrer with O(referrers=true).
+  description: All targets and, with O(referrers=true), all referrers.
   returned: always, unless nothing could be planned
   type: list
   elements: dict
   contains:
     image:
-      description: Login server, repository and tag (or digest, where it has no tag).
+      description: Login server, repository and tag, or digest if it has no tag.
       type: str
       returned: always
       sample: contosoprod.azurecr.io/library/nginx:1.27
     digest:
       description:
-        - The digest that it was checked to have. In check mode and with O(wait=false) the one that it should have. None
-          where it failed.
-        - With O(if_exists=keep) that of the target that was kept. None with O(verify=false), unless the source was named by digest.
+        - The digest that it was verified to have. In check mode and with O(wait=false), the digest that it should get. Null if it
+          failed.
+        - With O(if_exists=keep), the digest of the target that was kept. With O(verify=false), null unless the source was given
+          by digest.
       type: str
       returned: always
       sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
     previous_digest:
-      description: The digest that it had before; none where it did not exist.
+      description: The digest that it had before. Null if it didn't exist.
       type: str
       returned: always
       sample: sha256:1d2c3f4a5b6c7d8e9fa0b1c2d39f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e
     action:
       description:
-        - What was done. V(import) for a target that was absent, V(update) for one with another digest, V(reimport) when
-          that was asked for, V(repair) for a tag whose content was missing, V(keep) and V(none) where nothing was done,
-          V(failed).
+        - What was done.
+        - V(import) if the target was absent, V(update) if it had another digest, V(reimport) if it was right but an import was
+          requested, V(repair) if its content was missing, V(keep) or V(none) if nothing was done, V(failed) if it failed.
       type: str
       returned: always
       sample: import

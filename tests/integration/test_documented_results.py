@@ -41,7 +41,7 @@ def compare(returned: dict[str, Any], documented: dict[str, Any], path: str, met
         met.add(place)
         if value is None:
             text = str(described["description"]).lower()
-            assert "none" in text or "where" in text, f"{place} may be None, and its description does not say so"
+            assert "null" in text, f"{place} may be null, and its description does not say so"
             continue
         assert isinstance(value, TYPES[described["type"]]), f"{place} is {value!r}, and documented as {described['type']}"
         assert isinstance(value, bool) is (described["type"] == "bool"), place
