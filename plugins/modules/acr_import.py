@@ -346,6 +346,25 @@ targets:
       type: str
       returned: when O(wait=false) and an import was started
       sample: registries-0b9a6a54-26d5-11f1-8a77-4ec2c3cbd35d
+reason:
+  description:
+    - Why the task failed, as a word to use in conditions.
+    - V(invalid) if the options make no sense, V(sign_in) if signing in to Azure failed, V(unauthorized) if credentials are
+      missing or wrong, V(denied) if a right is missing, V(firewall) if a firewall blocks this machine, V(not_found) if something
+      doesn't exist.
+    - V(exists) if a target holds something that must not be overwritten, V(locked) if it is locked, V(unsupported) if Azure can't
+      import such an image, V(refused) if Azure or a registry refuses for another reason.
+    - V(throttled) or V(unavailable) if it is temporary, V(unreachable) if there is no connection, V(certificate) if a TLS
+      certificate isn't trusted, V(timeout) if the time limit was reached, V(protocol) if a response was invalid.
+    - V(lost) if Azure calls an image imported but it isn't there, V(unknown) if the outcome of an import is unknown.
+  returned: failure
+  type: str
+  sample: not_found
+status:
+  description: The status of the HTTP response that caused the failure.
+  returned: failure, if there was such a response
+  type: int
+  sample: 404
 """
 
 import time

@@ -295,6 +295,22 @@ unreadable:
       type: str
       returned: always
       sample: contosoprod.azurecr.io/team/secret denies access. The account needs the right to pull it.
+reason:
+  description:
+    - Why the task failed, as a word to use in conditions.
+    - V(invalid) if the options make no sense, V(sign_in) if signing in to Azure failed, V(unauthorized) if credentials are
+      missing or wrong, V(denied) if a right is missing, V(firewall) if a firewall blocks this machine, V(not_found) if something
+      doesn't exist, V(refused) if Azure or the registry refuses for another reason.
+    - V(throttled) or V(unavailable) if it is temporary, V(unreachable) if there is no connection, V(certificate) if a TLS
+      certificate isn't trusted, V(timeout) if the time limit was reached, V(protocol) if a response was invalid.
+  returned: failure
+  type: str
+  sample: not_found
+status:
+  description: The status of the HTTP response that caused the failure.
+  returned: failure, if there was such a response
+  type: int
+  sample: 404
 """
 
 from typing import Any, Dict

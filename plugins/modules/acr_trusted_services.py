@@ -127,12 +127,20 @@ login_server:
   sample: contosoprod.azurecr.io
 reason:
   description:
-    - Why the network rules couldn't be read, as a word to use in conditions.
-    - V(not_found), V(denied) or V(unauthorized) if the account can't see them. Others, such as V(throttled) or V(unreachable), if
-      trying again may help.
-  returned: when they couldn't be read
+    - Why the task failed, as a word to use in conditions.
+    - V(invalid) if the options make no sense, V(sign_in) if signing in to Azure failed, V(unauthorized) if credentials are
+      missing or wrong, V(denied) if a right is missing, V(firewall) if a firewall blocks this machine, V(not_found) if something
+      doesn't exist, V(refused) if Azure or the registry refuses for another reason.
+    - V(throttled) or V(unavailable) if it is temporary, V(unreachable) if there is no connection, V(certificate) if a TLS
+      certificate isn't trusted, V(timeout) if the time limit was reached, V(protocol) if a response was invalid.
+  returned: failure
   type: str
-  sample: denied
+  sample: not_found
+status:
+  description: The status of the HTTP response that caused the failure.
+  returned: failure, if there was such a response
+  type: int
+  sample: 404
 """
 
 import time
