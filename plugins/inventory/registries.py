@@ -9,18 +9,18 @@ name: registries
 short_description: Azure container registries as hosts
 version_added: 0.1.0
 description:
-  - Makes every Azure container registry that an account sees a host, so that one play fills a whole fleet of them, and forks
-    and job slicing spread the work.
+  - Makes every Azure container registry that an account can see a host, so that one play can mirror images to all of them, and
+    forks and job slicing spread the work.
   - The file's name must end in C(acr.yml) or C(acr.yaml).
-  - A host is named after its registry. It gets C(ansible_connection=local) and this machine's Python, since it is this
-    machine that talks to it, and C(acr_mirror_registry) for the role P(registryops.acr.mirror#role).
-  - Hosts are put into groups by location, SKU, resource group and tags, and into C(restricted) or C(unrestricted) by their
-    network rules, such as C(location_westeurope), C(sku_premium), C(resource_group_rg_registries) and C(tag_stage_production).
-  - O(compose), O(groups) and O(keyed_groups) know of each host C(name), C(id), C(login_server), C(location), C(sku),
-    C(subscription_id), C(resource_group), C(registry_tags), a dictionary, and C(network), which holds what
-    M(registryops.acr.acr_trusted_services) returns as RV(registryops.acr.acr_trusted_services#module:before). All but C(name)
-    are variables of the host, too; its name is C(inventory_hostname).
-  - What Azure says, such as a tag's name or value, is never read as a template.
+  - Each host is named after its registry. It gets C(ansible_connection=local) and the Python of this machine, which is the one
+    that contacts the registry, and C(acr_mirror_registry) for the role P(registryops.acr.mirror#role).
+  - Hosts are grouped by location, SKU, resource group and tags, for example into C(location_westeurope), C(sku_premium),
+    C(resource_group_rg_registries) and C(tag_stage_production), and by their network rules into C(restricted) or C(unrestricted).
+  - O(compose), O(groups) and O(keyed_groups) can use each host's C(name), C(id), C(login_server), C(location), C(sku),
+    C(subscription_id), C(resource_group), C(registry_tags) (a dictionary) and C(network), which is what
+    M(registryops.acr.acr_trusted_services) returns as RV(registryops.acr.acr_trusted_services#module:before). Except for
+    C(name), which is C(inventory_hostname), these are also variables of the host.
+  - Text from Azure, such as a tag's name or value, is never evaluated as a template.
 options:
   plugin:
     description:
@@ -30,13 +30,13 @@ options:
     choices: [registryops.acr.registries]
   subscriptions:
     description:
-      - The IDs of the subscriptions to look in. All that the account sees if not given.
+      - The IDs of the subscriptions to search. By default, all that the account can see.
     type: list
     elements: str
     default: []
   resource_groups:
     description:
-      - Only registries of these resource groups. All if not given.
+      - Only include registries in these resource groups. By default, all are included.
     type: list
     elements: str
     default: []
@@ -48,7 +48,7 @@ seealso:
   - module: registryops.acr.acr_mirror
   - module: registryops.acr.acr_trusted_services
 notes:
-  - The account needs V(Reader) on the registries; those that it can't read don't become hosts.
+  - The account needs V(Reader) on the registries. Registries it can't read don't become hosts.
   - If a subscription can't be read, its registries are left out with a warning, and the inventory isn't cached. If none can
     be read, the inventory fails.
 author:
@@ -56,11 +56,11 @@ author:
 """
 
 EXAMPLES = r"""
-# registries.acr.yml: all registries that the account sees
+# registries.acr.yml: all registries that the account can see
 plugin: registryops.acr.registries
 
 ---
-# production.acr.yml: those of one subscription, also in groups by their tag "stage"; Azure is asked at most once an hour
+# production.acr.yml: the registries of one subscription, also grouped by their tag "stage"; Azure is queried at most once an hour
 plugin: registryops.acr.registries
 subscriptions:
   - 11111111-1111-4111-8111-111111111111

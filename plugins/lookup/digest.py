@@ -9,36 +9,36 @@ name: digest
 short_description: The digest of an image
 version_added: 0.1.0
 description:
-  - Tells to which digest an image reference resolves now, in any registry, so that templates can pin it.
-  - Asked with C(HEAD), which does not count as a pull on Docker Hub.
+  - Returns the digest that an image reference currently resolves to, in any registry, so that templates can pin it.
+  - Digests are read with C(HEAD) requests, which don't count as pulls on Docker Hub. Only O(platform) takes a pull.
 options:
   _terms:
     description:
-      - Images, such as V(docker.io/library/nginx:1.27). Without a tag, V(latest) is meant.
-      - All are asked with the same O(source_username) and O(source_password).
+      - Images, such as V(docker.io/library/nginx:1.27). Without a tag, V(latest) is used.
+      - The same O(source_username) and O(source_password) are used for all of them.
     type: list
     elements: str
     required: true
   platform:
     description:
-      - The digest of the image for this platform of a multi-architecture image, such as V(linux/amd64).
+      - Return the digest of the image for this platform of a multi-architecture image, such as V(linux/amd64).
     type: str
   source_username:
     description:
-      - User name for the registry. Without it and O(source_password), Azure registries are asked with the account that signs
-        in, and all others without an account.
+      - User name for the registry. Without it and O(source_password), Azure registries are read with the account that signs in,
+        and all others anonymously.
     type: str
   source_password:
     description:
-      - The password that belongs to O(source_username), or, without a user name, an access token.
+      - The password for O(source_username) or, without a user name, an access token.
     type: str
 extends_documentation_fragment:
   - registryops.acr.azure
 seealso:
   - module: registryops.acr.acr_manifest_info
-    description: Tells much more of what an Azure registry holds.
+    description: Returns much more about what an Azure registry holds.
 notes:
-  - Azure registries are asked with the account that signs in, which needs the right to pull (V(AcrPull)).
+  - To read Azure registries, the account that signs in needs the right to pull (V(AcrPull)).
 author:
   - registryops.acr contributors (@registryops)
 """
@@ -48,7 +48,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "image: contosoprod.azurecr.io/team/app@{{ lookup('registryops.acr.digest', 'contosoprod.azurecr.io/team/app:2.4.1') }}"
 
-- name: Of several images
+- name: Get the digests of several images
   ansible.builtin.set_fact:
     digests: "{{ query('registryops.acr.digest', 'docker.io/library/nginx:1.27', 'docker.io/library/busybox:1.37') }}"
 """

@@ -10,115 +10,113 @@ module: acr_import
 short_description: Import an image into an Azure container registry
 version_added: 0.1.0
 description:
-  - Makes an Azure container registry hold an image (or any other OCI artifact) of another registry. Azure does the
-    copying itself, so no image layer passes through the machine that runs the task, and no Docker is needed.
-  - The source's tag is resolved to its digest first, the import names that digest, and afterwards every target tag is
-    checked to resolve to it. So a second run changes nothing, check mode and diff show what the real run would do, and a
-    tag that moves during the import can't leave a broken image behind.
-  - For many images, M(registryops.acr.acr_mirror) does the same in one task, and much faster than a loop over this
-    module.
+  - Imports an image, or any other OCI artifact, from another registry into an Azure container registry. Azure does the copying
+    itself, so no layers pass through the machine that runs the task, and Docker isn't needed.
+  - The source's tag is first resolved to its digest, the import names that digest, and afterwards every target tag is checked to
+    resolve to it. A second run therefore changes nothing, check mode and diff show what the real run would do, and a tag that
+    moves during the import can't leave a broken image behind.
+  - For many images, M(registryops.acr.acr_mirror) does the same in one task, much faster than a loop over this module.
 options:
   registry:
     description:
       - The registry to import into, by its name (V(contosoprod)), its login server (V(contosoprod.azurecr.io)) or its
         resource ID.
-      - If a domain name label adds a hash to the login server, the login server's first part will do
+      - If the login server contains the hash of a domain name label, its first part also works
         (V(contosoprod-h4x0c3d4e5f6g7h8)).
-      - By login server it need not be looked up, which saves a request as long as nothing has to be imported.
+      - A registry given by login server is looked up only if something has to be imported, which saves a request.
     type: str
     required: true
   resource_group:
     description:
-      - The resource group of O(registry), where it is given by name. Without it the registry is looked up, first in
-        O(subscription_id), then in the other subscriptions that the account sees.
+      - The resource group of O(registry), if that is given by name. By default, the registry is looked up, first in
+        O(subscription_id), then in the other subscriptions that the account can see.
     type: str
   source:
     description:
       - What to import, as C(host/repository[:tag][@digest]), such as V(docker.io/library/nginx:1.27).
-      - The host can be left out only together with O(source_registry).
-      - Without tag and digest, V(latest) is meant. With both, the digest decides and the tag names the default target.
+      - The host can be omitted only if O(source_registry) is given.
+      - Without tag and digest, V(latest) is imported. With both, the digest decides and the tag names the default target.
     type: str
     required: true
   source_registry:
     description:
-      - An Azure container registry of the same tenant to import from, by resource ID, name or login server. It may be in
-        another subscription. The rights of the account that signs in count there (V(Reader) or V(AcrPull)).
-      - The resource ID is the only way to import from a registry whose public endpoint is off.
+      - An Azure container registry in the same tenant to import from, by resource ID, name or login server. It may be in another
+        subscription. It is read with the rights of the account that signs in (V(Reader) or V(AcrPull)).
+      - The resource ID is the only way to import from a registry whose public endpoint is disabled.
     type: str
   source_username:
     description:
-      - User name for the source registry. A Docker Hub account, a service principal's client ID, a repository-scoped
-        token's name, or the user of any private registry.
+      - User name for the source registry, such as a Docker Hub account, a service principal's client ID, the name of a
+        repository-scoped token, or a user of any private registry.
     type: str
   source_password:
     description:
-      - The password that belongs to O(source_username), or, without a user name, an access token. For an Azure registry
-        that is a token of Microsoft Entra, or a refresh token of the registry.
-      - Together with O(source_registry) it wins, and the rights of the account that signs in do not count there.
+      - The password for O(source_username) or, without a user name, an access token. For an Azure registry, that is a Microsoft
+        Entra token or a refresh token of the registry.
+      - If O(source_registry) is also given, this password is used instead of the rights of the account that signs in.
     type: str
   target:
     description:
-      - Where the image goes in O(registry), each as C(repository[:tag]). Without a tag, the source's tag is taken.
-      - By default, the source's repository and tag. V(docker.io/library/nginx:1.27) becomes V(library/nginx:1.27).
-        A source with a digest only becomes V(latest); better name a target then.
+      - Where the image goes in O(registry), each as C(repository[:tag]). Without a tag, the source's tag is used.
+      - The default is the source's repository and tag, so that V(docker.io/library/nginx:1.27) becomes V(library/nginx:1.27).
+        A source given by digest alone is tagged V(latest); set O(target) to avoid that.
     type: list
     elements: str
   untagged_repositories:
     description:
-      - Repositories of O(registry) that get the image without a tag.
+      - Repositories in O(registry) that get the image without a tag.
     type: list
     elements: str
   if_exists:
     description:
-      - What happens to a target tag that exists.
-      - V(update) imports again where its digest differs from the source's.
-      - V(keep) never touches it. If all targets exist, the source is asked nothing.
-      - V(fail) is an error where its digest differs, as suits release tags.
-      - V(reimport) always imports again and overwrites.
-      - A tag whose manifest is gone can't be pulled. V(update) and V(reimport) import it again; V(keep) and V(fail) report it,
-        unless O(repair=true), or with V(fail) unless it names the source's digest.
-      - Azure's forced import ignores locks, so the locks of tag, manifest and repository are read first, and a target that is
-        locked, or whose locks can't be read, is not overwritten.
+      - What to do if a target tag exists.
+      - V(update) imports again if its digest differs from the source's.
+      - V(keep) never touches it. If all targets exist, the source isn't contacted.
+      - V(fail) fails if its digest differs from the source's, which suits release tags.
+      - V(reimport) always imports again and overwrites it.
+      - A tag whose manifest is gone can't be pulled. V(update) and V(reimport) import it again. V(keep) and V(fail) report an
+        error, unless O(repair=true). V(fail) also imports it again if it names the source's digest.
+      - Azure's forced import ignores locks. The locks on the tag, the manifest and the repository are therefore read first, and a
+        target that is locked, or whose locks can't be read, isn't overwritten.
     type: str
     choices: [update, keep, fail, reimport]
     default: update
   platform:
     description:
-      - Import only the image for this platform out of a multi-architecture image, such as V(linux/amd64) or
-        V(linux/arm/v7).
-      - Azure imports one image or a whole multi-architecture image, so there is no list.
+      - Import only the image for this platform from a multi-architecture image, such as V(linux/amd64) or V(linux/arm/v7).
+      - Azure imports either one image or a whole multi-architecture image, so this can't be a list.
     type: str
   referrers:
     description:
-      - Also import what refers to the image and to each of its platforms, such as signatures, SBOMs and attestations.
+      - Also import the referrers of the image and of each of its platforms, such as signatures, SBOMs and attestations.
     type: bool
     default: false
   verify:
     description:
-      - Whether the digests of source and target are read and compared.
-      - With V(false) neither registry is asked for content, as is needed where this machine can't reach them (private
-        endpoints, firewalls). What counts then is whether the target tag exists, as Azure reports it, so that
-        O(if_exists=update) can't tell that the source has changed. The source's tag is imported as such.
-      - Check mode can't look then either, and announces an import.
-      - Locks can't be read then. O(if_exists=reimport) overwrites a locked tag.
+      - Whether to read and compare the digests of source and target.
+      - V(false) is for machines that can't reach the registries (private endpoints, firewalls). Neither registry is read; the
+        source's tag is imported as it is, and Azure only reports whether the target tag exists. O(if_exists=update) therefore
+        can't notice that the source has changed.
+      - With V(false), check mode always announces an import.
+      - With V(false), locks can't be read, so O(if_exists=reimport) overwrites a locked tag.
     type: bool
     default: true
   repair:
     description:
-      - Also look whether everything that a multi-architecture image lists is there, where the target tag is right
-        already, and import again if it isn't.
-      - Also import a tag again whose manifest is gone, with O(if_exists=keep) and O(if_exists=fail), too.
+      - If the target tag is already right, also check that everything a multi-architecture image lists is there, and import it
+        again if not.
+      - Also import a tag again if its manifest is gone, even with O(if_exists=keep) and O(if_exists=fail).
     type: bool
     default: false
   wait:
     description:
-      - Whether to wait until the import has ended and is checked. With V(false) the result names the started operation,
-        and the same task run again finds out by digest whether it landed.
+      - Whether to wait until the import is finished and verified. With V(false), the result names the started operation, and
+        running the same task again checks by digest whether the image has arrived.
     type: bool
     default: true
   timeout:
     description:
-      - The most seconds that the task may take. Azure copies on after that; running again is safe.
+      - The maximum number of seconds that the task may take. Azure goes on copying after that; running the task again is safe.
     type: int
     default: 1800
 extends_documentation_fragment:
@@ -128,29 +126,29 @@ attributes:
   idempotent:
     support: partial
     details:
-      - With O(if_exists=reimport) every run imports again, as asked. With O(wait=false) a run that starts before the last
-        one's import has landed starts it again.
+      - With O(if_exists=reimport), every run imports again. With O(wait=false), a run that starts before the previous run's
+        import has finished starts it again.
 seealso:
   - module: registryops.acr.acr_mirror
   - module: registryops.acr.acr_manifest_info
   - name: Import container images to a container registry
-    description: How Azure imports, and what it takes.
+    description: How Azure imports images, and what that requires.
     link: https://learn.microsoft.com/azure/container-registry/container-registry-import-images
 notes:
   - The account needs the action C(Microsoft.ContainerRegistry/registries/importImage/action) on O(registry) and the right
     to read its content. The built-in role C(Container Registry Data Importer and Data Reader) has both.
-  - Azure imports at most 50 manifests with one image; larger ones are refused before anything starts.
+  - Azure imports at most 50 manifests with one image. Images with more are refused before anything starts.
 author:
   - registryops.acr contributors (@registryops)
 """
 
 EXAMPLES = r"""
-- name: An official image of Docker Hub
+- name: Import an official image from Docker Hub
   registryops.acr.acr_import:
     registry: contosoprod
     source: docker.io/library/nginx:1.27
 
-- name: The same under two other names, with an account that has a higher pull limit
+- name: Import it under two other names, with an account that has a higher pull limit
   registryops.acr.acr_import:
     registry: contosoprod.azurecr.io
     source: docker.io/library/nginx:1.27
@@ -160,37 +158,37 @@ EXAMPLES = r"""
       - base/nginx:1.27
       - base/nginx:stable
 
-- name: A user's image of Docker Hub, anonymously
+- name: Import a user's image from Docker Hub, anonymously
   registryops.acr.acr_import:
     registry: contosoprod
     source: docker.io/tensorflow/tensorflow:latest-gpu
 
-- name: A private image of Docker Hub, with a user name and a token
+- name: Import a private image from Docker Hub, with a user name and a token
   registryops.acr.acr_import:
     registry: contosoprod
     source: docker.io/contoso/agent:1.4
     source_username: contoso
     source_password: "{{ docker_hub_token }}"
 
-- name: An image of Microsoft's registry
+- name: Import an image from Microsoft's registry
   registryops.acr.acr_import:
     registry: contosoprod
     source: mcr.microsoft.com/dotnet/runtime:8.0
 
-- name: A release from the development registry, which must never change afterwards
+- name: Import a release that must never change afterwards
   registryops.acr.acr_import:
     registry: contosoprod
     source: contosodev.azurecr.io/team/app:2.4.1
     if_exists: fail
 
-- name: From a registry in another subscription, or one whose public endpoint is off
+- name: Import from a registry in another subscription, or one whose public endpoint is disabled
   registryops.acr.acr_import:
     registry: contosoprod
     source_registry: >-
       /subscriptions/22222222-2222-4222-8222-222222222222/resourceGroups/rg-shared/providers/Microsoft.ContainerRegistry/registries/contososhared
     source: samples/aci-helloworld:latest
 
-- name: From a registry that this machine can't reach
+- name: Import from a registry that this machine can't reach
   registryops.acr.acr_import:
     registry: contosoprod
     source_registry: >-
@@ -198,81 +196,81 @@ EXAMPLES = r"""
     source: secret/app:1.0
     verify: false
 
-- name: With a service principal that may pull from the source
+- name: Import with a service principal that may pull from the source
   registryops.acr.acr_import:
     registry: contosoprod
     source: contososhared.azurecr.io/samples/aci-helloworld:latest
     source_username: "{{ shared_client_id }}"
     source_password: "{{ shared_secret }}"
 
-- name: From a registry of another tenant, with a service principal or a repository-scoped token
+- name: Import from a registry in another tenant, with a service principal or a repository-scoped token
   registryops.acr.acr_import:
     registry: contosoprod
     source: fabrikam.azurecr.io/vendor/tool:1.1
     source_username: "{{ fabrikam_client_id }}"
     source_password: "{{ fabrikam_secret }}"
 
-- name: From another tenant, with an access token alone, as az account get-access-token gives it
+- name: Import from another tenant, with only an access token, as az account get-access-token returns it
   registryops.acr.acr_import:
     registry: contosoprod
     source: fabrikam.azurecr.io/vendor/tool:1.1
     source_password: "{{ fabrikam_access_token }}"
 
-- name: From any private registry
+- name: Import from any private registry
   registryops.acr.acr_import:
     registry: contosoprod
     source: registry.example.com:8443/vendor/agent:2.3
     source_username: "{{ vendor_user }}"
     source_password: "{{ vendor_password }}"
 
-- name: Exactly this digest, under a tag of our own
+- name: Import exactly this digest, under your own tag
   registryops.acr.acr_import:
     registry: contosoprod
     source: "docker.io/library/busybox@sha256:{{ busybox_sha256 }}"
     target: base/busybox:pinned
 
-- name: Exactly this digest, under the tag that it was released with
+- name: Import exactly this digest, under the tag it was released with
   registryops.acr.acr_import:
     registry: contosoprod
     source: docker.io/library/busybox:1.37@sha256:{{ busybox_sha256 }}
 
-- name: Without a tag
+- name: Import without a tag
   registryops.acr.acr_import:
     registry: contosoprod
     source: "docker.io/library/busybox@sha256:{{ busybox_sha256 }}"
     untagged_repositories: base/busybox
 
-- name: One more tag for an image that is there already
+- name: Add a tag to an image that is already in the registry
   registryops.acr.acr_import:
     registry: contosoprod
     source: contosoprod.azurecr.io/team/app:2.4.1
     target: team/app:production
 
-- name: A Helm chart
+- name: Import a Helm chart
   registryops.acr.acr_import:
     registry: contosoprod
     source: contosodev.azurecr.io/charts/web:0.2.0
 
-- name: A signature by itself
+- name: Import a signature by itself
   registryops.acr.acr_import:
     registry: contosoprod
     source: contosodev.azurecr.io/signed/app:sha256-{{ app_sha256 }}.sig
 
-- name: Only the image for 64-bit ARM
+- name: Import only the image for 64-bit ARM
   registryops.acr.acr_import:
     registry: contosoprod
     source: docker.io/library/nginx:1.27
     platform: linux/arm64
     target: edge/nginx:1.27
 
-- name: Only the image for a 32-bit ARM of version 7
+- name: Import only the image for 32-bit ARMv7
   registryops.acr.acr_import:
     registry: contosoprod
     source: docker.io/library/nginx:1.27
     platform: linux/arm/v7
     target: edge/nginx:1.27-armv7
 
-- name: With its signatures and SBOMs
+- name: Import an image with its signatures and SBOMs
   registryops.acr.acr_import:
     registry: contosoprod
     source: contosodev.azurecr.io/signed/app:1.0
@@ -281,59 +279,60 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed:
-  description: Whether an import was started (or, in check mode, would be).
+  description: Whether an import was started or, in check mode, would be started.
   returned: always
   type: bool
   sample: true
 digest:
-  description: The digest of the image, as that of the first of RV(targets); none where that has none.
+  description: The digest of the image, which is that of the first of RV(targets). Null if that has none.
   returned: always, unless nothing could be planned
   type: str
   sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
 media_type:
-  description: The media type of the image's manifest; none where it was not read.
+  description: The media type of the image's manifest. Null if the manifest wasn't read.
   returned: always, unless nothing could be planned
   type: str
   sample: application/vnd.oci.image.index.v1+json
 source:
-  description: The image that was asked for, with its registry.
+  description: The requested image, with its registry.
   returned: always, unless nothing could be planned
   type: str
   sample: docker.io/library/nginx:1.27
 verified:
-  description: Whether digests were compared. V(false) with O(verify=false).
+  description: Whether digests were compared, as set by O(verify).
   returned: always, unless nothing could be planned
   type: bool
   sample: true
 targets:
-  description: Each target, and each referrer with O(referrers=true).
+  description: All targets and, with O(referrers=true), all referrers.
   returned: always, unless nothing could be planned
   type: list
   elements: dict
   contains:
     image:
-      description: Login server, repository and tag (or digest, where it has no tag).
+      description: Login server, repository and tag, or digest if it has no tag.
       type: str
       returned: always
       sample: contosoprod.azurecr.io/library/nginx:1.27
     digest:
       description:
-        - The digest that it was checked to have. In check mode and with O(wait=false) the one that it should have. None
-          where it failed.
-        - With O(if_exists=keep) that of the target that was kept. None with O(verify=false), unless the source was named by digest.
+        - The digest that it was verified to have. In check mode and with O(wait=false), the digest that it should get. Null if it
+          failed.
+        - With O(if_exists=keep), the digest of the target that was kept. With O(verify=false), null unless the source was given
+          by digest.
       type: str
       returned: always
       sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
     previous_digest:
-      description: The digest that it had before; none where it did not exist.
+      description: The digest that it had before. Null if it didn't exist.
       type: str
       returned: always
       sample: sha256:1d2c3f4a5b6c7d8e9fa0b1c2d39f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e
     action:
       description:
-        - What was done. V(import) for a target that was absent, V(update) for one with another digest, V(reimport) when
-          that was asked for, V(repair) for a tag whose content was missing, V(keep) and V(none) where nothing was done,
-          V(failed).
+        - What was done.
+        - V(import) if the target was absent, V(update) if it had another digest, V(reimport) if it was right but an import was
+          requested, V(repair) if its content was missing, V(keep) or V(none) if nothing was done, V(failed) if it failed.
       type: str
       returned: always
       sample: import
@@ -347,6 +346,25 @@ targets:
       type: str
       returned: when O(wait=false) and an import was started
       sample: registries-0b9a6a54-26d5-11f1-8a77-4ec2c3cbd35d
+reason:
+  description:
+    - Why the task failed, as a word to use in conditions.
+    - V(invalid) if the options make no sense, V(sign_in) if signing in to Azure failed, V(unauthorized) if credentials are
+      missing or wrong, V(denied) if a right is missing, V(firewall) if a firewall blocks this machine, V(not_found) if something
+      doesn't exist.
+    - V(exists) if a target holds something that must not be overwritten, V(locked) if it is locked, V(unsupported) if Azure can't
+      import such an image, V(refused) if Azure or a registry refuses for another reason.
+    - V(throttled) or V(unavailable) if it is temporary, V(unreachable) if there is no connection, V(certificate) if a TLS
+      certificate isn't trusted, V(timeout) if the time limit was reached, V(protocol) if a response was invalid.
+    - V(lost) if Azure calls an image imported but it isn't there, V(unknown) if the outcome of an import is unknown.
+  returned: failure
+  type: str
+  sample: not_found
+status:
+  description: The status of the HTTP response that caused the failure.
+  returned: failure, if there was such a response
+  type: int
+  sample: 404
 """
 
 from typing import Any, Dict

@@ -7,52 +7,52 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: acr_manifest_info
-short_description: Tell what an Azure container registry holds
+short_description: Show what an Azure container registry holds
 version_added: 0.1.0
 description:
-  - Reads manifests of an Azure container registry, with their digests, tags, sizes, times, platforms and locks.
-  - Of an image nothing but its manifest is read.
+  - Reads the manifests of an Azure container registry, with their digests, tags, sizes, times, platforms and locks.
+  - Only manifests are read, never layers.
 options:
   registry:
     description:
       - The registry, by its name (V(contosoprod)), its login server (V(contosoprod.azurecr.io)) or its resource ID.
-      - If a domain name label adds a hash to the login server, the login server's first part will do
+      - If the login server contains the hash of a domain name label, its first part also works
         (V(contosoprod-h4x0c3d4e5f6g7h8)).
     type: str
     required: true
   resource_group:
     description:
-      - The resource group of O(registry), where it is given by name. Without it the registry is looked up.
+      - The resource group of O(registry), if that is given by name. By default, the registry is looked up.
     type: str
   repository:
     description:
-      - The repository whose manifests are listed. One of O(repository) and O(all) is needed.
+      - The repository whose manifests to list. Either O(repository) or O(all) is required.
     type: str
   all:
     description:
-      - List the manifests of all repositories. Without effect where O(repository) names one.
+      - List the manifests of all repositories. Ignored if O(repository) is given.
     type: bool
     default: false
   tag:
     description:
-      - Only the manifest that this tag of O(repository) names.
+      - Return only the manifest that this tag of O(repository) points to.
     type: str
   digest:
     description:
-      - Only the manifest with this digest.
+      - Return only the manifest of O(repository) with this digest.
     type: str
   orderby:
     description:
-      - The order of the manifests of a repository, by the time of their last update. By digest if not given.
+      - Sort the manifests of each repository by the time of their last update. By default, they are sorted by digest.
     type: str
     choices: [time_asc, time_desc]
   limit:
     description:
-      - At most so many manifests of each repository.
+      - Return at most this many manifests of each repository.
     type: int
   untagged:
     description:
-      - V(true) for only the manifests without any tag, V(false) for only those with one. Both if not given.
+      - V(true) returns only manifests without tags, V(false) only those with tags. By default, both are returned.
     type: bool
   raw:
     description:
@@ -61,7 +61,7 @@ options:
     default: false
   referrers:
     description:
-      - Also return what refers to each manifest, such as signatures and SBOMs.
+      - Also return the referrers of each manifest, such as signatures and SBOMs.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -76,42 +76,42 @@ seealso:
   - plugin: registryops.acr.digest
     plugin_type: lookup
   - name: azure.azcollection.azure_rm_containerregistry_info
-    description: Tells about registries themselves, such as their SKU.
+    description: Returns properties of the registries themselves, such as their SKU.
     link: https://docs.ansible.com/ansible/latest/collections/azure/azcollection/azure_rm_containerregistry_info_module.html
 notes:
-  - The account needs the right to read the registry's content. The built-in roles C(AcrPull) and C(Container Registry Data
-    Importer and Data Reader) have it. O(all) also needs the right to list the repositories, which is a right of its own in
-    registries with attribute-based permissions.
+  - The account needs the right to read the registry's content, which the built-in roles C(AcrPull) and C(Container Registry Data
+    Importer and Data Reader) include. O(all) also needs the right to list repositories, which is separate in registries with
+    attribute-based permissions.
 author:
   - registryops.acr contributors (@registryops)
 """
 
 EXAMPLES = r"""
-- name: What a tag names
+- name: Read the manifest that a tag points to
   registryops.acr.acr_manifest_info:
     registry: contosoprod
     repository: library/nginx
     tag: "1.27"
   register: nginx
 
-- name: The platforms that it has
+- name: Show its platforms
   ansible.builtin.debug:
     msg: "{{ nginx.manifests[0].platforms | map(attribute='platform') }}"
 
-- name: The ten newest manifests of a repository
+- name: List the ten newest manifests of a repository
   registryops.acr.acr_manifest_info:
     registry: contosoprod
     repository: team/app
     orderby: time_desc
     limit: 10
 
-- name: What no tag names any more, in all repositories
+- name: List the untagged manifests of all repositories
   registryops.acr.acr_manifest_info:
     registry: contosoprod
     all: true
     untagged: true
 
-- name: The signatures and SBOMs of an image
+- name: List the signatures and SBOMs of an image
   registryops.acr.acr_manifest_info:
     registry: contosoprod
     repository: signed/app
@@ -121,13 +121,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 manifests:
-  description: The manifests that were found. Empty where the repository, tag or digest does not exist.
+  description: The manifests that were found. Empty if the repository, tag or digest doesn't exist.
   returned: success
   type: list
   elements: dict
   contains:
     repository:
-      description: The repository that holds it.
+      description: The repository that holds the manifest.
       type: str
       returned: always
       sample: library/nginx
@@ -137,7 +137,7 @@ manifests:
       returned: always
       sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
     tags:
-      description: The tags that name it.
+      description: The tags that point to it.
       type: list
       elements: str
       returned: always
@@ -148,17 +148,17 @@ manifests:
       returned: always
       sample: application/vnd.oci.image.index.v1+json
     config_media_type:
-      description: The media type of its configuration, where Azure knows it.
+      description: The media type of its configuration. Null if Azure doesn't know it.
       type: str
       returned: always
       sample: application/vnd.oci.image.config.v1+json
     size:
-      description: The bytes of the image as Azure counts them.
+      description: The size of the image in bytes, as Azure reports it.
       type: int
       returned: always
       sample: 228854998
     created:
-      description: When the registry got it.
+      description: When it was added to the registry.
       type: str
       returned: always
       sample: "2026-06-11T19:11:38.7001063Z"
@@ -168,17 +168,17 @@ manifests:
       returned: always
       sample: "2026-06-11T19:11:38.7001063Z"
     architecture:
-      description: The architecture of a single image; none for a multi-architecture image.
+      description: The architecture of a single image. Null for a multi-architecture image.
       type: str
       returned: always
       sample: amd64
     os:
-      description: The operating system of a single image; none for a multi-architecture image.
+      description: The operating system of a single image. Null for a multi-architecture image.
       type: str
       returned: always
       sample: linux
     locks:
-      description: What may be done with it; V(false) is a lock.
+      description: What may be done with it. V(false) means locked.
       type: dict
       returned: always
       contains:
@@ -204,8 +204,8 @@ manifests:
           sample: true
     platforms:
       description:
-        - What a multi-architecture image is made of. Empty for a single image, and where RV(manifests[].error) says that it
-          could not be read.
+        - The images of a multi-architecture image. Empty for a single image, and if RV(manifests[].error) says that the manifest
+          couldn't be read.
       type: list
       elements: dict
       returned: always
@@ -226,20 +226,20 @@ manifests:
           returned: always
           sample: application/vnd.oci.image.manifest.v1+json
         os_version:
-          description: The version of the operating system, as Windows images have it; none for others.
+          description: The version of the operating system, for Windows images. Null for others.
           type: str
           returned: always
           sample: 10.0.20348.2700
     raw:
-      description: The manifest itself, as text, whose SHA-256 is the digest.
+      description: The manifest itself, as the text whose SHA-256 is the digest.
       type: str
-      returned: when O(raw=true), and it could be read
+      returned: when O(raw=true) and it could be read
       sample: '{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}'
     referrers:
-      description: What refers to it.
+      description: The manifests that refer to it.
       type: list
       elements: dict
-      returned: when O(referrers=true), and they could be read
+      returned: when O(referrers=true) and they could be read
       contains:
         digest:
           description: The digest of the referrer.
@@ -252,12 +252,12 @@ manifests:
           returned: always
           sample: application/vnd.oci.image.manifest.v1+json
         artifact_type:
-          description: What it is; none where its manifest does not say.
+          description: The type of artifact. Null if its manifest doesn't say.
           type: str
           returned: always
           sample: application/spdx+json
         size:
-          description: The bytes of its manifest.
+          description: The size of its manifest in bytes.
           type: int
           returned: always
           sample: 841
@@ -268,20 +268,20 @@ manifests:
           sample: {org.opencontainers.image.created: "2026-06-11T19:11:38Z"}
     error:
       description:
-        - Why the manifest itself or its referrers could not be read, as with a read lock, or where it was deleted meanwhile. The
-          other values are what the registry lists.
+        - Why the manifest or its referrers couldn't be read, for example because of a read lock, or because the manifest was
+          deleted meanwhile. The other values are those that the registry lists.
       type: str
-      returned: when not all could be read
+      returned: when something couldn't be read
       sample: contosoprod.azurecr.io/library/nginx@sha256:9f3b1c5e… does not exist.
 repositories:
-  description: The repositories that were looked at.
+  description: The repositories that were read.
   returned: success
   type: list
   elements: str
   sample: [library/nginx]
 unreadable:
-  description: The repositories that could not be read, beside others that could.
-  returned: when there are some
+  description: The repositories that couldn't be read, if others could.
+  returned: when there are any
   type: list
   elements: dict
   contains:
@@ -295,6 +295,22 @@ unreadable:
       type: str
       returned: always
       sample: contosoprod.azurecr.io/team/secret denies access. The account needs the right to pull it.
+reason:
+  description:
+    - Why the task failed, as a word to use in conditions.
+    - V(invalid) if the options make no sense, V(sign_in) if signing in to Azure failed, V(unauthorized) if credentials are
+      missing or wrong, V(denied) if a right is missing, V(firewall) if a firewall blocks this machine, V(not_found) if something
+      doesn't exist, V(refused) if Azure or the registry refuses for another reason.
+    - V(throttled) or V(unavailable) if it is temporary, V(unreachable) if there is no connection, V(certificate) if a TLS
+      certificate isn't trusted, V(timeout) if the time limit was reached, V(protocol) if a response was invalid.
+  returned: failure
+  type: str
+  sample: not_found
+status:
+  description: The status of the HTTP response that caused the failure.
+  returned: failure, if there was such a response
+  type: int
+  sample: 404
 """
 
 from typing import Any, Dict

@@ -10,32 +10,32 @@ module: acr_mirror
 short_description: Keep a list of images in an Azure container registry
 version_added: 0.1.0
 description:
-  - Makes an Azure container registry hold a whole list of images of other registries, in one task and as fast as Azure
-    allows. Azure does the copying itself, so no image layer passes through the machine that runs the task.
-  - Every tag is resolved to its digest and compared, so that only what differs is imported, by digest, and checked
-    afterwards. Check mode and diff show what the real run would do.
-  - Tags of a repository are listed once, targets with the same content share one import, and what the registries and
-    Azure allow per minute is never exceeded for long. Where something fails, all the rest is still done.
-  - Interrupted at any moment, the next run carries on where it ended.
+  - Imports a list of images from other registries into an Azure container registry, in one task and as fast as Azure allows.
+    Azure does the copying itself, so no layers pass through the machine that runs the task.
+  - Every tag is resolved to its digest and compared. Only images that differ are imported, by digest, and verified afterwards.
+    Check mode and diff show what the real run would do.
+  - The tags of a repository are listed once, targets with the same content share one import, and the rate limits of Azure and of
+    the registries are respected. If something fails, everything else is still imported.
+  - If a run is interrupted, the next run carries on where it stopped.
 options:
   registry:
     description:
       - The registry to import into, by its name (V(contosoprod)), its login server (V(contosoprod.azurecr.io)) or its
         resource ID.
-      - If a domain name label adds a hash to the login server, the login server's first part will do
+      - If the login server contains the hash of a domain name label, its first part also works
         (V(contosoprod-h4x0c3d4e5f6g7h8)).
     type: str
     required: true
   resource_group:
     description:
-      - The resource group of O(registry), where it is given by name. Without it the registry is looked up.
+      - The resource group of O(registry), if that is given by name. By default, the registry is looked up.
     type: str
   images:
     description:
-      - What the registry should hold. Each entry takes the options of M(registryops.acr.acr_import) for one image, or chooses
-        several by O(images[].tags) or O(images[].repositories).
-      - Two entries that want different things of the same target tag are refused before anything starts. An image that one
-        entry names and another one chooses is wanted as the entry says that names it.
+      - What the registry should hold. Each entry takes the options of M(registryops.acr.acr_import) for one image, or selects
+        several with O(images[].tags) or O(images[].repositories).
+      - If two entries want different images for the same target tag, or name the same target twice, the list is refused before
+        anything starts. If one entry names an image and another selects it, the entry that names it decides.
     type: list
     elements: dict
     required: true
@@ -43,225 +43,225 @@ options:
       source:
         description:
           - What to import, as C(host/repository[:tag][@digest]), such as V(docker.io/library/nginx:1.27).
-          - The host can be left out only together with O(images[].source_registry).
-          - Without tag and digest, V(latest) is meant. With both, the digest decides and the tag names the default target.
-          - Needed, but with O(images[].repositories).
+          - The host can be omitted only if O(images[].source_registry) is given.
+          - Without tag and digest, V(latest) is imported. With both, the digest decides and the tag names the default target.
+          - Required unless O(images[].repositories) is given.
         type: str
       source_registry:
         description:
-          - An Azure container registry of the same tenant to import from, by resource ID, name or login server. It may be in
-            another subscription. The rights of the account that signs in count there (V(Reader) or V(AcrPull)).
-          - The resource ID is the only way to import from a registry whose public endpoint is off.
+          - An Azure container registry in the same tenant to import from, by resource ID, name or login server. It may be in
+            another subscription. It is read with the rights of the account that signs in (V(Reader) or V(AcrPull)).
+          - The resource ID is the only way to import from a registry whose public endpoint is disabled.
         type: str
       source_username:
         description:
-          - User name for the source registry. A Docker Hub account, a service principal's client ID, a repository-scoped
-            token's name, or the user of any private registry.
+          - User name for the source registry, such as a Docker Hub account, a service principal's client ID, the name of a
+            repository-scoped token, or a user of any private registry.
         type: str
       source_password:
         description:
-          - The password that belongs to O(images[].source_username), or, without a user name, an access token.
-          - Together with O(images[].source_registry) it wins, and the rights of the account that signs in do not count there.
+          - The password for O(images[].source_username) or, without a user name, an access token.
+          - If O(images[].source_registry) is also given, this password is used instead of the rights of the account that signs
+            in.
         type: str
       target:
         description:
-          - Where the image goes in O(registry), each as C(repository[:tag]). Without a tag, the source's tag is taken.
-          - By default, the source's repository and tag. V(docker.io/library/nginx:1.27) becomes V(library/nginx:1.27).
-            A source with a digest only becomes V(latest); better name a target then.
-          - With O(images[].tags), repositories only; each gets the tags that were chosen.
+          - Where the image goes in O(registry), each as C(repository[:tag]). Without a tag, the source's tag is used.
+          - The default is the source's repository and tag, so that V(docker.io/library/nginx:1.27) becomes V(library/nginx:1.27).
+            A source given by digest alone is tagged V(latest); set O(images[].target) to avoid that.
+          - With O(images[].tags), give repositories only; each gets the selected tags.
         type: list
         elements: str
       untagged_repositories:
         description:
-          - Repositories of O(registry) that get the image without a tag.
+          - Repositories in O(registry) that get the image without a tag.
         type: list
         elements: str
       if_exists:
         description:
-          - What happens to a target tag that exists.
-          - V(update) imports again where its digest differs from the source's.
-          - V(keep) never touches it. If all targets exist, the source is asked nothing.
-          - V(fail) is an error where its digest differs, as suits release tags.
-          - V(reimport) always imports again and overwrites.
-          - A tag whose manifest is gone can't be pulled. V(update) and V(reimport) import it again; V(keep) and V(fail) report
-            it, unless O(images[].repair=true), or with V(fail) unless it names the source's digest.
-          - Azure's forced import ignores locks, so the locks of tag, manifest and repository are read first, and a target that
-            is locked, or whose locks can't be read, is not overwritten.
-          - V(update) if not given.
+          - What to do if a target tag exists.
+          - V(update) imports again if its digest differs from the source's.
+          - V(keep) never touches it. If all targets exist, the source isn't contacted.
+          - V(fail) fails if its digest differs from the source's, which suits release tags.
+          - V(reimport) always imports again and overwrites it.
+          - A tag whose manifest is gone can't be pulled. V(update) and V(reimport) import it again. V(keep) and V(fail) report an
+            error, unless O(images[].repair=true). V(fail) also imports it again if it names the source's digest.
+          - Azure's forced import ignores locks. The locks on the tag, the manifest and the repository are therefore read first,
+            and a target that is locked, or whose locks can't be read, isn't overwritten.
+          - The default is V(update).
         type: str
         choices: [update, keep, fail, reimport]
       platform:
         description:
-          - Import only the image for this platform out of a multi-architecture image, such as V(linux/amd64) or
-            V(linux/arm/v7).
-          - Azure imports one image or a whole multi-architecture image, so there is no list.
+          - Import only the image for this platform from a multi-architecture image, such as V(linux/amd64) or V(linux/arm/v7).
+          - Azure imports either one image or a whole multi-architecture image, so this can't be a list.
         type: str
       referrers:
         description:
-          - Also import what refers to the image and to each of its platforms, such as signatures, SBOMs and attestations.
-          - V(false) if not given.
+          - Also import the referrers of the image and of each of its platforms, such as signatures, SBOMs and attestations.
+          - The default is V(false).
         type: bool
       verify:
         description:
-          - Whether the digests of source and target are read and compared.
-          - With V(false) neither registry is asked for content, as is needed where this machine can't reach them (private
-            endpoints, firewalls). What counts then is whether the target tag exists, as Azure reports it, so that
-            O(images[].if_exists=update) can't tell that the source has changed. The source's tag is imported as such.
-          - Check mode can't look then either, and announces an import.
-          - Locks can't be read then. O(images[].if_exists=reimport) overwrites a locked tag.
-          - V(true) if not given.
+          - Whether to read and compare the digests of source and target.
+          - V(false) is for machines that can't reach the registries (private endpoints, firewalls). Neither registry is read; the
+            source's tag is imported as it is, and Azure only reports whether the target tag exists. O(images[].if_exists=update)
+            therefore can't notice that the source has changed.
+          - With V(false), check mode always announces an import.
+          - With V(false), locks can't be read, so O(images[].if_exists=reimport) overwrites a locked tag.
+          - The default is V(true).
         type: bool
       repair:
         description:
-          - Also look whether everything that a multi-architecture image lists is there, where the target tag is right
-            already, and import again if it isn't.
-          - Also import a tag again whose manifest is gone, with V(keep) and V(fail) of O(images[].if_exists), too.
-          - V(false) if not given.
+          - If the target tag is already right, also check that everything a multi-architecture image lists is there, and import
+            it again if not.
+          - Also import a tag again if its manifest is gone, even with O(images[].if_exists=keep) and O(images[].if_exists=fail).
+          - The default is V(false).
         type: bool
       tags:
         description:
-          - Choose several tags of the source's repository, by these filters in this order.
+          - Select several tags of the source's repository. The filters are applied in this order.
         type: dict
         suboptions:
           include:
             description:
-              - Only tags that match one of these shell patterns, such as V(1.27*). All if not given.
-              - Quote what looks like a number. YAML reads 3.10 as 3.1, which is refused.
+              - Only tags that match one of these shell patterns, such as V(1.27*). By default, all of them.
+              - Quote what looks like a number. YAML reads 3.10 as the number 3.1, and numbers like that are refused.
             type: list
             elements: str
           exclude:
             description:
-              - No tags that match one of these shell patterns.
+              - Exclude tags that match one of these shell patterns.
             type: list
             elements: str
           semver:
             description:
               - Only tags that are versions in this range, such as V(>=1.26 <2), V(^1.27), V(1.x) or V(1.26 - 1.28).
-              - Tags with a suffix, such as V(1.27.3-alpine), count only together with O(images[].tags.include).
-              - Build metadata may follow after C(_), as Helm writes it, so that V(1.2.0_build.7) is version 1.2.0.
-              - A bare number of five or more digits, such as V(20240807), is a date or a build and not a version, unless a
-                pattern of O(images[].tags.include) names it, as V(2024*) does.
+              - Tags with a suffix, such as V(1.27.3-alpine), are versions only if O(images[].tags.include) is given.
+              - Build metadata may follow C(_), as Helm writes it, so that V(1.2.0_build.7) is version 1.2.0.
+              - A bare number of five or more digits, such as V(20240807), is considered a date or a build number, not a version,
+                unless a pattern of O(images[].tags.include) matches it specifically, as V(2024*) does and V(*) doesn't.
             type: str
           newest:
             description:
-              - Only so many, the highest versions. Tags that are no versions, in the sense of O(images[].tags.semver), fall out. Never
-                decided by time, since an old release may be built again.
-              - Numbers in suffixes count as numbers, so that V(1.0-rc.10) is higher than V(1.0-rc.9).
+              - Keep only this many tags, those with the highest versions. Tags that aren't versions, as described for
+                O(images[].tags.semver), are dropped. Time isn't considered, since an old release may be rebuilt.
+              - Numbers in suffixes are compared as numbers, so that V(1.0-rc.10) is higher than V(1.0-rc.9).
             type: int
           same_digest:
             description:
-              - Also every other tag of the same content, such as V(1.27) and V(latest) beside V(1.27.3). Alone, with a tag in
-                the source, it takes all tags of that image.
-              - Azure registries list the digests; any other registry is asked for each of its tags. Tags that can't be read are
-                left out and reported by a warning.
+              - Also select every other tag with the same content, such as V(1.27) and V(latest) in addition to V(1.27.3). If this
+                is the only filter and the source has a tag, all tags of that image are selected.
+              - Azure registries list digests. In any other registry, each tag is read individually. Tags that can't be read are
+                left out with a warning.
             type: bool
             default: false
       repositories:
         description:
-          - Mirror a whole Azure registry, named by O(images[].source_registry), instead of one repository. All tags, unless
-            O(images[].tags) chooses some.
+          - Mirror the repositories of the Azure registry O(images[].source_registry) instead of a single one. All their tags are
+            mirrored, unless O(images[].tags) selects some.
         type: dict
         suboptions:
           include:
             description:
-              - Only repositories that match one of these shell patterns, such as V(team/*). All if not given.
+              - Only repositories that match one of these shell patterns, such as V(team/*). By default, all of them.
             type: list
             elements: str
           exclude:
             description:
-              - No repositories that match one of these shell patterns.
+              - Exclude repositories that match one of these shell patterns.
             type: list
             elements: str
   defaults:
     description:
-      - What counts for all entries that don't say otherwise.
+      - Defaults for entries that don't set the option.
     type: dict
     suboptions:
       source_registry:
         description:
-          - Counts for every entry without O(images[].source_registry).
+          - The default of O(images[].source_registry).
         type: str
       source_username:
         description:
-          - Counts for every entry without O(images[].source_username).
+          - The default of O(images[].source_username).
         type: str
       source_password:
         description:
-          - Counts for every entry without O(images[].source_password).
+          - The default of O(images[].source_password).
         type: str
       if_exists:
         description:
-          - Counts for every entry without O(images[].if_exists).
+          - The default of O(images[].if_exists).
         type: str
         choices: [update, keep, fail, reimport]
       platform:
         description:
-          - Counts for every entry without O(images[].platform).
+          - The default of O(images[].platform).
         type: str
       referrers:
         description:
-          - Counts for every entry without O(images[].referrers).
+          - The default of O(images[].referrers).
         type: bool
       verify:
         description:
-          - Counts for every entry without O(images[].verify).
+          - The default of O(images[].verify).
         type: bool
       repair:
         description:
-          - Counts for every entry without O(images[].repair).
+          - The default of O(images[].repair).
         type: bool
       tags:
         description:
-          - Counts for every entry without O(images[].tags).
+          - The default of O(images[].tags).
         type: dict
         suboptions:
           include:
             description:
-              - Only tags that match one of these shell patterns, such as V(1.27*). All if not given.
-              - Quote what looks like a number. YAML reads 3.10 as 3.1, which is refused.
+              - Only tags that match one of these shell patterns, such as V(1.27*). By default, all of them.
+              - Quote what looks like a number. YAML reads 3.10 as the number 3.1, and numbers like that are refused.
             type: list
             elements: str
           exclude:
             description:
-              - No tags that match one of these shell patterns.
+              - Exclude tags that match one of these shell patterns.
             type: list
             elements: str
           semver:
             description:
               - Only tags that are versions in this range, such as V(>=1.26 <2), V(^1.27), V(1.x) or V(1.26 - 1.28).
-              - Tags with a suffix, such as V(1.27.3-alpine), count only together with O(defaults.tags.include).
-              - Build metadata may follow after C(_), as Helm writes it, so that V(1.2.0_build.7) is version 1.2.0.
-              - A bare number of five or more digits, such as V(20240807), is a date or a build and not a version, unless a
-                pattern of O(defaults.tags.include) names it, as V(2024*) does.
+              - Tags with a suffix, such as V(1.27.3-alpine), are versions only if O(defaults.tags.include) is given.
+              - Build metadata may follow C(_), as Helm writes it, so that V(1.2.0_build.7) is version 1.2.0.
+              - A bare number of five or more digits, such as V(20240807), is considered a date or a build number, not a version,
+                unless a pattern of O(defaults.tags.include) matches it specifically, as V(2024*) does and V(*) doesn't.
             type: str
           newest:
             description:
-              - Only so many, the highest versions. Tags that are no versions, in the sense of O(defaults.tags.semver), fall out. Never
-                decided by time, since an old release may be built again.
-              - Numbers in suffixes count as numbers, so that V(1.0-rc.10) is higher than V(1.0-rc.9).
+              - Keep only this many tags, those with the highest versions. Tags that aren't versions, as described for
+                O(defaults.tags.semver), are dropped. Time isn't considered, since an old release may be rebuilt.
+              - Numbers in suffixes are compared as numbers, so that V(1.0-rc.10) is higher than V(1.0-rc.9).
             type: int
           same_digest:
             description:
-              - Also every other tag of the same content, such as V(1.27) and V(latest) beside V(1.27.3). Alone, with a tag in
-                the source, it takes all tags of that image.
-              - Azure registries list the digests; any other registry is asked for each of its tags. Tags that can't be read are
-                left out and reported by a warning.
+              - Also select every other tag with the same content, such as V(1.27) and V(latest) in addition to V(1.27.3). If this
+                is the only filter and the source has a tag, all tags of that image are selected.
+              - Azure registries list digests. In any other registry, each tag is read individually. Tags that can't be read are
+                left out with a warning.
             type: bool
             default: false
   credentials:
     description:
-      - User names and passwords of source registries, so that secrets stand in one place. Of those that match an entry's
-        source, the one with the longest O(credentials[].registry) counts.
-      - They don't count for sources that are given by resource ID or name in O(images[].source_registry).
-      - Those that match no entry are reported by a warning.
+      - User names and passwords of source registries, so that secrets are kept in one place. If several match an entry's source,
+        the one with the longest O(credentials[].registry) wins.
+      - They aren't used for sources that are given by resource ID or name in O(images[].source_registry).
+      - Credentials that match no entry cause a warning.
     type: list
     elements: dict
     suboptions:
       registry:
         description:
           - The registry's host, such as V(docker.io), or host and namespace, such as V(docker.io/contoso).
-          - A URL is understood too, such as V(https://index.docker.io/v1/) in Docker's own configuration. What names no host
-            is refused.
+          - A URL also works, such as V(https://index.docker.io/v1/) from Docker's own configuration. A value without a host is
+            refused.
         type: str
         required: true
       username:
@@ -275,35 +275,36 @@ options:
         required: true
   target_prefix:
     description:
-      - Put before the repository of every target, such as V(mirror/).
+      - A prefix for the repository of every target, such as V(mirror/).
     type: str
   concurrency:
     description:
-      - How many requests may be under way at once. Imports don't count while Azure copies.
+      - How many requests may be under way at once. Imports that Azure is copying don't count.
     type: int
     default: 16
   on_error:
     description:
-      - V(continue) does all that can be done, then fails and names what failed.
-      - V(stop) starts nothing new after the first failure, and waits for what is under way.
+      - V(continue) imports everything that can be imported, then fails and names the failed images.
+      - V(stop) starts nothing new after the first failure, and waits for the imports that are under way.
     type: str
     choices: [continue, stop]
     default: continue
   details:
     description:
-      - Also return the size and the platforms of each target, as reports show them, where they can be read. That takes one more
-        listing for each repository, or one more request for each of a few images, and one for each multi-architecture image.
+      - Also return the size and the platforms of each target, for use in reports, if they can be read. This takes one more
+        listing for each repository, or one more request for each image if there are few, and one request for each
+        multi-architecture image.
     type: bool
     default: false
   wait:
     description:
-      - Whether to wait until all imports have ended and are checked. With V(false) the results name the started operations,
-        and the same task run again finds out by digest what landed.
+      - Whether to wait until all imports are finished and verified. With V(false), the results name the started operations, and
+        running the same task again checks by digest which images have arrived.
     type: bool
     default: true
   timeout:
     description:
-      - The most seconds that one import may take, from its start. Waiting for a turn does not count.
+      - The maximum number of seconds that one import may take from its start. Waiting to be started doesn't count.
     type: int
     default: 1800
 extends_documentation_fragment:
@@ -313,27 +314,27 @@ attributes:
   idempotent:
     support: partial
     details:
-      - With O(images[].if_exists=reimport) every run imports again, as asked. With O(wait=false) a run that starts before
-        the last one's imports have landed starts them again.
+      - With O(images[].if_exists=reimport), every run imports again. With O(wait=false), a run that starts before the previous
+        run's imports have finished starts them again.
   action:
     description: Has an action plugin of the same name, which runs on the controller.
     support: full
     details:
-      - It only shows how far the module is.
+      - The action plugin only shows the module's progress.
 seealso:
   - module: registryops.acr.acr_import
   - module: registryops.acr.acr_trusted_services
 notes:
   - The account needs the action C(Microsoft.ContainerRegistry/registries/importImage/action) on O(registry) and the right
     to read its content. The built-in role C(Container Registry Data Importer and Data Reader) has both.
-  - While it runs on the controller, the task shows how far it is every few seconds. The variable C(acr_mirror_progress) set
-    to V(false) turns that off.
+  - If it runs on the controller, the task shows its progress every few seconds. Set the variable C(acr_mirror_progress) to
+    V(false) to turn that off.
 author:
   - registryops.acr contributors (@registryops)
 """
 
 EXAMPLES = r"""
-- name: Base images of Docker Hub and Microsoft
+- name: Mirror base images from Docker Hub and Microsoft
   registryops.acr.acr_mirror:
     registry: contosoprod
     target_prefix: base/
@@ -353,7 +354,7 @@ EXAMPLES = r"""
           include: ["8.0*", "9.0*"]
           exclude: ["*preview*"]
 
-- name: Releases from the development registry, which must never change afterwards
+- name: Mirror releases that must never change afterwards
   registryops.acr.acr_mirror:
     registry: contosoprod
     defaults:
@@ -364,7 +365,7 @@ EXAMPLES = r"""
       - source: team/app:2.4.1
       - source: team/worker:2.4.1
 
-- name: A whole registry, without its caches
+- name: Mirror a whole registry, without its caches
   registryops.acr.acr_mirror:
     registry: contosobackup
     images:
@@ -373,52 +374,52 @@ EXAMPLES = r"""
           exclude: ["cache/*"]
   register: backup
 
-- name: What changed
+- name: Show what changed
   ansible.builtin.debug:
     msg: "{{ backup.results | rejectattr('action', 'in', ['none', 'keep']) | map(attribute='image') }}"
 """
 
 RETURN = r"""
 changed:
-  description: Whether an import was started (or, in check mode, would be).
+  description: Whether an import was started or, in check mode, would be started.
   returned: always
   type: bool
   sample: true
 results:
-  description: Each target, in the order of O(images), and each referrer with O(images[].referrers=true).
+  description: All targets, in the order of O(images), and, with O(images[].referrers=true), all referrers.
   returned: always, unless nothing could be planned
   type: list
   elements: dict
   contains:
     image:
-      description: Login server, repository and tag (or digest, where it has no tag).
+      description: Login server, repository and tag, or digest if it has no tag.
       type: str
       returned: always
       sample: contosoprod.azurecr.io/library/nginx:1.27
     source:
-      description: The image that was asked for, with its registry.
+      description: The requested image, with its registry.
       type: str
       returned: always
       sample: docker.io/library/nginx:1.27
     digest:
       description:
-        - The digest that it was checked to have. In check mode and with O(wait=false) the one that it should have. None
-          where it failed.
-        - With O(images[].if_exists=keep) that of the target that was kept. None with O(images[].verify=false), unless the
-          source was named by digest.
+        - The digest that it was verified to have. In check mode and with O(wait=false), the digest that it should get. Null if it
+          failed.
+        - With O(images[].if_exists=keep), the digest of the target that was kept. With O(images[].verify=false), null unless the
+          source was given by digest.
       type: str
       returned: always
       sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
     previous_digest:
-      description: The digest that it had before; none where it did not exist.
+      description: The digest that it had before. Null if it didn't exist.
       type: str
       returned: always
       sample: sha256:1d2c3f4a5b6c7d8e9fa0b1c2d39f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e
     action:
       description:
-        - What was done. V(import) for a target that was absent, V(update) for one with another digest, V(reimport) when
-          that was asked for, V(repair) for a tag whose content was missing, V(keep) and V(none) where nothing was done,
-          V(failed).
+        - What was done.
+        - V(import) if the target was absent, V(update) if it had another digest, V(reimport) if it was right but an import was
+          requested, V(repair) if its content was missing, V(keep) or V(none) if nothing was done, V(failed) if it failed.
       type: str
       returned: always
       sample: import
@@ -438,15 +439,15 @@ results:
       returned: when O(wait=false) and an import was started
       sample: registries-0b9a6a54-26d5-11f1-8a77-4ec2c3cbd35d
     size:
-      description: The bytes of the image as Azure counts them.
+      description: The size of the image in bytes, as Azure reports it.
       type: int
-      returned: when O(details=true), it is there and can be read
+      returned: when O(details=true), and it exists and can be read
       sample: 228854998
     platforms:
-      description: The platforms that it is made for.
+      description: The platforms that it supports.
       type: list
       elements: str
-      returned: when O(details=true), it is there and can be read
+      returned: when O(details=true), and it exists and can be read
       sample: [linux/amd64, linux/arm64]
 summary:
   description: The run in numbers.
@@ -459,32 +460,32 @@ summary:
       returned: always
       sample: 200
     imported:
-      description: How many were absent and were imported.
+      description: How many were absent and have been imported.
       type: int
       returned: always
       sample: 12
     updated:
-      description: How many had another digest, and have the right one now.
+      description: How many had another digest and have been updated.
       type: int
       returned: always
       sample: 3
     reimported:
-      description: How many were imported again since that was asked for.
+      description: How many were right, but were imported again as requested.
       type: int
       returned: always
       sample: 0
     repaired:
-      description: How many were damaged and were imported again.
+      description: How many were damaged and have been imported again.
       type: int
       returned: always
       sample: 0
     unchanged:
-      description: How many were right already.
+      description: How many were already right.
       type: int
       returned: always
       sample: 184
     kept:
-      description: How many were left alone, whatever they hold.
+      description: How many were left alone because of O(images[].if_exists=keep).
       type: int
       returned: always
       sample: 0
@@ -494,7 +495,7 @@ summary:
       returned: always
       sample: 1
     seconds:
-      description: How long it took.
+      description: How long the run took.
       type: float
       returned: always
       sample: 5.2
@@ -503,6 +504,22 @@ summary:
       type: int
       returned: always
       sample: 431
+reason:
+  description:
+    - Why the task failed, as a word to use in conditions.
+    - V(invalid) if the options make no sense, V(sign_in) if signing in to Azure failed, V(unauthorized) if credentials are
+      missing or wrong, V(denied) if a right is missing, V(firewall) if a firewall blocks this machine, V(not_found) if something
+      doesn't exist, V(refused) if Azure or the registry refuses for another reason.
+    - V(throttled) or V(unavailable) if it is temporary, V(unreachable) if there is no connection, V(certificate) if a TLS
+      certificate isn't trusted, V(timeout) if the time limit was reached, V(protocol) if a response was invalid.
+  returned: failure, unless it concerns single images
+  type: str
+  sample: not_found
+status:
+  description: The status of the HTTP response that caused the failure.
+  returned: failure, unless it concerns single images, if there was such a response
+  type: int
+  sample: 404
 """
 
 import re

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: acr_trusted_services
-short_description: Let Azure's own services past a container registry's network rules
+short_description: Let Azure's trusted services through a container registry's network rules
 version_added: 0.1.0
 description:
-  - Sets whether Azure's trusted services may reach a container registry whose network access is restricted. Importing
-    into such a registry, or from it, needs that.
+  - Sets whether Azure's trusted services may access a container registry whose network access is restricted. Importing into or
+    from such a registry requires that.
   - No other property of the registry is changed.
 options:
   registry:
@@ -21,17 +21,18 @@ options:
     required: true
   resource_group:
     description:
-      - The resource group of O(registry). Without it the registry is looked up.
+      - The resource group of O(registry), if that is given by name. By default, the registry is looked up.
     type: str
   state:
     description:
-      - Whether trusted services are let in. In check mode the registry's network rules are read all the same.
+      - Whether trusted services are allowed. Check mode also reads the registry's network rules.
     type: str
     choices: [enabled, disabled]
     default: enabled
   timeout:
     description:
-      - The most seconds that the task may take. Azure goes on with an update after that; running again is safe.
+      - The maximum number of seconds that the task may take. Azure goes on with an update after that; running the task again is
+        safe.
     type: int
     default: 600
     version_added: 0.2.0
@@ -44,28 +45,28 @@ seealso:
     description: Creates registries.
     link: https://docs.ansible.com/ansible/latest/collections/azure/azcollection/azure_rm_containerregistry_module.html
   - name: Allow trusted services to securely access a network-restricted container registry
-    description: Which services are trusted, and for what.
+    description: Which services are trusted, and what they may do.
     link: https://learn.microsoft.com/azure/container-registry/allow-access-trusted-services
 notes:
-  - To change something, the account needs C(Microsoft.ContainerRegistry/registries/write) on the registry, which
-    V(Contributor) has; to read, V(Reader) will do.
+  - To change the setting, the account needs C(Microsoft.ContainerRegistry/registries/write) on the registry, which V(Contributor)
+    includes. To read it, V(Reader) is enough.
 author:
   - registryops.acr contributors (@registryops)
 """
 
 EXAMPLES = r"""
-- name: Let the import service in
+- name: Allow Azure's import service
   registryops.acr.acr_trusted_services:
     registry: contosoprod
     state: enabled
 
-- name: Look at the network rules, without a change
+- name: Read the network rules without changing them
   registryops.acr.acr_trusted_services:
     registry: contosoprod
   check_mode: true
   register: network
 
-- name: Stop where an import could not work
+- name: Fail if imports would be refused
   ansible.builtin.assert:
     that: not network.before.restricted or network.before.trusted_services
 """
@@ -77,17 +78,17 @@ before:
   type: dict
   contains: &posture
     public_network_access:
-      description: Whether it can be reached from public networks at all.
+      description: Whether the registry can be reached from public networks at all.
       type: bool
       returned: always
       sample: true
     default_action:
-      description: What happens to addresses that no rule names, V(Allow) or V(Deny).
+      description: What happens to addresses without a rule, V(Allow) or V(Deny).
       type: str
       returned: always
       sample: Deny
     ip_rules:
-      description: The addresses that are let in.
+      description: The addresses that are allowed.
       type: list
       elements: str
       returned: always
@@ -99,17 +100,17 @@ before:
       returned: always
       sample: [contosoprod-endpoint]
     trusted_services:
-      description: Whether Azure's trusted services are let in.
+      description: Whether Azure's trusted services are allowed.
       type: bool
       returned: always
       sample: false
     restricted:
-      description: Whether network access is restricted, so that trusted services matter.
+      description: Whether network access is restricted, so that it matters whether trusted services are allowed.
       type: bool
       returned: always
       sample: true
 after:
-  description: The registry's network rules as they are now, or (in check mode) would be.
+  description: The registry's network rules as they are now or, in check mode, would be.
   returned: success
   type: dict
   contains: *posture
@@ -126,12 +127,20 @@ login_server:
   sample: contosoprod.azurecr.io
 reason:
   description:
-    - Why the network rules could not be read, as a word for conditions.
-    - V(not_found), V(denied) or V(unauthorized) where this account does not see them; other words, such as V(throttled) or
-      V(unreachable), where asking again may help.
-  returned: when they could not be read
+    - Why the task failed, as a word to use in conditions.
+    - V(invalid) if the options make no sense, V(sign_in) if signing in to Azure failed, V(unauthorized) if credentials are
+      missing or wrong, V(denied) if a right is missing, V(firewall) if a firewall blocks this machine, V(not_found) if something
+      doesn't exist, V(refused) if Azure or the registry refuses for another reason.
+    - V(throttled) or V(unavailable) if it is temporary, V(unreachable) if there is no connection, V(certificate) if a TLS
+      certificate isn't trusted, V(timeout) if the time limit was reached, V(protocol) if a response was invalid.
+  returned: failure
   type: str
-  sample: denied
+  sample: not_found
+status:
+  description: The status of the HTTP response that caused the failure.
+  returned: failure, if there was such a response
+  type: int
+  sample: 404
 """
 
 from typing import Any, Dict

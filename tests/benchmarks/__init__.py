@@ -1,4 +1,4 @@
 # Copyright (c) 2026 registryops.acr contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``make bench``: how long things take, beside their peers in the same run. Prints figures; asserts none of them."""
+"""``make bench``: how long things take, compared with other tools in the same run. Prints figures; asserts none of them."""

@@ -16,7 +16,7 @@ from .measure import Figure, lines, machine
 RESULTS = ROOT / "docs/benchmarks/results.md"
 CONDITIONS = (
     f"The sandbox adds {PACE['round_trip_seconds'] * 1000:g} ms to each round trip, an import takes "
-    f"{PACE['import_seconds']} s and answers Retry-After: {PACE['retry_after']}. Seconds are those of whole commands."
+    f"{PACE['import_seconds']} s and answers Retry-After: {PACE['retry_after']}. Times are for whole commands."
 )
 
 
@@ -26,7 +26,7 @@ def document(command: str, tables: dict[str, list[Figure]]) -> str:
     for name, figures in tables.items():
         parts += [f"## {name}", (CASES[name].__doc__ or "").strip(), "\n".join(lines(figures))]
         if name == "growth":
-            parts.append("![Seconds and requests over the number of images](growth.svg)")
+            parts.append("![Seconds and requests by number of images](growth.svg)")
     return "\n\n".join(parts) + "\n"
 
 
@@ -52,7 +52,7 @@ def main() -> None:
         RESULTS.write_text(document("make bench", tables))
         print(f"Written to {RESULTS.parent.relative_to(ROOT)}/.")
     missed = [figure.what for figures in tables.values() for figure in figures if not figure.met]
-    print("All that there is to reach is reached." if not missed else f"Not reached: {'; '.join(missed)}.")
+    print("All goals are met." if not missed else f"Goals not met: {'; '.join(missed)}.")
 
 
 main()

@@ -32,7 +32,7 @@ class Size:
     full: bool
 
     def limit(self, value: float) -> float | None:
-        """What there is to reach: only the full size has it."""
+        """A goal, which only the full size has."""
         return value if self.full else None
 
 
@@ -42,7 +42,7 @@ QUICK = Size(1, 20, ((2, 57, 20), (1, 56, 20)), 3, (10, 100), False)
 
 
 def single(size: Size) -> list[Figure]:
-    """One multi-architecture image of Docker Hub, and the same again with nothing to do. Medians of three rounds."""
+    """One multi-architecture image from Docker Hub, then the same again with nothing to do. Medians of three rounds."""
     empty, imported, again, over = [], [], [], []
     with Lab.open() as lab:
         for number in range(size.rounds):
@@ -67,7 +67,7 @@ def single(size: Size) -> list[Figure]:
 
 
 def images(size: Size) -> list[Figure]:
-    """Distinct images of Docker Hub, each in a repository of its own, so that nothing can be shared."""
+    """Distinct images from Docker Hub, each in its own repository, so that nothing can be shared."""
     with Lab.open() as lab:
         content = lab.sandbox.bulk(HUB, size.images, prefix="library/app")
         found = lab.mirror(entries(content, "docker.io"), changed=True)
@@ -91,7 +91,7 @@ def fill(lab: Lab, host: str, size: Size) -> Content:
 
 
 def bulk(size: Size) -> list[Figure]:
-    """Many tags of few digests, one entry for each tag, with Azure's documented limits on."""
+    """Many tags of few digests, with one entry for each tag and Azure's documented limits."""
     with Lab.open(limits="azure") as lab:
         content = fill(lab, SOURCE, size)
         found = lab.mirror(entries(content, lab.source), changed=True)
@@ -148,7 +148,7 @@ def refused(size: Size) -> list[Figure]:
 
 
 def peers(size: Size) -> list[Figure]:
-    """A few images of Docker Hub, in three ways, start-up and sign-in included."""
+    """A few images from Docker Hub in three ways, including start-up and sign-in."""
     with Lab.open() as lab:
         content = lab.sandbox.bulk(HUB, size.loop, prefix="library/app")
         names = [f"{repository}:{tag}" for repository, tags in content.items() for tag in tags]

@@ -21,7 +21,7 @@ DIGITS = {"s": 2, "s per image": 2, "MiB": 0, "requests": 0, "requests per repos
 
 @dataclass(frozen=True)
 class Figure:
-    """One thing measured. ``limit``: the most that it should be. ``peer``: what it stands beside, and its value."""
+    """One thing measured. ``limit``: the maximum it should have. ``peer``: what it is compared with, and its value."""
 
     what: str
     value: float
@@ -34,7 +34,7 @@ class Figure:
         return self.limit is None or self.value <= self.limit
 
     def cells(self) -> tuple[str, str, str, str, str]:
-        """The columns of a table: what, measured, to reach, met, beside."""
+        """One table row: case, measured, goal, met, comparison."""
         limit = "" if self.limit is None else f"≤ {self.limit:g} {self.unit}"
         met = "" if self.limit is None else ("yes" if self.met else "NO")
         beside = ""
@@ -48,7 +48,7 @@ def _number(value: float, unit: str) -> str:
     return f"{value:,.{DIGITS[unit]}f} {unit}"
 
 
-HEADINGS = ("case", "measured", "to reach", "met", "beside, in the same run")
+HEADINGS = ("case", "measured", "goal", "met", "compared with, in the same run")
 
 
 def lines(figures: Iterable[Figure]) -> list[str]:

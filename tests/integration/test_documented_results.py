@@ -28,8 +28,10 @@ TASKS: list[tuple[str, dict[str, Any]]] = [
     ("acr_manifest_info", {"registry": "contosodev", "repository": "signed/app", "tag": "1.0", "raw": True, "referrers": True}),
     ("acr_manifest_info", {"all": True}),
     ("acr_trusted_services", {"registry": "contosovault"}),
-    ("acr_trusted_services", {"registry": "missing"}),
-]
+    *((module, {"registry": "missing", "resource_group": "rg-registries", **more}) for module, more in (
+        ("acr_mirror", {"images": [SIGNED]}), ("acr_manifest_info", {"all": True}), ("acr_trusted_services", {}),
+    )),
+]  # fmt: skip
 
 
 def compare(returned: dict[str, Any], documented: dict[str, Any], path: str, met: set[str]) -> None:
@@ -41,7 +43,7 @@ def compare(returned: dict[str, Any], documented: dict[str, Any], path: str, met
         met.add(place)
         if value is None:
             text = str(described["description"]).lower()
-            assert "none" in text or "where" in text, f"{place} may be None, and its description does not say so"
+            assert "null" in text, f"{place} may be null, and its description does not say so"
             continue
         assert isinstance(value, TYPES[described["type"]]), f"{place} is {value!r}, and documented as {described['type']}"
         assert isinstance(value, bool) is (described["type"] == "bool"), place
@@ -61,7 +63,8 @@ def test_results_are_as_documented(sandbox: Sandbox) -> None:
     sandbox.push("contosoprod", "secret/app", ["1"])
     locked = sandbox.push("contosoprod", "locked/app", ["1"], kind="index")["digest"]
     sandbox.lock("contosoprod", "locked/app", digest=locked, readEnabled=False)
-    sandbox.knobs(import_seconds=0.1, lies=[{"kind": "refused", "match": {"path": "^/acr/v1/secret/app/_manifests"}}])
+    broken = {"match": {"class": "arm_read", "path": "registries/missing$"}, "action": {"status": 400, "body": "<html>"}}
+    sandbox.knobs(import_seconds=0.1, faults=[broken], lies=[{"kind": "refused", "match": {"path": "^/acr/v1/secret/app/_manifests"}}])
     tasks = [
         {
             "name": module,

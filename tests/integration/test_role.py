@@ -180,7 +180,7 @@ def test_a_restricted_source_is_opened_too(sandbox: Sandbox, role: Role) -> None
     assert list(sandbox.tags("contosoprod", "team/app")) == ["1.0"]
     told = next(task["result"]["results"] for task in run.tasks if task["task"].endswith("network rules could not be read"))
     assert [line["msg"] for line in told] == [
-        f"The network rules of {DEV_ID} could not be read, so whether they keep Azure's import service out is not known: Azure "
+        f"The network rules of {DEV_ID} could not be read, so it is not known whether they block Azure's import service: Azure "
         "Resource Manager answered for registry contosodev in resource group rg-registries with status 400 and nothing that "
         "explains it."
     ]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 registryops.acr contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The troubleshooting page says what the collection says."""
+"""The troubleshooting page has the messages of the code."""
 from __future__ import annotations
 
 import re
@@ -27,25 +27,25 @@ _SCOPE = {"WWW-Authenticate": 'Bearer realm="https://registry.example.com/token"
 _LISTING = {"WWW-Authenticate": _SCOPE["WWW-Authenticate"] + ',scope="repository:vendor/app:metadata_read"'}
 # What registries do, and the error that it becomes.
 REGISTRIES: dict[str, AcrError] = {
-    "lets this machine not pass its firewall": _AZURE.failure(Answer(403, {}, _FIREWALL), "team/app", "1.0"),
-    "gives the account that signs in no token, as where it has no role there": (
+    "blocks this machine with its firewall": _AZURE.failure(Answer(403, {}, _FIREWALL), "team/app", "1.0"),
+    "gives the account no token, for example because it has no role there": (
         _AZURE._exchange_failure(Answer(401, {}))
     ),
-    "does not let that account read a repository": _AZURE.failure(Answer(401, {}), "team/app", "1.0"),
-    "does not let that account list its repositories": _AZURE.failure(Answer(401, {})),
-    "wants credentials, and none were given": _HUB.failure(Answer(401, {}), "contoso/app", "1.0"),
-    "refuses the credentials that were given": _VENDOR.failure(Answer(401, {}), "vendor/app", "1.0"),
+    "doesn't let the account read a repository": _AZURE.failure(Answer(401, {}), "team/app", "1.0"),
+    "doesn't let the account list its repositories": _AZURE.failure(Answer(401, {})),
+    "requires credentials, and none were given": _HUB.failure(Answer(401, {}), "contoso/app", "1.0"),
+    "refuses the given credentials": _VENDOR.failure(Answer(401, {}), "vendor/app", "1.0"),
     "accepts the credentials, but not for this image": _VENDOR.failure(Answer(401, _SCOPE), "vendor/app", "1.0"),
     "accepts the credentials, but not for listing this repository": _VENDOR.failure(Answer(401, _LISTING), "vendor/app"),
-    "wants a sign-in that is neither Basic nor Bearer": _VENDOR.failure(Answer(401, {}, signed=False), "vendor/app", "1.0"),
-    "redirects to another host, and that one refuses": (
+    "requires a sign-in that is neither Basic nor Bearer": _VENDOR.failure(Answer(401, {}, signed=False), "vendor/app", "1.0"),
+    "redirects to another host, which refuses": (
         _VENDOR.failure(Answer(401, {}, strayed="cdn.example.com"), "vendor/app", "1.0")
     ),
-    "does not have the image": _HUB.failure(Answer(404, {}), "library/nginx", "1.27"),
-    "has something in front of it that answers instead": _HUB.failure(Answer(404, {}, b"<html>"), "library/nginx", "1.27"),
-    "answers 429 for longer than is waited": passing_failure("registry-1.docker.io", Answer(429, {})),
+    "doesn't have the image": _HUB.failure(Answer(404, {}), "library/nginx", "1.27"),
+    "is behind something that answers in its place": _HUB.failure(Answer(404, {}, b"<html>"), "library/nginx", "1.27"),
+    "keeps answering 429 for longer than the task waits": passing_failure("registry-1.docker.io", Answer(429, {})),
     "answers 429 and asks to wait for hours": passing_failure("registry-1.docker.io", Answer(429, {}), 7200.0),
-    "has a certificate that is not known here": certificate_failure("registry.example.com", ValueError("unknown authority")),
+    "has a certificate that isn't trusted here": certificate_failure("registry.example.com", ValueError("unknown authority")),
 }
 
 
