@@ -314,6 +314,11 @@ targets:
       type: str
       returned: always
       sample: contosoprod.azurecr.io/library/nginx:1.27
+    source:
+      description: The image that it is imported from, with its registry.
+      type: str
+      returned: always
+      sample: docker.io/library/nginx:1.27
     digest:
       description:
         - The digest that it was verified to have. In check mode and with O(wait=false), the digest that it should get. Null if it
@@ -341,6 +346,16 @@ targets:
       type: str
       returned: when it failed
       sample: docker.io/library/nginx:9.9 does not exist.
+    reason:
+      description: Why it failed, as a word; see RV(reason).
+      type: str
+      returned: when it failed
+      sample: not_found
+    seconds:
+      description: How long its import took.
+      type: float
+      returned: when it was imported
+      sample: 2.31
     operation:
       description: The name of Azure's import operation.
       type: str
@@ -357,12 +372,13 @@ reason:
     - V(throttled) or V(unavailable) if it is temporary, V(unreachable) if there is no connection, V(certificate) if a TLS
       certificate isn't trusted, V(timeout) if the time limit was reached, V(protocol) if a response was invalid.
     - V(lost) if Azure calls an image imported but it isn't there, V(unknown) if the outcome of an import is unknown.
+    - V(several) if targets failed for different reasons; RV(targets) has the reason of each.
   returned: failure
   type: str
   sample: not_found
 status:
   description: The status of the HTTP response that caused the failure.
-  returned: failure, if there was such a response
+  returned: if nothing could be planned because of such a response
   type: int
   sample: 404
 """

@@ -304,6 +304,11 @@ options:
     default: true
   timeout:
     description:
+      - The maximum number of seconds that the task may take. There is no limit by default. Azure goes on copying after that;
+        running the task again is safe.
+    type: int
+  import_timeout:
+    description:
       - The maximum number of seconds that one import may take from its start. Waiting to be started doesn't count.
     type: int
     default: 1800
@@ -433,6 +438,11 @@ results:
       type: str
       returned: when it failed
       sample: docker.io/library/nginx:9.9 does not exist.
+    reason:
+      description: Why it failed, as a word; see RV(reason).
+      type: str
+      returned: when it failed
+      sample: not_found
     operation:
       description: The name of Azure's import operation.
       type: str
@@ -509,15 +519,20 @@ reason:
     - Why the task failed, as a word to use in conditions.
     - V(invalid) if the options make no sense, V(sign_in) if signing in to Azure failed, V(unauthorized) if credentials are
       missing or wrong, V(denied) if a right is missing, V(firewall) if a firewall blocks this machine, V(not_found) if something
-      doesn't exist, V(refused) if Azure or the registry refuses for another reason.
+      doesn't exist.
+    - V(exists) if a target holds something that must not be overwritten, V(locked) if it is locked, V(unsupported) if Azure can't
+      import such an image, V(refused) if Azure or a registry refuses for another reason.
     - V(throttled) or V(unavailable) if it is temporary, V(unreachable) if there is no connection, V(certificate) if a TLS
       certificate isn't trusted, V(timeout) if the time limit was reached, V(protocol) if a response was invalid.
-  returned: failure, unless it concerns single images
+    - V(lost) if Azure calls an image imported but it isn't there, V(unknown) if the outcome of an import is unknown, V(stopped) if
+      it wasn't started because another image failed.
+    - V(several) if images failed for different reasons; RV(results) has the reason of each.
+  returned: failure
   type: str
   sample: not_found
 status:
   description: The status of the HTTP response that caused the failure.
-  returned: failure, unless it concerns single images, if there was such a response
+  returned: if the whole task failed because of such a response
   type: int
   sample: 404
 """

@@ -42,8 +42,8 @@ class FakeArm:
         self.found = found
         self.asked: list[str] = []
 
-    def __call__(self, identity: Any, http: Any) -> FakeArm:
-        return self
+    def __call__(self, identity: Any) -> Any:
+        return SimpleNamespace(arm=self)
 
     def subscriptions(self) -> list[str]:
         self.asked.append("subscriptions")
@@ -83,7 +83,7 @@ class Inventory(InventoryModule):
 def arm(monkeypatch: pytest.MonkeyPatch) -> FakeArm:
     closed = {"publicNetworkAccess": "Disabled"}
     found = FakeArm(resource("contosoprod"), resource("contosodev", "s2", "rg-dev", **closed))
-    monkeypatch.setattr(registries, "Arm", found)
+    monkeypatch.setattr(registries, "Azure", found)
     return found
 
 
@@ -228,7 +228,7 @@ def test_options_may_be_templates(arm: FakeArm, monkeypatch: pytest.MonkeyPatch)
 
     def identity(params: dict[str, Any], environ: Any) -> Any:
         given.append(params)
-        return SimpleNamespace(http=None)
+        return SimpleNamespace()
 
     monkeypatch.setattr(registries, "Identity", identity)
     plugin = Inventory(secret=template("{{ 'a' ~ 'b' }}"), tenant="plain")

@@ -13,22 +13,15 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.registryops.acr.plugins.module_utils import _imports, _registry
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils import _registry
+from ansible_collections.registryops.acr.plugins.module_utils._azure import Azure
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, UserError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._identity._clouds import Cloud
-from ansible_collections.registryops.acr.plugins.module_utils._mirror import (
-    Mirror,
-    Report,
-    Result,
-    Settings,
-    diff,
-    source_name,
-    target_result,
-)
+from ansible_collections.registryops.acr.plugins.module_utils._mirror import Mirror, Settings
 from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, Seen, Step, Target, Want
 from ansible_collections.registryops.acr.plugins.module_utils._registry import MANIFEST_TYPES
+from ansible_collections.registryops.acr.plugins.module_utils._report import Report
 
 ID = "/subscriptions/s1/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/contosoprod"
 IMAGE = MANIFEST_TYPES[2]
@@ -63,7 +56,7 @@ class World:
         self.identity.http = Http()
         sources = [{"source": "{0}/team/app:{1}".format(self.source.host, one.pop("tag", "1.0")), **one} for one in images]
         entries = parse_entries(sources, None, None, None, "azurecr.test")
-        return Mirror(self.identity, registry, None, Settings(**{"timeout": 30.0, **settings})).run(entries)
+        return Mirror(Azure(self.identity), registry, None, Settings(**{"timeout": 30.0, **settings})).run(entries)
 
     def answer_source(self, request: Any) -> None:
         reference = request.path.rpartition("/")[2]
@@ -127,10 +120,12 @@ def world(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def outcomes(report: Report) -> list[tuple[str, str]]:
-    """The targets with what happened, or what kind of failure it was."""
-    return [
-        (str(result.step.want.target), result.error.reason if result.error else result.step.action) for result in report.results
-    ]
+    """The targets with what happened, or the reason of a failure."""
+    return [(row["image"].partition("/")[2], row.get("reason") or row["action"]) for row in report.results()]
+
+
+def diff(report: Report) -> list[dict[str, Any]]:
+    return report.result()["diff"]
 
 
 _DISALLOWED = '{"errors": [{"code": "REGISTRY_DISALLOWED_OPERATION", "message": "The operation is disallowed."}]}'
@@ -145,9 +140,9 @@ def test_a_run_and_another_that_has_nothing_to_do(world: World) -> None:
         {"target": ["new", "same", "other"]}, notify=lambda progress: seen.append((progress.total, progress.done))
     )
     assert outcomes(report) == [("new:1.0", "import"), ("same:1.0", "none"), ("other:1.0", "update")]
-    assert [result.changed for result in report.results] == [True, False, True]
-    assert {result.digest for result in report.results} == {DIGESTS["1.0"]} and report.changed and not report.failures
-    assert {result.media_type for result in report.results} == {IMAGE}
+    assert [item.changed for item in report.items] == [True, False, True]
+    assert {row["digest"] for row in report.results()} == {DIGESTS["1.0"]} and report.changed and not report.errors
+    assert report.media_type(DIGESTS["1.0"]) == IMAGE and report.media_type(None) is None
     assert diff(report)[0]["before"] == {"new:1.0": None, "other:1.0": DIGESTS["2.0"]}
     assert diff(report)[0]["after"] == dict.fromkeys(["new:1.0", "other:1.0"], DIGESTS["1.0"])
     assert report.login_server == world.azure.host and report.seconds > 0 and report.notes == []
@@ -163,7 +158,7 @@ def test_a_run_and_another_that_has_nothing_to_do(world: World) -> None:
 def test_check_mode_shows_what_would_be_and_starts_nothing(world: World) -> None:
     report = world.run({}, {"tag": "9.9"}, check=True)
     assert outcomes(report) == [("team/app:1.0", "import"), ("team/app:9.9", "not_found")]
-    assert report.changed and report.results[0].digest == DIGESTS["1.0"] and world.bodies == []
+    assert report.changed and report.items[0].digest == DIGESTS["1.0"] and world.bodies == []
     assert diff(report)[0]["after"] == {"team/app:1.0": DIGESTS["1.0"]}
     would = diff(report)
     assert diff(world.run({}, {"tag": "9.9"})) == would, "and that is what then is"
@@ -173,9 +168,9 @@ def test_what_fails_stands_where_it_was_asked_for(world: World) -> None:
     world.refuses["b:1.0"] = LOCKED
     report = world.run({"tag": "9.9"}, {"target": ["a"]}, {"target": ["b"], "tag": "1.0"}, {"tag": "2.0"})
     assert outcomes(report) == [("team/app:9.9", "not_found"), ("a:1.0", "import"), ("b:1.0", "locked"), ("team/app:2.0", "import")]
-    assert [result.digest for result in report.results] == [None, DIGESTS["1.0"], None, DIGESTS["2.0"]]
-    assert len(report.failures) == 2 and report.changed
-    assert target_result(report, report.results[0])["action"] == "failed"
+    assert [row["digest"] for row in report.results()] == [None, DIGESTS["1.0"], None, DIGESTS["2.0"]]
+    assert [error.reason for error in report.errors] == ["not_found", "locked"] and report.changed
+    assert report.results()[0]["action"] == "failed" and report.result()["reason"] == "several"
 
 
 def test_a_selection_that_fails_stands_where_it_was_asked_for(world: World) -> None:
@@ -192,7 +187,7 @@ def test_nothing_is_started_where_one_is_wrong_and_all_is_to_stop_then(world: Wo
     report = world.run({"target": ["same", "new"]}, bad, stop_on_error=True)
     assert [kind for _target, kind in outcomes(report)] == ["none", "stopped", "not_found"]
     assert world.bodies == [] and not report.changed
-    assert str(report.results[1].error) == "Not started, since another image failed (on_error: stop)."
+    assert report.results()[1]["error"] == "Not started, since another image failed (on_error: stop)."
 
 
 @pytest.mark.parametrize(("stop", "blind"), [(True, "stopped"), (False, "import")])
@@ -205,14 +200,14 @@ def test_to_stop_holds_for_images_without_verification_too(world: World, stop: b
 def test_without_verification_neither_registry_is_asked(world: World) -> None:
     report = world.run({"verify": False, "target": ["a", "b"]}, details=True)
     assert outcomes(report) == [("a:1.0", "import"), ("b:1.0", "import")]
-    assert report.results[0].digest is None and report.results[0].details is None
+    assert report.results()[0]["digest"] is None and not report.details
     assert world.source.seen == [] and {path.split("/")[1] for path in world.azure.paths} == {"subscriptions", "operationResults"}
     assert world.bodies[0]["source"]["sourceImage"] == "team/app:1.0"
 
 
 def test_nobody_waits_who_does_not_want_to(world: World) -> None:
     report = world.run({}, wait=False)
-    found = target_result(report, report.results[0])
+    (found,) = report.results()
     assert (found["operation"], found["action"], report.changed) == ("registries-1", "import", True)
     assert not any(path.startswith("/operationResults") for path in world.azure.paths)
 
@@ -220,7 +215,7 @@ def test_nobody_waits_who_does_not_want_to(world: World) -> None:
 def test_one_thread_is_enough_and_none_is_refused(world: World) -> None:
     report = world.run({}, {"tag": "2.0"}, {"tag": "3.0"}, {"target": ["b"]}, concurrency=1)
     assert {action for _target, action in outcomes(report)} == {"import"}
-    with pytest.raises(AcrError, match="concurrency must be at least 1, not 0."):
+    with pytest.raises(UserError, match="concurrency must be at least 1, not 0."):
         world.run({}, concurrency=0)
 
 
@@ -246,47 +241,15 @@ def test_a_limit_of_the_source_is_told_where_it_is_too_low(world: World) -> None
 
 def test_details_of_what_is_there(world: World) -> None:
     report = world.run({}, {"tag": "9.9"}, details=True)
-    assert report.results[0].details == {"size": 4473, "platforms": ["linux/amd64"]} and report.results[1].details is None
+    first, second = report.results()
+    assert (first["size"], first["platforms"]) == (4473, ["linux/amd64"]) and "size" not in second
     report = world.run({}, {"tag": "2.0", "target": ["new"]}, details=True, check=True)
-    assert [bool(result.details) for result in report.results] == [True, False], "what would be imported is not there"
+    assert ["size" in row for row in report.results()] == [True, False], "what would be imported is not there"
     assert not any("/new/_manifests" in path for path in world.azure.paths), "and not looked for"
 
 
 def test_details_that_can_not_be_read_are_a_note_and_no_failure(world: World) -> None:
     world.deny = {"/_manifests"}
     report = world.run({}, details=True)
-    assert outcomes(report) == [("team/app:1.0", "import")] and not report.failures
-    assert report.notes[0].startswith("Sizes and platforms could not be read: ") and report.results[0].details is None
-
-
-# -- as modules return it ----------------------------------------------------------------------------------------------
-
-
-def result(digest: str | None = "sha256:a", shown: str | None = None, error: AcrError | None = None, **facts: Any) -> Result:
-    want = Want(Target("team/app", "1.0"), Origin("quay.io", "team/app", "1.0", digest), "update")
-    return Result(Step(want, facts.pop("action", "none"), Seen(shown)), error=error, **facts)
-
-
-@pytest.mark.parametrize(
-    ("found", "digest"),
-    [
-        (result("sha256:a", "sha256:b", action="update"), "sha256:a"),
-        (result("sha256:a", "sha256:b", action="keep"), "sha256:b"),
-        (result("sha256:a", action="keep"), None),
-        (result(None, "sha256:b"), "sha256:b"),
-        (result("sha256:a", "sha256:b", AcrError("denied", "No.")), None),
-    ],
-)
-def test_the_digest_that_a_target_has_now(found: Result, digest: str | None) -> None:
-    assert found.digest == digest
-
-
-def test_a_target_as_modules_return_it() -> None:
-    report = Report("contosoprod.azurecr.test")
-    same = {"image": "contosoprod.azurecr.test/team/app:1.0"}
-    assert target_result(report, result(None)) == {**same, "digest": None, "previous_digest": None, "action": "none"}
-    failed = result("sha256:a", "sha256:b", AcrError("denied", "No."), operation="registries-1")
-    assert target_result(report, failed) == {
-        **same, "digest": None, "previous_digest": "sha256:b", "action": "failed", "operation": "registries-1", "error": "No.",
-    }  # fmt: skip
-    assert source_name(failed) == "quay.io/team/app:1.0"
+    assert outcomes(report) == [("team/app:1.0", "import")] and not report.errors
+    assert report.notes[0].startswith("Sizes and platforms could not be read: ") and not report.details

@@ -17,7 +17,7 @@ import pytest
 from ansible.module_utils import basic
 
 from ansible_collections.registryops.acr.plugins.module_utils import _module
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, IdentityError
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, IdentityError, Problem
 from ansible_collections.registryops.acr.plugins.module_utils._identity import ENVIRONMENT
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Conflict
 from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference
@@ -32,12 +32,12 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     for name in [variable for variables in ENVIRONMENT.values() for variable in variables]:
         monkeypatch.delenv(name, raising=False)
 
-    def call(work: Work, arguments: dict[str, Any] | None = None, limited: bool = False, **options: Any) -> dict[str, Any]:
+    def call(work: Work, arguments: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
         given = {"registry": "contosoprod", "auth_source": "cli", **options}
         monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": given}).encode())
         monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)  # newer ansible-core's way to send results
         with pytest.raises(SystemExit) as end:
-            _module.run(arguments or {}, work, limited=limited)
+            _module.run(arguments or {}, work)
         result: dict[str, Any] = json.loads(capsys.readouterr().out)
         assert end.value.code == (1 if result.get("failed") else 0)
         return result
@@ -46,15 +46,15 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def raising(error: BaseException) -> Work:
-    def work(module: Any, identity: Any) -> dict[str, Any]:
+    def work(module: Any, azure: Any) -> dict[str, Any]:
         raise error
 
     return work
 
 
 def test_a_module_returns_what_its_work_does(run: Any) -> None:
-    def work(module: Any, identity: Any) -> dict[str, Any]:
-        return {"changed": True, "registry": module.params["registry"], "own": module.params["own"], "who": identity.describe()}
+    def work(module: Any, azure: Any) -> dict[str, Any]:
+        return {"changed": True, "registry": module.params["registry"], "own": module.params["own"], "who": azure.identity.describe()}
 
     result = run(work, {"own": {"type": "int"}}, own="5")
     assert (result["changed"], result["registry"], result["own"]) == (True, "contosoprod", 5)
@@ -62,9 +62,28 @@ def test_a_module_returns_what_its_work_does(run: Any) -> None:
 
 
 @pytest.mark.parametrize("error", [AcrError("denied", "No."), IdentityError("No."), InvalidReference("No."), Conflict("No.")])
-def test_a_failure_is_one_sentence(run: Any, error: Exception) -> None:
+def test_a_failure_is_one_sentence(run: Any, error: Problem) -> None:
     result = run(raising(error))
     assert result["failed"] and result["msg"] == "No." and "exception" not in result
+    assert result["reason"] == error.reason and "status" not in result
+
+
+def test_a_failure_says_which_status_it_comes_from(run: Any) -> None:
+    result = run(raising(AcrError("denied", "No.", status=403)))
+    assert (result["msg"], result["reason"], result["status"]) == ("No.", "denied", 403)
+
+
+def test_a_result_with_a_message_is_a_failure(run: Any) -> None:
+    result = run(lambda module, azure: {"msg": "One of two failed.", "reason": "locked", "changed": True})
+    assert result["failed"] and (result["msg"], result["reason"], result["changed"]) == ("One of two failed.", "locked", True)
+
+
+def test_the_time_limit_is_the_deadline_of_all_requests(run: Any) -> None:
+    def work(module: Any, azure: Any) -> dict[str, Any]:
+        return {"left": azure.http.deadline - time.monotonic() if azure.http.deadline is not None else None}
+
+    assert 58 < run(work, TIMEOUT)["left"] <= 60
+    assert run(work)["left"] is None
 
 
 def test_who_signs_in_is_checked_first(run: Any) -> None:
@@ -87,7 +106,7 @@ def test_who_signs_in_is_checked_first(run: Any) -> None:
 )
 def test_a_library_that_is_missing_is_named_by_its_package(run: Any, missing: str, package: str) -> None:
     result = run(raising(ImportError("No module named {0!r}".format(missing), name=missing)))
-    assert "Python library ({0})".format(package) in result["msg"]
+    assert "Python library ({0})".format(package) in result["msg"] and result["reason"] == "invalid"
 
 
 @pytest.mark.parametrize("error", [ImportError("cannot import"), KeyError("x")])
@@ -99,7 +118,7 @@ def test_a_fault_of_ours_is_not_dressed_up(run: Any, error: Exception) -> None:
 def test_secrets_of_the_environment_are_masked(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("CLIENT_ID", "app"), ("TENANT", "t"), ("SECRET", "of-the-environment")):
         monkeypatch.setenv("AZURE_" + name, value)
-    result = run(lambda module, identity: {"said": "a of-the-environment b"}, auth_source="auto")
+    result = run(lambda module, azure: {"said": "a of-the-environment b"}, auth_source="auto")
     assert result["said"] == "a ******** b"
     result = run(raising(AcrError("denied", "Not of-the-environment.")), auth_source="env")
     assert result["msg"] == "Not ********."
@@ -153,7 +172,7 @@ def test_e10_what_is_no_other_text_as_a_number_is_taken(run: Any) -> None:
         "entries": [{"one": None, "tags": {"include": ["3.10", 1]}}, {"tags": None}], "defaults": {"one": "3.10", "several": 5},
     }  # fmt: skip
 
-    def work(module: Any, identity: Any) -> dict[str, Any]:
+    def work(module: Any, azure: Any) -> dict[str, Any]:
         return {"params": {name: module.params[name] for name in ("one", "several", "count", "ratio", "defaults")}}
 
     assert run(work, TEXTS, **given)["params"] == {
@@ -179,20 +198,21 @@ def test_a_module_that_hangs_is_ended(
     monkeypatch.setattr(os, "_exit", end)
     monkeypatch.setattr(threading, "excepthook", lambda _args: None)  # the thread ends by SystemExit, since the process lives on
 
-    def work(module: Any, identity: Any) -> dict[str, Any]:
+    def work(module: Any, azure: Any) -> dict[str, Any]:
         began = time.monotonic()
         while not ends and time.monotonic() - began < 10.0:
             time.sleep(0.01)
         return {}
 
-    run(work, TIMEOUT, limited=True, timeout=0)
+    run(work, TIMEOUT, timeout=0)
     assert ends == [1] and printed[0]["failed"]
+    assert printed[0]["reason"] == "timeout"
     assert printed[0]["msg"].startswith("The time limit of 0 s passed while") and "limit is set by timeout" in printed[0]["msg"]
 
 
-@pytest.mark.parametrize("work", [lambda module, identity: {}, raising(AcrError("denied", "No."))])
+@pytest.mark.parametrize("work", [lambda module, azure: {}, raising(AcrError("denied", "No."))])
 def test_a_module_that_ends_in_time_is_left_alone(run: Any, work: Work) -> None:
-    run(work, TIMEOUT, limited=True)
+    run(work, TIMEOUT)
     for thread in threading.enumerate():
         if isinstance(thread, threading.Timer):
             thread.join(5.0)

@@ -1,25 +1,23 @@
 # Copyright (c) 2026 registryops.acr contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the modules' own part is run with: an AnsibleModule that notes what it is told, and a run whose report a test writes."""
+"""What the modules' own part is run with: an AnsibleModule that notes its warnings, and a run whose report a test writes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 
-from ansible_collections.registryops.acr.plugins.module_utils._mirror import Report
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._mirror import Mirror, Settings
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Desired, Item, Observed, Origin, SourceRegistry, Target
+from ansible_collections.registryops.acr.plugins.module_utils._report import Report
 
-
-class Failed(Exception):
-    """``fail_json`` was called with *result*."""
-
-    def __init__(self, result: dict[str, Any]) -> None:
-        super().__init__(result["msg"])
-        self.result = result
+A, B = ("sha256:" + letter * 64 for letter in "ab")
 
 
 class FakeModule:
@@ -28,9 +26,6 @@ class FakeModule:
         self.warnings: list[str] = []
         self.warn = self.warnings.append
 
-    def fail_json(self, **result: Any) -> None:
-        raise Failed(result)
-
 
 @pytest.fixture
 def module() -> Callable[..., FakeModule]:
@@ -38,33 +33,41 @@ def module() -> Callable[..., FakeModule]:
 
 
 @pytest.fixture
-def failed() -> type[Failed]:
-    return Failed
+def azure() -> Any:
+    return SimpleNamespace(suffix="azurecr.test")
 
 
-@pytest.fixture
-def identity() -> Any:
-    return SimpleNamespace(cloud=SimpleNamespace(registry_suffix="azurecr.test"), http=None)
-
-
-class FakeMirror:
-    """Stands for `Mirror`: returns *report*, and keeps what it was made and run with."""
+class Run:
+    """A mirror's run that returns *report*; what it was made and run with."""
 
     def __init__(self) -> None:
         self.report = Report(login_server="contosoprod.azurecr.test")
-        self.settings: Any = None
-        self.entries: list[Any] = []
-        self.target: tuple[Any, ...] = ()
+        self.mirror = create_autospec(Mirror)
+        self.mirror.return_value.run.return_value = self.report
 
-    def __call__(self, identity: Any, registry: str, resource_group: str | None, settings: Any) -> FakeMirror:
-        self.target, self.settings = (registry, resource_group), settings
-        return self
+    @property
+    def target(self) -> tuple[str, str | None]:
+        _azure, registry, resource_group, _settings = self.mirror.call_args.args
+        return registry, resource_group
 
-    def run(self, entries: list[Any]) -> Report:
-        self.entries = entries
-        return self.report
+    @property
+    def settings(self) -> Settings:
+        return self.mirror.call_args.args[3]
+
+    @property
+    def entries(self) -> list[Any]:
+        return self.mirror.return_value.run.call_args.args[0]
 
 
 @pytest.fixture
-def mirror() -> FakeMirror:
-    return FakeMirror()
+def run() -> Run:
+    return Run()
+
+
+def item(target: str, action: str, error: str | None = None, reason: str = "denied", **facts: Any) -> Item:
+    """One target of an image of quay.io, as a run leaves it."""
+    origin = Origin(SourceRegistry("quay.io"), "team/app", "1.0", A)
+    shown = Observed.there(B) if action == "update" else Observed.absent()
+    found = Item(Desired(Target(target, "1.0"), origin), shown, action, AcrError(reason, error) if error else None, **facts)
+    found.changed = found.changes
+    return found

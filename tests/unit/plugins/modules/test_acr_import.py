@@ -5,68 +5,61 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._mirror import Result
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Diff, Origin, Seen, Step, Target, Want
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Diff
+from ansible_collections.registryops.acr.plugins.module_utils._registry import Descriptor
 from ansible_collections.registryops.acr.plugins.modules import acr_import
 
-A, B = ("sha256:" + letter * 64 for letter in "ab")
+from .conftest import A, B, item
+
 PARAMS = {
     "registry": "contosoprod", "resource_group": "rg", "wait": True, "timeout": 60,
     "source": "quay.io/team/app:1.0", "verify": True,
 }  # fmt: skip
 
 
-def result(target: str, action: str, error: AcrError | None = None) -> Result:
-    origin = Origin("quay.io", "team/app", "1.0", A)
-    step = Step(Want(Target(target, "1.0"), origin, "update"), action, Seen(B if action == "update" else None))
-    return Result(step, "media/type", error, changed=error is None)
-
-
 @pytest.fixture(autouse=True)
-def faked(monkeypatch: pytest.MonkeyPatch, mirror: Any) -> Any:
-    monkeypatch.setattr(acr_import, "Mirror", mirror)
-    mirror.report.results = [result("a", "import"), result("b", "update")]
-    mirror.report.diff = Diff({"a:1.0": None, "b:1.0": B}, {"a:1.0": A, "b:1.0": A})
-    return mirror
+def faked(monkeypatch: pytest.MonkeyPatch, run: Any) -> Any:
+    monkeypatch.setattr(acr_import, "Mirror", run.mirror)
+    run.report.items = [item("a", "import"), item("b", "update")]
+    run.report.diff = Diff({"a:1.0": None, "b:1.0": B}, {"a:1.0": A, "b:1.0": A})
+    run.report.known = {A: Descriptor(A, "media/type")}
+    return run
 
 
-def test_what_is_returned(module: Any, identity: Any, mirror: Any) -> None:
-    before = time.monotonic()
-    found = acr_import.work(module(**PARAMS), identity)
+def test_what_is_returned(module: Any, azure: Any, run: Any) -> None:
+    found = acr_import.work(module(**PARAMS), azure)
     assert (found["changed"], found["digest"], found["media_type"], found["verified"]) == (True, A, "media/type", True)
-    assert found["source"] == "quay.io/team/app:1.0"
+    assert found["source"] == "quay.io/team/app:1.0" and not {"msg", "reason"} & set(found)
     assert [(one["image"], one["action"], one["previous_digest"]) for one in found["targets"]] == [
         ("contosoprod.azurecr.test/a:1.0", "import", None), ("contosoprod.azurecr.test/b:1.0", "update", B),
     ]  # fmt: skip
     assert found["diff"][0]["after"] == {"a:1.0": A, "b:1.0": A}
-    assert mirror.target == ("contosoprod", "rg") and len(mirror.entries) == 1
-    assert (mirror.settings.check, mirror.settings.wait, mirror.settings.timeout) == (False, True, 60)
-    assert 59 < mirror.settings.deadline - before <= 61, "the limit holds for the whole task"
+    assert run.target == ("contosoprod", "rg") and len(run.entries) == 1
+    assert (run.settings.check, run.settings.wait, run.settings.timeout) == (False, True, 60)
 
 
-def test_check_mode(module: Any, identity: Any, mirror: Any) -> None:
-    acr_import.work(module(check_mode=True, **PARAMS), identity)
-    assert mirror.settings.check is True
+def test_check_mode(module: Any, azure: Any, run: Any) -> None:
+    acr_import.work(module(check_mode=True, **PARAMS), azure)
+    assert run.settings.check is True
 
 
-def test_each_reason_of_a_failure_is_told_once(module: Any, identity: Any, mirror: Any, failed: Any) -> None:
-    broken = AcrError("denied", "No right.")
-    mirror.report.results = [result("a", "import"), result("b", "none", broken), result("c", "none", broken)]
-    mirror.report.results.append(result("d", "none", AcrError("locked", "It is locked.")))
-    with pytest.raises(failed) as caught:
-        acr_import.work(module(**PARAMS), identity)
-    found = caught.value.result
-    assert found["msg"] == "No right. It is locked." and found["changed"] is True
+def test_each_reason_of_a_failure_is_told_once(module: Any, azure: Any, run: Any) -> None:
+    run.report.items = [item("a", "import"), item("b", "none", "No right."), item("c", "none", "No right.")]
+    found = acr_import.work(module(**PARAMS), azure)
+    assert (found["msg"], found["reason"]) == ("No right.", "denied")
+    run.report.items.append(item("d", "none", "It is locked.", "locked"))
+    found = acr_import.work(module(**PARAMS), azure)
+    assert found["msg"] == "No right. It is locked." and found["changed"] is True and found["reason"] == "several"
     assert [target["action"] for target in found["targets"]] == ["import", "failed", "failed", "failed"]
+    assert [target.get("reason") for target in found["targets"]] == [None, "denied", "denied", "locked"]
 
 
-def test_what_the_options_mean_together_is_said(module: Any, identity: Any) -> None:
-    given = module(**PARAMS, source_registry="quay.io", source_username="u", source_password="p")
-    acr_import.work(given, identity)
-    assert len(given.warnings) == 1 and "the credentials are used" in given.warnings[0]
+def test_what_the_run_notes_are_warnings(module: Any, azure: Any, run: Any) -> None:
+    run.report.notes = ["docker.io announces 1 more pulls."]
+    given = module(**PARAMS)
+    acr_import.work(given, azure)
+    assert given.warnings == ["docker.io announces 1 more pulls."]

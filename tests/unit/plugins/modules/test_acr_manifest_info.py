@@ -12,7 +12,7 @@ import pytest
 from ansible.module_utils import basic
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._manifests import Content, Wanted
+from ansible_collections.registryops.acr.plugins.module_utils._manifests import Content, ManifestQuery
 from ansible_collections.registryops.acr.plugins.modules import acr_manifest_info
 
 PARAMS = {
@@ -22,30 +22,30 @@ PARAMS = {
 
 
 @pytest.mark.parametrize(
-    ("options", "wanted"),
+    ("options", "query"),
     [
-        ({}, Wanted("team/app")),
-        ({"orderby": "time_desc", "limit": 5, "untagged": False}, Wanted("team/app", orderby="timedesc", limit=5, untagged=False)),
-        ({"repository": None, "all": True, "raw": True, "referrers": True}, Wanted(None, raw=True, referrers=True)),
-        ({"tag": "1.0"}, Wanted("team/app", tag="1.0")),
-        ({"digest": "sha256:5"}, Wanted("team/app", digest="sha256:5")),
+        ({}, ManifestQuery("team/app")),
+        ({"orderby": "time_desc", "limit": 5, "untagged": False}, ManifestQuery("team/app", orderby="timedesc", limit=5, untagged=False)),
+        ({"repository": None, "all": True, "raw": True, "referrers": True}, ManifestQuery(None, raw=True, referrers=True)),
+        ({"tag": "1.0"}, ManifestQuery("team/app", tag="1.0")),
+        ({"digest": "sha256:5"}, ManifestQuery("team/app", digest="sha256:5")),
     ],
 )
 def test_what_is_read(
-    module: Any, identity: Any, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], wanted: Wanted
+    module: Any, azure: Any, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], query: ManifestQuery
 ) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(acr_manifest_info, "read", lambda *what: asked.append(what) or Content(["team/app"], [{"digest": "d"}], {}))
-    found = acr_manifest_info.work(module(**{**PARAMS, **options}), identity)
+    found = acr_manifest_info.work(module(**{**PARAMS, **options}), azure)
     assert found == {"changed": False, "repositories": ["team/app"], "manifests": [{"digest": "d"}]}
-    assert asked == [(identity, "contosoprod", "rg", wanted)]
+    assert asked == [(azure, "contosoprod", "rg", query)]
 
 
-def test_c5_repositories_that_were_left_out_are_told(module: Any, identity: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_c5_repositories_that_were_left_out_are_told(module: Any, azure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     content = Content(["a", "b", "c"], [{"digest": "d"}], {"b": AcrError("denied", "No b."), "c": AcrError("denied", "No c.")})
     monkeypatch.setattr(acr_manifest_info, "read", lambda *what: content)
     given = module(**PARAMS)
-    found = acr_manifest_info.work(given, identity)
+    found = acr_manifest_info.work(given, azure)
     assert found["unreadable"] == [{"repository": "b", "error": "No b."}, {"repository": "c", "error": "No c."}]
     assert found["manifests"] == [{"digest": "d"}]
     assert given.warnings == ["Repositories were left out, since they can't be read: b, c."]

@@ -9,41 +9,33 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._mirror import Result
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, Seen, Step, Target, Want
 from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference
 from ansible_collections.registryops.acr.plugins.modules import acr_mirror
 
-A = "sha256:" + "a" * 64
+from .conftest import item
+
 PARAMS = {
     "registry": "contosoprod", "resource_group": None, "images": [{"source": "quay.io/team/app:1.0"}], "defaults": None,
-    "credentials": None, "target_prefix": None, "wait": True, "timeout": 60, "on_error": "continue", "concurrency": 4,
-    "details": False,
+    "credentials": None, "target_prefix": None, "wait": True, "timeout": None, "import_timeout": 60,
+    "on_error": "continue", "concurrency": 4, "details": False,
 }  # fmt: skip
 
 
-def result(target: str, action: str, error: str | None = None, **facts: Any) -> Result:
-    origin = Origin("quay.io", "team/app", "1.0", A)
-    step = Step(Want(Target(target, "1.0"), origin, "update"), action, Seen())
-    return Result(step, error=AcrError("denied", error) if error else None, changed=step.changes and not error, **facts)
-
-
 @pytest.fixture(autouse=True)
-def faked(monkeypatch: pytest.MonkeyPatch, mirror: Any) -> Any:
-    monkeypatch.setattr(acr_mirror, "Mirror", mirror)
+def faked(monkeypatch: pytest.MonkeyPatch, run: Any) -> Any:
+    monkeypatch.setattr(acr_mirror, "Mirror", run.mirror)
     monkeypatch.delenv("ACR_MIRROR_PROGRESS", raising=False)
-    mirror.report.results = [result(str(number), action) for number, action in enumerate(acr_mirror.COUNTS.values())]
-    mirror.report.results[-1] = result("6", "import")
-    mirror.report.requests = {"reads": 5, "imports": 2}
-    mirror.report.seconds = 1.2345
-    return mirror
+    run.report.items = [item(str(number), action) for number, action in enumerate(acr_mirror.COUNTS.values())]
+    run.report.items[-1] = item("6", "import")
+    run.report.requests = {"reads": 5, "imports": 2}
+    run.report.seconds = 1.2345
+    return run
 
 
-def test_what_is_returned(module: Any, identity: Any, mirror: Any) -> None:
-    mirror.report.results[0].seconds = 2.3456
-    mirror.report.results[1].details = {"size": 5, "platforms": ["linux/amd64"]}
-    found = acr_mirror.work(module(**PARAMS), identity)
+def test_what_is_returned(module: Any, azure: Any, run: Any) -> None:
+    run.report.items[0].seconds = 2.3456
+    run.report.details = {run.report.items[1]: {"size": 5, "platforms": ["linux/amd64"]}}
+    found = acr_mirror.work(module(**PARAMS), azure)
     assert found["changed"] is True
     assert found["summary"] == {
         "targets": 7, "imported": 2, "updated": 1, "reimported": 1, "repaired": 1, "unchanged": 1, "kept": 1, "failed": 0,
@@ -55,35 +47,32 @@ def test_what_is_returned(module: Any, identity: Any, mirror: Any) -> None:
     assert not {"seconds", "size", "error", "operation"} & set(third)
 
 
-def test_every_action_is_counted_once(module: Any, identity: Any, mirror: Any, failed: Any) -> None:
-    mirror.report.results[-1] = result("6", "none", "No right.")
-    with pytest.raises(failed) as caught:
-        acr_mirror.work(module(**PARAMS), identity)
-    found = caught.value.result["summary"]
+def test_every_action_is_counted_once(module: Any, azure: Any, run: Any) -> None:
+    run.report.items[-1] = item("6", "none", "No right.")
+    found = acr_mirror.work(module(**PARAMS), azure)
+    found = found["summary"]
     assert found.pop("targets") == 7 and [found[name] for name in acr_mirror.COUNTS] == [1] * 7
 
 
-def test_each_image_that_failed_is_named(module: Any, identity: Any, mirror: Any, failed: Any) -> None:
-    failures = [result("b", "none", "No right."), result("c", "none", "It is locked."), result("d", "none", "No right.")]
-    mirror.report.results = [result("a", "import"), *failures]
-    with pytest.raises(failed) as caught:
-        acr_mirror.work(module(**PARAMS), identity)
-    assert str(caught.value).splitlines() == [
+def test_each_image_that_failed_is_named(module: Any, azure: Any, run: Any) -> None:
+    failures = [item("b", "none", "No right."), item("c", "none", "It is locked."), item("d", "none", "No right.")]
+    run.report.items = [item("a", "import"), *failures]
+    found = acr_mirror.work(module(**PARAMS), azure)
+    assert found["msg"].splitlines() == [
         "3 of 4 targets failed; all others are as they should be.",
         "contosoprod.azurecr.test/b:1.0, contosoprod.azurecr.test/d:1.0: No right.",
         "contosoprod.azurecr.test/c:1.0: It is locked.",
     ]
-    assert caught.value.result["changed"] is True and len(caught.value.result["results"]) == 4
+    assert found["changed"] is True and len(found["results"]) == 4
 
 
 def test_d1_the_ids_of_azures_answers_do_not_make_many_sentences_of_one(
-    module: Any, identity: Any, mirror: Any, failed: Any
+    module: Any, azure: Any, run: Any
 ) -> None:
     refused = "The firewall refuses this machine. CorrelationId: {0}."
-    mirror.report.results = [result(name, "none", refused.format(number)) for number, name in enumerate("ab")]
-    with pytest.raises(failed) as caught:
-        acr_mirror.work(module(**PARAMS), identity)
-    assert str(caught.value).splitlines()[1:] == [
+    run.report.items = [item(name, "none", refused.format(number)) for number, name in enumerate("ab")]
+    found = acr_mirror.work(module(**PARAMS), azure)
+    assert found["msg"].splitlines()[1:] == [
         "contosoprod.azurecr.test/a:1.0, contosoprod.azurecr.test/b:1.0: The firewall refuses this machine. CorrelationId: 0."
     ]
 
@@ -96,33 +85,31 @@ def test_d1_the_ids_of_azures_answers_do_not_make_many_sentences_of_one(
     ],
 )
 def test_no_more_is_said_of_the_others_than_is_known(
-    module: Any, identity: Any, mirror: Any, failed: Any, options: dict[str, Any], check: bool, says: str
+    module: Any, azure: Any, run: Any, options: dict[str, Any], check: bool, says: str
 ) -> None:
-    mirror.report.results = [result("a", "import"), result("b", "none", "No right.")]
-    with pytest.raises(failed) as caught:
-        acr_mirror.work(module(check_mode=check, **{**PARAMS, **options}), identity)
-    assert str(caught.value).splitlines()[0] == says
+    run.report.items = [item("a", "import"), item("b", "none", "No right.")]
+    found = acr_mirror.work(module(check_mode=check, **{**PARAMS, **options}), azure)
+    assert found["msg"].splitlines()[0] == says
 
 
 @pytest.mark.parametrize("on_error", ["stop", "continue"])
-def test_how_it_runs(module: Any, identity: Any, mirror: Any, on_error: str) -> None:
+def test_how_it_runs(module: Any, azure: Any, run: Any, on_error: str) -> None:
     options = {**PARAMS, "on_error": on_error, "details": True, "wait": False, "resource_group": "rg", "target_prefix": "m/"}
-    acr_mirror.work(module(check_mode=True, **options), identity)
-    settings = mirror.settings
+    acr_mirror.work(module(check_mode=True, **options), azure)
+    settings = run.settings
     assert (settings.check, settings.wait, settings.timeout, settings.details) == (True, False, 60, True)
-    assert (settings.stop_on_error, settings.concurrency, settings.notify, settings.deadline) == (on_error == "stop", 4, None, None)
-    assert mirror.target == ("contosoprod", "rg") and str(mirror.entries[0].targets[0]) == "m/team/app:1.0"
+    assert (settings.stop_on_error, settings.concurrency, settings.notify) == (on_error == "stop", 4, None)
+    assert run.target == ("contosoprod", "rg") and str(run.entries[0].targets_for("", "")[0]) == "m/team/app:1.0"
 
 
-def test_notes_of_entries_and_of_the_run_are_warnings(module: Any, identity: Any, mirror: Any) -> None:
-    mirror.report.notes = ["docker.io announces 5 more pulls."]
-    image = {"source": "team/app:1.0", "source_registry": "contosodev", "source_username": "u", "source_password": "p"}
-    given = module(**{**PARAMS, "images": [image]})
-    acr_mirror.work(given, identity)
-    assert ["the credentials are used" in given.warnings[0], given.warnings[1]] == [True, "docker.io announces 5 more pulls."]
+def test_notes_of_the_run_are_warnings(module: Any, azure: Any, run: Any) -> None:
+    run.report.notes = ["docker.io announces 5 more pulls."]
+    given = module(**PARAMS)
+    acr_mirror.work(given, azure)
+    assert given.warnings == ["docker.io announces 5 more pulls."]
 
 
-def test_a_bad_list_is_refused_before_anything_runs(module: Any, identity: Any, mirror: Any) -> None:
+def test_a_bad_list_is_refused_before_anything_runs(module: Any, azure: Any, run: Any) -> None:
     with pytest.raises(InvalidReference, match="^Entry 2 of images: "):
-        acr_mirror.work(module(**{**PARAMS, "images": [{"source": "quay.io/a"}, {"source": "Quay/A"}]}), identity)
-    assert mirror.settings is None
+        acr_mirror.work(module(**{**PARAMS, "images": [{"source": "quay.io/a"}, {"source": "Quay/A"}]}), azure)
+    assert not run.mirror.called

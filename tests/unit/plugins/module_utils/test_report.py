@@ -1,0 +1,104 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What modules return of a run: the same for one image as for many."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._plan import (
+    Desired,
+    Diff,
+    Item,
+    Observed,
+    Origin,
+    SourceRegistry,
+    Target,
+    Unplanned,
+)
+from ansible_collections.registryops.acr.plugins.module_utils._report import Report
+
+A, B = ("sha256:" + letter * 64 for letter in "ab")
+NO = AcrError("denied", "No.")
+
+
+def item(target: str = "1.0", digest: str | None = A, shown: str | None = None, entry: int = 0, **facts: Any) -> Item:
+    desired = Desired(Target("team/app", target), Origin(SourceRegistry("quay.io"), "team/app", "1.0", digest), entry=entry)
+    return Item(desired, Observed.there(shown) if shown else Observed.absent(), **{"action": "none", **facts})
+
+
+def report(*items: Item, **facts: Any) -> Report:
+    return Report("contosoprod.azurecr.test", list(items), **facts)
+
+
+@pytest.mark.parametrize(
+    ("found", "digest"),
+    [
+        (item(shown=B, action="update"), A),
+        (item(shown=B, action="keep"), B),
+        (item(action="keep"), None),
+        (item(digest=None, shown=B), B),
+        (item(shown=B, error=NO), None),
+    ],
+)
+def test_the_digest_that_a_target_has_now(found: Item, digest: str | None) -> None:
+    assert found.digest == digest and report(found).results()[0]["digest"] == digest
+
+
+def test_a_target_as_modules_return_it() -> None:
+    same = {"image": "contosoprod.azurecr.test/team/app:1.0", "source": "quay.io/team/app:1.0"}
+    found = report(item(digest=None), item(shown=B, error=NO, operation="registries-1"), item(seconds=2.345, action="import"))
+    assert found.results() == [
+        {**same, "digest": None, "previous_digest": None, "action": "none"},
+        {**same, "digest": None, "previous_digest": B, "action": "failed", "error": "No.", "reason": "denied",
+         "operation": "registries-1"},
+        {**same, "digest": A, "previous_digest": None, "action": "import", "seconds": 2.35},
+    ]  # fmt: skip
+
+
+def test_nobody_has_looked_at_what_is_not_verified() -> None:
+    found = Item(Desired(Target("team/app", "1.0"), Origin(SourceRegistry("quay.io"), "team/app", "1.0")), action="import")
+    assert (report(found).results()[0]["digest"], report(found).results()[0]["previous_digest"]) == (None, None)
+
+
+def test_what_could_not_be_planned_is_in_its_place() -> None:
+    unplanned = [Unplanned(1, "mirror/x:*", "quay.io/x:*", NO)]
+    found = report(item(entry=0), item("2.0", entry=2), item("3.0", entry=1), unplanned=unplanned)
+    assert [row["image"].partition("/")[2] for row in found.results()] == [
+        "team/app:1.0", "mirror/x:*", "team/app:3.0", "team/app:2.0",
+    ]  # fmt: skip
+    assert found.results()[1] == {
+        "image": "contosoprod.azurecr.test/mirror/x:*", "source": "quay.io/x:*", "digest": None, "previous_digest": None,
+        "action": "failed", "error": "No.", "reason": "denied",
+    }  # fmt: skip
+    assert found.errors == [NO]
+
+
+@pytest.mark.parametrize(
+    ("errors", "reason"),
+    [([], None), (["denied"], "denied"), (["denied", "denied"], "denied"), (["denied", "locked"], "several")],
+)
+def test_one_word_says_why_a_run_failed(errors: list[str], reason: str | None) -> None:
+    found = report(item(), *[item(error=AcrError(one, "No.")) for one in errors])
+    assert found.result().get("reason") == reason
+
+
+def test_the_diff_and_whether_anything_changed() -> None:
+    planned = Diff()
+    planned.add([item(action="import"), item("2.0", shown=B, action="update"), item("3.0", shown=A), item("4.0", error=NO)])
+    found = report(item(changed=True), diff=planned)
+    header = "contosoprod.azurecr.test"
+    assert found.result() == {
+        "changed": True,
+        "diff": [
+            {
+                "before_header": header, "after_header": header,
+                "before": {"team/app:1.0": None, "team/app:2.0": B}, "after": {"team/app:1.0": A, "team/app:2.0": A},
+            }
+        ],
+    }  # fmt: skip
+    assert report(item()).result() == {"changed": False, "diff": []}
