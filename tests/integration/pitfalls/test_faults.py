@@ -23,17 +23,17 @@ def test_pitfall_04_a_list_of_referrers_that_lags(sandbox: Sandbox, acr_mirror: 
     source does not list yet comes with a later run, and nothing that has come is imported again."""
     sandbox.knobs(referrers_late_seconds=3600)
     listed = [{"source": f"{DEV}/signed/app:1.0", "referrers": True}]  # of long ago: its own list is complete
-    first = acr_mirror(listed, timeout=60)
+    first = acr_mirror(listed, import_timeout=60)
     assert first.rc == 0 and set(actions(first).values()) == {"import"} and len(actions(first)) > 2, first.output
     fresh = sandbox.push("contosodev", "fresh/app", ["1"], kind="signed", seed=7)
     lagging = [{"source": f"{DEV}/fresh/app:1", "referrers": True}]
-    second = acr_mirror(listed + lagging, timeout=60)
+    second = acr_mirror(listed + lagging, import_timeout=60)
     assert second.rc == 0, second.output
     assert {action for image, action in actions(second).items() if image.startswith("signed/")} == {"none"}
     assert actions(second)["fresh/app:1"] == "import"
     came = set(sandbox.manifests("contosoprod", "fresh/app"))
     sandbox.knobs(referrers_late_seconds=0)
-    third = acr_mirror(listed + lagging, timeout=60)
+    third = acr_mirror(listed + lagging, import_timeout=60)
     assert third.rc == 0 and third.result["changed"], third.output
     late = {image for image, action in actions(third).items() if action == "import"}
     assert late and not late & {f"fresh/app@{digest}" for digest in came}, third.output

@@ -223,7 +223,7 @@ def test_pitfall_26_neither_turns_nor_copies_use_up_time_limits_or_threads(
     """Azure takes two imports at once and three a second: the last of 20 starts after 6 s. Each may take 3 s and takes
     two. Only two requests may be under way at once, but any number of imports."""
     sandbox.knobs(import_seconds=2.0, retry_after=1, limits={"arm_writes": {"capacity": 2, "refill": 3}})
-    run = acr_mirror([{"source": f"{DEV_HOST}/team/app", "tags": {"include": ["[12].*.0"]}}], timeout=4, concurrency=2)
+    run = acr_mirror([{"source": f"{DEV_HOST}/team/app", "tags": {"include": ["[12].*.0"]}}], import_timeout=4, concurrency=2)
     assert run.rc == 0 and actions(run) == {"import": 20}, run.output
     operations = sandbox.operations()
     assert max(o["started"] for o in operations) - min(o["started"] for o in operations) > 4.0

@@ -1,0 +1,93 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shape of the code: imports run downward, nothing pure does input or output, classes stay small enough to be read."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
+UTILS = PLUGINS / "module_utils"
+# From the top down: each may import what stands below it, and nothing beside or above. In one row: they don't know each other.
+LAYERS = """
+_module _mirror
+_planner _report
+_expand _resolver _manifests
+_referrers _engine _target
+_sources
+_source _azure
+_platforms _arm
+_acr _identity
+_registry _operations
+_authorization _refusals _diagnosis
+_http
+_pace
+_options
+_plan _manifest _untrusted
+_select _reference _progress
+_errors
+""".split("\n")
+PURE = "_plan _options _select _reference _errors _diagnosis _manifest _untrusted".split()
+IO = {"requests", "urllib3", "socket", "threading", "concurrent", "azure", "os", "time"}
+LARGEST = 250  # lines of a class
+IGNORED = 5  # lines that the type checker is told to leave alone
+
+
+def files() -> dict[str, list[Path]]:
+    """The files of each helper: a package is one helper."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(UTILS.rglob("*.py")):
+        found.setdefault(path.relative_to(UTILS).parts[0].removesuffix(".py"), []).append(path)
+    return found
+
+
+def imported(path: Path) -> set[str]:
+    """The helpers that a file imports, at its top or later."""
+    depth = len(path.relative_to(UTILS).parts)
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == depth:
+            found |= {node.module.split(".")[0]} if node.module else {name.name for name in node.names}
+    return found
+
+
+def test_imports_run_downward() -> None:
+    rank = {name: number for number, row in enumerate(LAYERS) for name in row.split()}
+    assert set(rank) == set(files()), "each helper has its layer"
+    upward = {
+        f"{name} → {other}"
+        for name, paths in files().items()
+        for path in paths
+        for other in imported(path) - {name}
+        if rank[other] <= rank[name]
+    }
+    assert upward == set()
+
+
+def test_what_is_pure_does_no_input_or_output() -> None:
+    for name in PURE:
+        (path,) = files()[name]
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            assert not {module.split(".")[0] for module in modules} & IO, f"{name} imports {modules}"
+        assert imported(path) <= set(PURE), f"{name} imports what is not pure: {imported(path) - set(PURE)}"
+
+
+def test_classes_are_small_enough_to_be_read() -> None:
+    sizes = {
+        f"{path.name} {node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for path in PLUGINS.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    }
+    assert {name: size for name, size in sizes.items() if size > LARGEST} == {}
+
+
+def test_the_type_checker_is_told_to_look_away_only_with_a_reason() -> None:
+    found = [line for path in PLUGINS.rglob("*.py") for line in path.read_text().splitlines() if "type: ignore" in line]
+    assert len(found) <= IGNORED
+    assert [line for line in found if not re.search(r"# type: ignore\[[\w, -]+\]  # \w", line)] == []
