@@ -15,13 +15,14 @@ import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils import _registry
 from ansible_collections.registryops.acr.plugins.module_utils._azure import Azure
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, UserError
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, Problem, UserError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._identity._clouds import Cloud
 from ansible_collections.registryops.acr.plugins.module_utils._mirror import Mirror, Settings
 from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries
 from ansible_collections.registryops.acr.plugins.module_utils._registry import MANIFEST_TYPES
 from ansible_collections.registryops.acr.plugins.module_utils._report import Report
+from ansible_collections.registryops.acr.plugins.modules import acr_import, acr_mirror
 
 ID = "/subscriptions/s1/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/contosoprod"
 IMAGE = MANIFEST_TYPES[2]
@@ -253,3 +254,86 @@ def test_details_that_can_not_be_read_are_a_note_and_no_failure(world: World) ->
     report = world.run({}, details=True)
     assert outcomes(report) == [("team/app:1.0", "import")] and not report.errors
     assert report.notes[0].startswith("Sizes and platforms could not be read: ") and not report.details
+
+
+# -- one image is a mirror of one ----------------------------------------------------------------------------------------
+
+
+class Module:
+    """What a module's own code sees of Ansible."""
+
+    def __init__(self, check_mode: bool, **params: Any) -> None:
+        self.params, self.check_mode = params, check_mode
+        self.warnings: list[str] = []
+        self.warn = self.warnings.append
+
+
+USUAL = {
+    "registry": ID, "resource_group": None, "wait": True, "source_registry": None, "source_username": None,
+    "source_password": None, "target": None, "untagged_repositories": None, "if_exists": "update", "platform": None,
+    "referrers": False, "verify": True, "repair": False,
+}  # fmt: skip
+LIST = {
+    "defaults": None, "credentials": None, "target_prefix": None, "concurrency": 4, "on_error": "continue", "details": False,
+    "timeout": None, "import_timeout": 30,
+}  # fmt: skip
+OTHER = {("team/app", "1.0"): DIGESTS["2.0"]}
+SAME = {("team/app", "1.0"): DIGESTS["1.0"]}
+CASES: dict[str, dict[str, Any]] = {
+    "absent": {},
+    "present": {"held": SAME},
+    "other": {"held": OTHER},
+    "other, check mode": {"held": OTHER, "check": True},
+    "keep": {"held": OTHER, "if_exists": "keep"},
+    "fail": {"held": OTHER, "if_exists": "fail"},
+    "fail, check mode": {"held": OTHER, "if_exists": "fail", "check": True},
+    "reimport": {"held": SAME, "if_exists": "reimport"},
+    "no such tag": {"tag": "9.9"},
+    "no such tag, check mode": {"tag": "9.9", "check": True},
+    "two targets, one of them refused": {"target": ["a", "b"], "refuses": "b:1.0"},
+    "without a tag": {"untagged_repositories": ["a"]},
+    "by digest": {"tag": DIGESTS["2.0"]},
+    "not verified": {"verify": False},
+    "not waited for": {"wait": False},
+    "few pulls": {"target": ["a", "b"], "held": {("b", "1.0"): DIGESTS["2.0"]}, "pulls": "1"},
+    "a platform that the image isn't made for": {"platform": "linux/s390x"},
+    "a target that can't be read": {"deny": "team/app"},
+    "credentials beside a registry": {"source_registry": ID, "source_username": "u", "source_password": "p", "source": "team/app:1.0"},
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_list_of_one_gives_what_the_module_for_one_image_gives(world: World, name: str) -> None:
+    """The same notes, results and messages for the same image."""
+    case = dict(CASES[name])
+    check = case.pop("check", False)
+    held, refuses, pulls, deny = (case.pop(one, None) for one in ("held", "refuses", "pulls", "deny"))
+    tag = case.pop("tag", "1.0")
+    options = {**USUAL, "source": f"{world.source.host}/team/app{'@' if ':' in tag else ':'}{tag}", **case}
+    found = []
+    for module in (acr_import, acr_mirror):
+        world.held = dict(held or {})
+        world.refuses = {refuses: LOCKED} if refuses else {}
+        world.deny = {deny} if deny else set()
+        world.pulls = {"ratelimit-remaining": pulls} if pulls else {}
+        world.identity.http = Http()
+        params = {**options, "timeout": 30}
+        if module is acr_mirror:
+            image = {key: value for key, value in options.items() if key not in ("registry", "resource_group", "wait")}
+            params = {"registry": ID, "resource_group": None, "wait": options["wait"], "images": [image], **LIST}
+        given = Module(check, **params)
+        try:
+            result = module.work(given, Azure(world.identity))
+        except Problem as error:
+            found.append((type(error), error.reason, str(error)))
+            continue
+        rows = result["targets" if module is acr_import else "results"]
+        for row in rows:
+            row.pop("seconds", None)
+        sentences = list(dict.fromkeys(row["error"] for row in rows if "error" in row))
+        if module is acr_import:
+            assert result.get("msg", "") == " ".join(sentences)
+        else:
+            assert all(sentence in result.get("msg", "") for sentence in sentences) and bool(sentences) == ("msg" in result)
+        found.append((rows, given.warnings, result["changed"], result["diff"], result.get("reason"), dict(world.held)))
+    assert found[0] == found[1]
