@@ -1,7 +1,7 @@
 # Copyright (c) 2026 registryops.acr contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What users write about images, made into entries; what they write wrongly, told in one clear sentence."""
+"""What users write about images, made into entries; what is wrong with them, in one clear sentence."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from ansible_collections.registryops.acr.plugins.module_utils._options import (
     IF_EXISTS,
     IMAGE_ARGUMENTS,
     Entry,
+    Pattern,
     parse_entries,
     parse_entry,
 )
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Target
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Rules, Target
 from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference, Reference, RegistryId
 from ansible_collections.registryops.acr.plugins.module_utils._registry import Credentials
 from ansible_collections.registryops.acr.plugins.module_utils._select import InvalidSelection, Selection
@@ -42,7 +43,8 @@ def entries(*images: dict[str, Any], **lists: Any) -> list[Entry]:
 
 
 def targets(parsed: Entry) -> list[str]:
-    return [str(target) for target in parsed.targets]
+    """The targets of an entry that means one image: they are known before that is looked at."""
+    return [str(target) for target in parsed.targets_for("any/repository", "any-tag")]
 
 
 # -- one image -------------------------------------------------------------------------------------------------------
@@ -53,12 +55,9 @@ def test_the_least_that_can_be_said() -> None:
         source=Reference("docker.io", "library/nginx", "1.27"),
         registry_id=None,
         credentials=None,
-        targets=(Target("library/nginx", "1.27"),),
-        if_exists="update",
+        targets=(Pattern("library/nginx", "1.27"),),
+        rules=Rules(if_exists="update", verify=True, referrers=False, repair=False),
         platform=None,
-        referrers=False,
-        verify=True,
-        repair=False,
         notes=(),
     )
 
@@ -78,19 +77,16 @@ def test_everything_that_can_be_said() -> None:
         repair=True,
     )
     note = (
-        "source_registry and credentials were both given for team/app: the credentials are used, and so the rights of "
-        "the signed-in account on that registry do not count."
+        "source_registry and credentials were both given for team/app: the credentials are used, and not the rights of the "
+        "signed-in account on that registry."
     )
     assert parsed == Entry(
         source=Reference(None, "team/app", "1", A),
         registry_id=RegistryId("name", "contosodev"),
         credentials=Credentials("puller", "secret"),
-        targets=(Target("base/app", "2"), Target("other/app", "1"), Target("archive/app", None)),
-        if_exists="fail",
+        targets=(Pattern("base/app", "2"), Pattern("other/app", "1"), Pattern("archive/app", tagged=False)),
+        rules=Rules(if_exists="fail", verify=True, referrers=True, repair=True),
         platform="linux/arm64",
-        referrers=True,
-        verify=True,
-        repair=True,
         notes=(note,),
     )
     assert "secret" not in repr(parsed)
@@ -154,7 +150,7 @@ def test_a_source_registry_with_a_hash_in_its_host() -> None:
 @pytest.mark.parametrize("verify", [True, False])
 def test_if_exists_goes_with_and_without_verifying(if_exists: str, verify: bool) -> None:
     parsed = entry(if_exists=if_exists, verify=verify)
-    assert (parsed.if_exists, parsed.verify) == (if_exists, verify)
+    assert (parsed.rules.if_exists, parsed.rules.verify) == (if_exists, verify)
 
 
 @pytest.mark.parametrize(
@@ -218,15 +214,15 @@ def test_if_exists_goes_with_and_without_verifying(if_exists: str, verify: bool)
         ),
         (
             {"tags": {"newest": 1}},
-            "docker.io/nginx:1.27 names one image, and tags chooses others; write the repository only.",
+            "docker.io/nginx:1.27 names one image, but tags selects others; write the repository only.",
         ),
         (
             {"source": "docker.io/nginx@" + A, "tags": {"same_digest": True}},
-            "docker.io/nginx@{0} names one image, and tags chooses others; write the repository only.".format(A),
+            "docker.io/nginx@{0} names one image, but tags selects others; write the repository only.".format(A),
         ),
         (
             {"source": "docker.io/nginx", "tags": {"newest": 1}, "target": ["a:1"]},
-            "target 'a:1' names a tag, but tags chooses several; write the repository only.",
+            "target 'a:1' names a tag, but tags selects several; write the repository only.",
         ),
         ({"source": "docker.io/nginx", "tags": {"newest": 0}}, "newest must be at least 1, not 0."),
         (
@@ -235,12 +231,12 @@ def test_if_exists_goes_with_and_without_verifying(if_exists: str, verify: bool)
         ),
         (
             {"repositories": {"include": ["*"]}, "source_registry": "contosodev"},
-            "repositories chooses among the repositories of an Azure registry: name that by source_registry, and leave "
+            "repositories selects among the repositories of an Azure registry: name it in source_registry, and leave "
             "source out.",
         ),
         (
             {"source": None, "repositories": {"include": ["*"]}},
-            "repositories chooses among the repositories of an Azure registry: name that by source_registry, and leave "
+            "repositories selects among the repositories of an Azure registry: name it in source_registry, and leave "
             "source out.",
         ),
         (
@@ -300,13 +296,13 @@ def test_an_entry_overrides_the_defaults_of_its_list() -> None:
         defaults={"if_exists": "keep", "platform": "linux/amd64", "verify": True, "referrers": None},
         target_prefix="hub/",
     )
-    assert (first.if_exists, first.platform, targets(first)) == ("keep", "linux/amd64", ["hub/library/nginx:1.27"])
-    assert (second.if_exists, second.platform, second.referrers) == ("fail", "linux/arm64", False)
+    assert (first.rules.if_exists, first.platform, targets(first)) == ("keep", "linux/amd64", ["hub/library/nginx:1.27"])
+    assert (second.rules.if_exists, second.platform, second.rules.referrers) == ("fail", "linux/arm64", False)
 
 
 def test_an_entry_can_switch_off_what_its_list_switches_on() -> None:
     (parsed,) = entries({"source": NGINX, "referrers": False}, defaults={"referrers": True})
-    assert parsed.referrers is False
+    assert parsed.rules.referrers is False
 
 
 @pytest.mark.parametrize(
@@ -437,7 +433,7 @@ HUB = "https://index.docker.io/v1/"
 def test_e11_credentials_are_found_by_any_spelling_of_their_registry(registry: str, source: str, used: bool) -> None:
     (found,) = entries({"source": source}, credentials=[{"registry": registry, "username": "u", "password": "hidden"}])
     assert (found.credentials == Credentials("u", "hidden")) is used
-    assert len(found.notes) == (0 if used else 1), "what is for nothing is told"
+    assert len(found.notes) == (0 if used else 1), "what is for nothing is reported"
 
 
 @pytest.mark.parametrize(
@@ -470,7 +466,7 @@ def test_e11_credentials_that_match_nothing_are_told_once_by_their_registry_alon
     notes = [note for entry in entries(*images, credentials=listed) for note in entry.notes]
     # That an entry has its own, or another one matches better, is no mistake.
     assert notes == [
-        "The credentials for {0} match no entry of images, so that they are not used.".format(place)
+        "The credentials for {0} match no entry of images, so they are not used.".format(place)
         for place in ("quay.io/team", "contosodev.azurecr.test")
     ]
 
@@ -536,4 +532,4 @@ def test_any_options_are_an_entry_or_one_clear_error(options: dict[str, Any]) ->
     else:
         assert parsed.source is not None and parsed.targets
         assert (parsed.source.host is None) is (parsed.registry_id is not None)
-        assert parsed.verify or not (parsed.referrers or parsed.platform or parsed.selection)
+        assert parsed.rules.verify or not (parsed.rules.referrers or parsed.platform or parsed.selection)
