@@ -1,7 +1,7 @@
 # Copyright (c) 2026 registryops.acr contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From entries to wants: what selections choose, what each registry is asked for that, and what is told of bad entries."""
+"""From entries to desired images: what selections select, what registries are asked for that, what is reported of bad entries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._expand import expand
 from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, Target, Want
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Desired, Origin, Rules, Target
 from tests.unit.plugins.held import HeldAzure, HeldRegistry, Opened, digest
 
 SERVER = "contosodev.azurecr.test"
@@ -45,28 +45,32 @@ def entries(*images: dict[str, Any], prefix: str = "") -> Any:
     return parse_entries(list(images), None, None, prefix, "azurecr.test")
 
 
-def names(wants: list[Want]) -> list[str]:
-    return ["{0} <- {1}:{2}".format(want.target, want.origin.repository, want.origin.tag) for want in wants]
+def names(desired: list[Desired]) -> list[str]:
+    return [f"{one.target} <- {one.origin.repository}:{one.origin.tag}" for one in desired]
 
 
 def test_one_image_for_several_targets(pool: ThreadPoolExecutor, quay: HeldRegistry) -> None:
     sources = Opened(quay)
     image = {"source": "quay.io/team/app:1.0", "target": ["a:1", "b:2"], "untagged_repositories": ["c"], "if_exists": "keep"}
-    wants, failures, _notes = expand(entries(image, {**image, "target": ["d"], "platform": "linux/amd64"}), sources, pool)
-    origin = Origin(sources.by_host["quay.io"], "team/app", "1.0")
-    assert failures == []
-    assert wants[:3] == [
-        Want(Target("a", "1"), origin, "keep", 0), Want(Target("b", "2"), origin, "keep", 0), Want(Target("c", None), origin, "keep", 0),
+    desired, unplanned, _notes = expand(entries(image, {**image, "target": ["d"], "platform": "linux/amd64"}), sources, pool)
+    origin, rules = Origin(sources.by_host["quay.io"].key, "team/app", "1.0"), Rules("keep")
+    assert unplanned == []
+    assert desired[:3] == [
+        Desired(Target("a", "1"), origin, rules), Desired(Target("b", "2"), origin, rules), Desired(Target("c", None), origin, rules),
     ]  # fmt: skip
-    assert (wants[3].target, wants[3].origin.platform, wants[3].entry) == (Target("d", "1.0"), "linux/amd64", 1)
-    assert quay.asked == [], "nothing is chosen there"
+    assert (desired[3].target, desired[3].origin.platform, desired[3].entry) == (Target("d", "1.0"), "linux/amd64", 1)
+    assert quay.asked == [], "nothing is selected there"
 
 
 def test_the_tags_that_a_selection_chooses(pool: ThreadPoolExecutor, quay: HeldRegistry) -> None:
     image = {"source": "quay.io/team/app", "tags": {"include": ["1.*"]}, "target": ["a", "b"]}
-    wants, failures, _notes = expand(entries(image, {**image, "target": ["c"], "tags": {"newest": 1}}), Opened(quay), pool)
-    assert failures == [] and all(want.selected for want in wants)
-    assert names(wants) == [
+    other = {**image, "target": ["c"], "tags": {"newest": 1}, "platform": "linux/arm64", "if_exists": "keep", "repair": True}
+    desired, unplanned, _notes = expand(entries(image, other), Opened(quay), pool)
+    assert unplanned == [] and all(one.selected for one in desired)
+    assert [(one.entry, one.origin.platform, one.rules) for one in desired[3:]] == [
+        (0, None, Rules()), (1, "linux/arm64", Rules("keep", repair=True)),
+    ]  # fmt: skip
+    assert names(desired) == [
         "a:1.0 <- team/app:1.0", "b:1.0 <- team/app:1.0", "a:1.1 <- team/app:1.1", "b:1.1 <- team/app:1.1", "c:1.1 <- team/app:1.1",
     ]  # fmt: skip
     assert quay.asked == [("tags", "team/app")], "both entries share the listing"
@@ -77,13 +81,13 @@ def test_the_repositories_of_a_registry(pool: ThreadPoolExecutor, azure: HeldAzu
         {"source_registry": SERVER, "repositories": {"include": ["team/*"]}},
         {"source_registry": SERVER, "repositories": {"exclude": ["team/*"]}, "tags": {"include": ["0*"]}},
     ]
-    wants, failures, _notes = expand(entries(*images, prefix="mirror/"), Opened(azure), pool)
-    assert failures == []
-    assert sorted(names(wants)[:4]) == [
+    desired, unplanned, _notes = expand(entries(*images, prefix="mirror/"), Opened(azure), pool)
+    assert unplanned == []
+    assert sorted(names(desired)[:4]) == [
         "mirror/team/app:1.0 <- team/app:1.0", "mirror/team/app:1.1 <- team/app:1.1",
         "mirror/team/app:stable <- team/app:stable", "mirror/team/web:1.0 <- team/web:1.0",
     ]  # fmt: skip
-    assert names(wants)[4:] == ["mirror/old/app:0.1 <- old/app:0.1"]
+    assert names(desired)[4:] == ["mirror/old/app:0.1 <- old/app:0.1"]
     listings = [("tag_list", repository) for repository in ("old/app", "team/app", "team/web")]
     assert azure.asked[:2] == [("repositories",), ("prepare", "old/app", "team/app", "team/web")]
     assert sorted(azure.asked[2:]) == listings, "one catalog, one token, one listing each"
@@ -91,8 +95,9 @@ def test_the_repositories_of_a_registry(pool: ThreadPoolExecutor, azure: HeldAzu
 
 def test_tokens_that_can_not_be_had_together_are_no_failure_yet(pool: ThreadPoolExecutor, azure: HeldAzure) -> None:
     azure.fails = {("prepare",): AcrError("denied", "no.")}
-    wants, failures, _notes = expand(entries({"source_registry": SERVER, "source": "team/web", "tags": {"newest": 1}}), Opened(azure), pool)
-    assert names(wants) == ["team/web:1.0 <- team/web:1.0"] and failures == []
+    image = {"source_registry": SERVER, "source": "team/web", "tags": {"newest": 1}}
+    desired, unplanned, _notes = expand(entries(image), Opened(azure), pool)
+    assert names(desired) == ["team/web:1.0 <- team/web:1.0"] and unplanned == []
 
 
 # -- all tags of an image ----------------------------------------------------------------------------------------------
@@ -101,8 +106,8 @@ def test_tokens_that_can_not_be_had_together_are_no_failure_yet(pool: ThreadPool
 def test_every_tag_of_the_chosen_image(pool: ThreadPoolExecutor, azure: HeldAzure, quay: HeldRegistry) -> None:
     chosen = {"newest": 1, "same_digest": True}
     images = [{"source": host + "/team/app", "tags": chosen, "target": [name]} for host, name in ((SERVER, "a"), ("quay.io", "q"))]
-    wants, failures, _notes = expand(entries(*images), Opened(azure, quay), pool)
-    assert [str(want.target) for want in wants] == ["a:1.1", "a:stable", "q:1.1", "q:stable"] and failures == []
+    desired, unplanned, _notes = expand(entries(*images), Opened(azure, quay), pool)
+    assert [str(one.target) for one in desired] == ["a:1.1", "a:stable", "q:1.1", "q:stable"] and unplanned == []
     assert {what[0] for what in azure.asked} == {"prepare", "tag_list"}, "Azure's listing has the digests"
     assert sorted(what for what in quay.asked if what[0] == "describe") == [
         ("describe", "team/app", tag) for tag in ("1.0", "1.1", "stable")
@@ -115,8 +120,8 @@ SAME = {"source": "quay.io/team/app", "tags": {"include": ["1.0"], "same_digest"
 def test_a_tag_that_went_since_it_was_listed_is_left_out(pool: ThreadPoolExecutor, quay: HeldRegistry) -> None:
     quay.tagged["team/app"]["stable"] = digest(1)
     quay.fails = {("describe", "team/app", "stable"): AcrError("not_found", "gone.")}
-    wants, failures, notes = expand(entries(SAME), Opened(quay), pool)
-    assert (names(wants), failures, notes) == (["team/app:1.0 <- team/app:1.0"], [], [])
+    desired, unplanned, notes = expand(entries(SAME), Opened(quay), pool)
+    assert (names(desired), unplanned, notes) == (["team/app:1.0 <- team/app:1.0"], [], [])
     quay.fails, quay.late = {}, {("describe", "team/app", "stable"): 2}
     assert len(expand(entries(SAME), Opened(quay), pool)[0]) == 2, "one 404 is no absence of what is listed"
 
@@ -127,8 +132,8 @@ def test_c3_a_tag_that_can_not_be_read_is_left_out_of_same_digest_and_told(
 ) -> None:
     quay.tagged["team/app"].update({"old": digest(9), "companion": digest(1)})
     quay.fails = {("describe", "team/app", "old"): AcrError(kind, "quay.io/team/app:old is of the retired Docker schema 1.")}
-    wants, failures, notes = expand(entries(SAME), Opened(quay), pool)
-    assert names(wants) == ["team/app:1.0 <- team/app:1.0", "team/app:companion <- team/app:companion"] and failures == []
+    desired, unplanned, notes = expand(entries(SAME), Opened(quay), pool)
+    assert names(desired) == ["team/app:1.0 <- team/app:1.0", "team/app:companion <- team/app:companion"] and unplanned == []
     assert notes == [
         "Tags of quay.io/team/app that can't be read were left out of same_digest (old): quay.io/team/app:old is of the retired "
         "Docker schema 1."
@@ -138,21 +143,21 @@ def test_c3_a_tag_that_can_not_be_read_is_left_out_of_same_digest_and_told(
 def test_c3_many_tags_that_can_not_be_read_are_one_note(pool: ThreadPoolExecutor, quay: HeldRegistry) -> None:
     quay.tagged["team/app"].update({"old{0}".format(number): digest(9) for number in range(8)})
     quay.fails = {("describe", "team/app", "old{0}".format(number)): AcrError("protocol", "no.") for number in range(8)}
-    wants, _failures, (note,) = expand(entries(SAME), Opened(quay), pool)
-    assert names(wants) == ["team/app:1.0 <- team/app:1.0"] and "(old0, old1, old2, old3, old4 and 3 more): no." in note
+    desired, _failures, (note,) = expand(entries(SAME), Opened(quay), pool)
+    assert names(desired) == ["team/app:1.0 <- team/app:1.0"] and "(old0, old1, old2, old3, old4 and 3 more): no." in note
 
 
 def test_c3_a_tag_that_is_meant_itself_is_left_to_fail_by_itself(pool: ThreadPoolExecutor, quay: HeldRegistry) -> None:
     quay.fails = {("describe", "team/app", "1.0"): AcrError("protocol", "no.")}
-    wants, failures, notes = expand(entries(SAME), Opened(quay), pool)
-    assert (names(wants), failures, notes) == (["team/app:1.0 <- team/app:1.0"], [], [])
+    desired, unplanned, notes = expand(entries(SAME), Opened(quay), pool)
+    assert (names(desired), unplanned, notes) == (["team/app:1.0 <- team/app:1.0"], [], [])
 
 
 def test_c2_while_a_registry_does_not_answer_nobody_knows_what_is_the_same(pool: ThreadPoolExecutor, quay: HeldRegistry) -> None:
     quay.fails = {("describe", "team/app", tag): AcrError("throttled", "later.") for tag in ("1.1", "stable")}
-    wants, (failure,), notes = expand(entries(SAME), Opened(quay), pool)
-    assert names(wants) == ["team/app:1.0 <- team/app:1.0"] and notes == [], "what was read goes on"
-    assert failure.error.reason == "throttled" and str(failure.want.target) == "team/app:*"
+    desired, (failure,), notes = expand(entries(SAME), Opened(quay), pool)
+    assert names(desired) == ["team/app:1.0 <- team/app:1.0"] and notes == [], "what was read goes on"
+    assert failure.error.reason == "throttled" and failure.target == "team/app:*"
     assert str(failure.error) == "Not all tags of quay.io/team/app could be compared for same_digest: later."
 
 
@@ -172,32 +177,32 @@ def test_a10_a_tag_that_an_entry_names_is_asked_for_if_it_is_not_listed(
 ) -> None:
     azure.hidden = quay.hidden = {"1.0"}
     images = {**image, "source": image["source"].format(host)}
-    wants, failures, _notes = expand(entries(images), Opened(azure, quay), pool)
-    assert names(wants) == ["team/app:1.0 <- team/app:1.0"] and failures == []
+    desired, unplanned, _notes = expand(entries(images), Opened(azure, quay), pool)
+    assert names(desired) == ["team/app:1.0 <- team/app:1.0"] and unplanned == []
 
 
 def test_c2_a_named_tag_that_can_not_be_read_is_left_to_fail_by_itself(pool: ThreadPoolExecutor, azure: HeldAzure) -> None:
     azure.hidden = {"1.0", "1.1"}
     azure.fails = {("describe", "team/app", "1.1"): AcrError("denied", "no.")}
     image = {"source": SERVER + "/team/app", "tags": {"include": ["1.0", "1.1", "1.2"]}}
-    wants, failures, _notes = expand(entries(image), Opened(azure), pool)
-    assert [want.origin.tag for want in wants] == ["1.0", "1.1"] and failures == []
+    desired, unplanned, _notes = expand(entries(image), Opened(azure), pool)
+    assert [one.origin.tag for one in desired] == ["1.0", "1.1"] and unplanned == []
 
 
 def test_a_whole_registry_is_not_asked_for_names(pool: ThreadPoolExecutor, azure: HeldAzure) -> None:
     every = {"source_registry": SERVER, "repositories": {"include": ["*"]}, "tags": {"include": ["1.0", "latest"]}}
-    wants, _failures, _notes = expand(entries(every), Opened(azure), pool)
-    assert len(wants) == 2 and not [what for what in azure.asked if what[0] == "describe"]
+    desired, _failures, _notes = expand(entries(every), Opened(azure), pool)
+    assert len(desired) == 2 and not [what for what in azure.asked if what[0] == "describe"]
 
 
 def test_a10_a_repository_that_does_not_exist_is_told_as_such(pool: ThreadPoolExecutor, azure: HeldAzure, quay: HeldRegistry) -> None:
     quay.fails = {("tags",): AcrError("not_found", "quay.io/none does not exist.")}
     images = [{"source": host + "/none", "tags": {"newest": 1}} for host in (SERVER, "quay.io")]
-    wants, failures, _notes = expand(entries(*images), Opened(azure, quay), pool)
-    told = "No tag of {0}/none matches tags; nothing was chosen there: there is no repository none.".format(SERVER)
-    assert wants == [] and [str(failure.error) for failure in failures] == [told, "quay.io/none does not exist."]
+    desired, unplanned, _notes = expand(entries(*images), Opened(azure, quay), pool)
+    sentence = "No tag of {0}/none matches tags; nothing was selected there: there is no repository none.".format(SERVER)
+    assert desired == [] and [str(failure.error) for failure in unplanned] == [sentence, "quay.io/none does not exist."]
     images = [{"source": SERVER + "/team/web", "tags": {"include": ["9*"]}}]
-    assert str(expand(entries(*images), Opened(azure), pool)[1][0].error).endswith("nothing was chosen there.")
+    assert str(expand(entries(*images), Opened(azure), pool)[1][0].error).endswith("nothing was selected there.")
 
 
 def test_d6_a_few_names_of_a_crowd_take_no_listing(pool: ThreadPoolExecutor, azure: HeldAzure, quay: HeldRegistry) -> None:
@@ -205,8 +210,8 @@ def test_d6_a_few_names_of_a_crowd_take_no_listing(pool: ThreadPoolExecutor, azu
     azure.tagged["team/app"], azure.crowd, quay.tagged["team/app"] = tags, 20_000, tags
     names = {"include": [*tags, "none"], "newest": 2}
     images = [{"source": host + "/team/app", "tags": names, "target": [host[:1]]} for host in (SERVER, "quay.io")]
-    wants, failures, _notes = expand(entries(*images), Opened(azure, quay), pool)
-    assert [str(want.target) for want in wants] == ["c:1.3", "c:1.4", "q:1.3", "q:1.4"] and failures == []
+    desired, unplanned, _notes = expand(entries(*images), Opened(azure, quay), pool)
+    assert [str(one.target) for one in desired] == ["c:1.3", "c:1.4", "q:1.3", "q:1.4"] and unplanned == []
     kinds = [what[0] for what in azure.asked + quay.asked if what[0] != "prepare"]
     assert {kind: kinds.count(kind) for kind in kinds} == {"counts": 1, "describe": 12}
 
@@ -225,63 +230,67 @@ def test_e5_only_what_takes_a_listing_fails_without_the_right_to_list(
     pool: ThreadPoolExecutor, azure: HeldAzure, tags: dict[str, Any], found: list[str] | None
 ) -> None:
     azure.fails = {("tag_list",): AcrError("unauthorized", "no.")}
-    wants, failures, _notes = expand(entries({"source": SERVER + "/team/app", "tags": tags}), Opened(azure), pool)
-    assert [want.origin.tag for want in wants] == (found or [])
-    told = [str(failure.error) for failure in failures]
-    assert len(told) == (0 if found else 1) and all("metadata_read" in one for one in told)
+    desired, unplanned, _notes = expand(entries({"source": SERVER + "/team/app", "tags": tags}), Opened(azure), pool)
+    assert [one.origin.tag for one in desired] == (found or [])
+    sentences = [str(failure.error) for failure in unplanned]
+    assert len(sentences) == (0 if found else 1) and all("metadata_read" in sentence for sentence in sentences)
 
 
-# -- failures ----------------------------------------------------------------------------------------------------------
+# -- unplanned ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("image", "kind", "sentence", "target", "repository", "tag"),
+    ("image", "kind", "sentence", "target", "source"),
     [
         (
             {"source": "quay.io/team/app", "tags": {"include": ["9.*"]}},
-            "not_found", "No tag of quay.io/team/app matches tags; nothing was chosen there.", "team/app:*", "team/app", "*",
+            "not_found", "No tag of quay.io/team/app matches tags; nothing was selected there.", "team/app:*", "quay.io/team/app:*",
         ),
         (
             {"source_registry": SERVER, "repositories": {"include": ["team/*"]}, "tags": {"include": ["9.*"]}},
-            "not_found", "No tag of {0} matches tags; nothing was chosen there.".format(SERVER), "*:*", "*", "*",
+            "not_found", "No tag of {0} matches tags; nothing was selected there.".format(SERVER), "*:*", SERVER + "/*:*",
         ),
         (
             {"source_registry": SERVER, "repositories": {"include": ["x*"]}},
-            "not_found", "No repository of {0} matches repositories.".format(SERVER), "*:*", "*", "*",
+            "not_found", "No repository of {0} matches repositories.".format(SERVER), "*:*", SERVER + "/*:*",
         ),
         (
             {"source": "gone.test/team/app:1.0", "target": ["a"]},
-            "unreachable", "gone.test can't be reached.", "a:1.0", "team/app", "1.0",
+            "unreachable", "gone.test can't be reached.", "a:1.0", "gone.test/team/app:1.0",
+        ),
+        (
+            {"source": "gone.test/team/app@" + digest(1), "untagged_repositories": ["a"]},
+            "unreachable", "gone.test can't be reached.", "a:*", "gone.test/team/app@" + digest(1),
         ),
         (
             {"source_registry": "gone.azurecr.test", "repositories": {"include": ["*"]}},
-            "unreachable", "gone.azurecr.test can't be reached.", "*:*", "*", "*",
+            "unreachable", "gone.azurecr.test can't be reached.", "*:*", "the source registry/*:*",
         ),
     ],
 )  # fmt: skip
 def test_an_entry_that_fails_leaves_the_others_alone(
     pool: ThreadPoolExecutor, azure: HeldAzure, quay: HeldRegistry,
-    image: dict[str, Any], kind: str, sentence: str, target: str, repository: str, tag: str,
+    image: dict[str, Any], kind: str, sentence: str, target: str, source: str,
 ) -> None:  # fmt: skip
     good = {"source": "quay.io/team/app:1.0"}
-    wants, failures, _notes = expand(entries(good, image, {**good, "target": ["b"]}), Opened(azure, quay), pool)
-    assert [want.entry for want in wants] == [0, 2]
-    ((want, error),) = [(failure.want, failure.error) for failure in failures]
-    assert (error.reason, str(error), want.entry) == (kind, sentence, 1)
-    assert (str(want.target), want.origin.repository, want.origin.tag) == (target, repository, tag)
+    desired, unplanned, _notes = expand(entries(good, image, {**good, "target": ["b"]}), Opened(azure, quay), pool)
+    assert [one.entry for one in desired] == [0, 2]
+    (failure,) = unplanned
+    assert (failure.error.reason, str(failure.error), failure.entry) == (kind, sentence, 1)
+    assert (failure.target, failure.source) == (target, source)
 
 
 def test_a_repository_that_fails_leaves_the_others_of_its_entry_alone(pool: ThreadPoolExecutor, azure: HeldAzure) -> None:
     azure.fails = {("tag_list", "team/app"): AcrError("protocol", "no.")}
     every = {"source_registry": SERVER, "repositories": {"include": ["*"]}}
-    wants, failures, _notes = expand(entries(every, prefix="copy/"), Opened(azure), pool)
-    assert names(wants) == ["copy/old/app:0.1 <- old/app:0.1", "copy/team/web:1.0 <- team/web:1.0"]
-    assert [(str(failure.want.target), str(failure.error)) for failure in failures] == [("copy/team/app:*", "no.")]
+    desired, unplanned, _notes = expand(entries(every, prefix="copy/"), Opened(azure), pool)
+    assert names(desired) == ["copy/old/app:0.1 <- old/app:0.1", "copy/team/web:1.0 <- team/web:1.0"]
+    assert [(failure.target, str(failure.error)) for failure in unplanned] == [("copy/team/app:*", "no.")]
 
 
 def test_a_registry_whose_catalog_can_not_be_read(pool: ThreadPoolExecutor, azure: HeldAzure) -> None:
     azure.fails = {("repositories",): AcrError("unauthorized", "no.")}
     every = {"source_registry": SERVER, "repositories": {"include": ["*"]}}
-    wants, failures, _notes = expand(entries(every, every, {"source_registry": SERVER, "source": "team/web:1.0"}), Opened(azure), pool)
-    assert [failure.want.entry for failure in failures] == [0, 1] and names(wants) == ["team/web:1.0 <- team/web:1.0"]
+    desired, unplanned, _notes = expand(entries(every, every, {"source_registry": SERVER, "source": "team/web:1.0"}), Opened(azure), pool)
+    assert [failure.entry for failure in unplanned] == [0, 1] and names(desired) == ["team/web:1.0 <- team/web:1.0"]
     assert azure.asked == [("repositories",)]

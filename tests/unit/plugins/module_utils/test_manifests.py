@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.registryops.acr.plugins.module_utils import _manifests
+from ansible_collections.registryops.acr.plugins.module_utils import _azure
 from ansible_collections.registryops.acr.plugins.module_utils._acr import Counts, Tag
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._azure import Azure
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, UserError
 from ansible_collections.registryops.acr.plugins.module_utils._identity._clouds import Cloud
-from ansible_collections.registryops.acr.plugins.module_utils._manifests import Wanted, details, read
+from ansible_collections.registryops.acr.plugins.module_utils._manifests import Content, ManifestQuery, details, read
 from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference
 from ansible_collections.registryops.acr.plugins.module_utils._registry import Descriptor, Manifest, Registry
 from tests.unit.plugins.held import unhurried
@@ -70,7 +71,8 @@ class FakeRegistry:
         self.sent = 0  # entries that were taken from listings
         self.host = ""
 
-    def __call__(self, host: str, _http: Any, *, entra: Any, tenant: str) -> FakeRegistry:
+    def __call__(self, host: str, _http: Any, *, entra: Any, tenant: str, credentials: None) -> FakeRegistry:
+        assert credentials is None, "Azure's registries are read with the account that signs in"
         self.host, self.signed_in = host, (entra(), tenant)
         return self
 
@@ -119,13 +121,13 @@ class FakeRegistry:
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> FakeRegistry:
     fake = FakeRegistry()
-    monkeypatch.setattr(_manifests, "AzureRegistry", fake)
+    monkeypatch.setattr(_azure, "AzureRegistry", fake)
     return fake
 
 
 ID = "/subscriptions/1/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/contosolabel"
 IDENTITY = SimpleNamespace(
-    http=None,
+    http=unhurried(),
     cloud=Cloud("Test", "https://management.azure.test", "https://login.azure.test", "scope", "azurecr.test"),
     registry_scope="scope",
     tenant="tenant",
@@ -133,8 +135,12 @@ IDENTITY = SimpleNamespace(
 )
 
 
-def look(**wanted: Any) -> list[dict[str, Any]]:
-    return read(IDENTITY, "contosoprod.azurecr.test", None, Wanted(**wanted))[1]
+def everything(**query: Any) -> Content:
+    return read(Azure(IDENTITY), "contosoprod.azurecr.test", None, ManifestQuery(**query))
+
+
+def look(**query: Any) -> list[dict[str, Any]]:
+    return everything(**query).manifests
 
 
 def names(found: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -184,7 +190,7 @@ def test_all_manifests_of_a_repository(registry: FakeRegistry) -> None:
 
 
 def test_all_repositories(registry: FakeRegistry) -> None:
-    repositories, found, unreadable = read(IDENTITY, "contosoprod.azurecr.test", None, Wanted())
+    repositories, found, unreadable = everything()
     assert unreadable == {} and repositories == ["team/app", "old/app", "empty"]
     assert names(found) == [("team/app", letter) for letter in "abcd"] + [("old/app", "a")]
     # Tokens for all at once.
@@ -192,7 +198,7 @@ def test_all_repositories(registry: FakeRegistry) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "expected"),
+    ("query", "expected"),
     [
         ({"untagged": True}, "bc"),
         ({"untagged": False}, "ad"),
@@ -202,8 +208,8 @@ def test_all_repositories(registry: FakeRegistry) -> None:
         ({"limit": 3}, "abc"),
     ],
 )
-def test_filters(registry: FakeRegistry, wanted: dict[str, Any], expected: str) -> None:
-    assert names(look(repository="team/app", **wanted)) == [("team/app", letter) for letter in expected]
+def test_filters(registry: FakeRegistry, query: dict[str, Any], expected: str) -> None:
+    assert names(look(repository="team/app", **query)) == [("team/app", letter) for letter in expected]
 
 
 def test_azure_is_asked_for_no_more_than_is_wanted(registry: FakeRegistry) -> None:
@@ -216,14 +222,14 @@ def test_azure_is_asked_for_no_more_than_is_wanted(registry: FakeRegistry) -> No
     assert (registry.asked[0], registry.sent) == (("list", "team/app", "", None), 2)
 
 
-@pytest.mark.parametrize("wanted", [{"tag": "none"}, {"digest": "sha256:" + "0" * 64}])
-def test_what_does_not_exist_is_no_manifest(registry: FakeRegistry, wanted: dict[str, str]) -> None:
-    assert look(repository="team/app", **wanted) == []
-    assert look(repository="none", **wanted) == []
+@pytest.mark.parametrize("query", [{"tag": "none"}, {"digest": "sha256:" + "0" * 64}])
+def test_what_does_not_exist_is_no_manifest(registry: FakeRegistry, query: dict[str, str]) -> None:
+    assert look(repository="team/app", **query) == []
+    assert look(repository="none", **query) == []
 
 
 def test_an_unknown_repository_holds_nothing(registry: FakeRegistry) -> None:
-    assert read(IDENTITY, "contosoprod.azurecr.test", None, Wanted(repository="none")) == (["none"], [], {})
+    assert everything(repository="none") == (["none"], [], {})
 
 
 def test_raw(registry: FakeRegistry) -> None:
@@ -252,26 +258,26 @@ def test_a_manifest_without_attributes_has_locks_that_are_not_known(
 
 
 @pytest.mark.parametrize(
-    ("wanted", "message"),
+    ("query", "message"),
     [
-        ({"digest": "latest"}, "digest: 'latest' is no digest; it looks like sha256: and 64 hex digits."),
-        ({"digest": ""}, "digest: '' is no digest; it looks like sha256: and 64 hex digits."),
+        ({"digest": "latest"}, "digest: 'latest' isn't a digest; a digest looks like sha256: and 64 hex digits."),
+        ({"digest": ""}, "digest: '' isn't a digest; a digest looks like sha256: and 64 hex digits."),
         ({"limit": 0}, "limit must be at least 1, not 0."),
         ({"limit": -5}, "limit must be at least 1, not -5."),
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_asked(
-    registry: FakeRegistry, wanted: dict[str, Any], message: str
+    registry: FakeRegistry, query: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(AcrError) as caught:
-        look(repository="team/app", **wanted)
+    with pytest.raises(UserError) as caught:
+        look(repository="team/app", **query)
     assert (caught.value.reason, str(caught.value)) == ("invalid", message)
     assert registry.host == ""
 
 
 def test_a_wrong_registry_is_refused(registry: FakeRegistry) -> None:
     with pytest.raises(InvalidReference, match="'no_name' is no name of a registry"):
-        read(IDENTITY, "no_name", None, Wanted())
+        read(Azure(IDENTITY), "no_name", None, ManifestQuery())
 
 
 @pytest.mark.parametrize("given", ["contosolabel", ID])
@@ -281,15 +287,15 @@ def test_the_login_server_of_a_registry_is_looked_up_where_it_is_not_given(
     looked_up = []
 
     class FakeArm:
-        def __init__(self, identity: Any, _http: Any) -> None:
-            assert identity is IDENTITY
+        def __init__(self, identity: Any, http: Any) -> None:
+            assert identity is IDENTITY and http is IDENTITY.http
 
         def registry(self, registry_id: Any, group: str | None) -> Any:
             looked_up.append((registry_id.name, group))
             return SimpleNamespace(login_server="contosolabel-a1b2.azurecr.test")
 
-    monkeypatch.setattr(_manifests, "Arm", FakeArm)
-    read(IDENTITY, given, "rg", Wanted(repository="empty"))
+    monkeypatch.setattr(_azure, "Arm", FakeArm)
+    read(Azure(IDENTITY), given, "rg", ManifestQuery(repository="empty"))
     assert (looked_up, registry.host) == ([("contosolabel", "rg")], "contosolabel-a1b2.azurecr.test")
 
 
@@ -357,18 +363,18 @@ def test_what_is_wrong_with_the_whole_registry_is_told_once(registry: FakeRegist
     for what in ("manifest", "list"):
         registry.fails = {(what,): AcrError(kind, "no.")}
         with pytest.raises(AcrError, match="no."):
-            read(IDENTITY, "contosoprod.azurecr.test", None, Wanted())
+            everything()
 
 
 def test_c5_a_repository_that_can_not_be_read_is_told_beside_the_others(registry: FakeRegistry) -> None:
     registry.fails = {("list", "team/app", ""): AcrError("denied", "no.")}
-    repositories, found, unreadable = read(IDENTITY, "contosoprod.azurecr.test", None, Wanted())
+    repositories, found, unreadable = everything()
     assert repositories == ["team/app", "old/app", "empty"] and names(found) == [("old/app", "a")]
     assert {name: str(error) for name, error in unreadable.items()} == {"team/app": "no."}
     registry.fails = {("list",): AcrError("denied", "no.")}
-    for wanted in (Wanted(), Wanted(repository="team/app")):
+    for query in ({}, {"repository": "team/app"}):
         with pytest.raises(AcrError, match="no."):
-            read(IDENTITY, "contosoprod.azurecr.test", None, wanted)
+            everything(**query)
 
 
 def test_a10_one_404_is_no_absence(registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,10 +12,11 @@ import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils import _referrers
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, SourceRegistry
 from ansible_collections.registryops.acr.plugins.module_utils._referrers import DEPTH, Referrers
-from ansible_collections.registryops.acr.plugins.module_utils._sources import Source
-from tests.unit.plugins.held import IMAGE, INDEX, HeldRegistry, Opened, digest
+from ansible_collections.registryops.acr.plugins.module_utils._registry import Descriptor
+from ansible_collections.registryops.acr.plugins.module_utils._source import Known, Source
+from tests.unit.plugins.held import IMAGE, INDEX, HeldRegistry, digest
 
 
 class Graph(HeldRegistry):
@@ -31,11 +32,18 @@ class Graph(HeldRegistry):
             self.manifests[digest(one)] = (INDEX, {"manifests": listed})
 
 
+KEY = SourceRegistry("registry.test")
+
+
+def look(graph: Graph, *origins: Origin, known: Known | None = None) -> Any:
+    with ThreadPoolExecutor(2) as pool:
+        return Referrers(Source(KEY, graph, None, known or {}), pool).of(origins)
+
+
 def find(graph: Graph, tags: dict[str, str] | None = None) -> Any:
     graph.tagged["team/app"].update(tags or {})
-    origin = Origin(Source(graph.host, graph, None, None), "team/app", "1", digest(0))
-    with ThreadPoolExecutor(2) as pool:
-        found = Referrers(Opened(), pool).of([origin])[origin.key]
+    origin = Origin(KEY, "team/app", "1", digest(0))
+    found = look(graph, origin)[origin.key]
     return found if isinstance(found, AcrError) else [(one.tag, one.digest) for one in found]
 
 
@@ -92,9 +100,8 @@ def test_what_is_too_long_for_a_tag_is_no_question() -> None:
     graph = Graph({})
     long = "sha512:" + "a" * 128
     graph.manifests[long] = (IMAGE, {})
-    origin = Origin(Source(graph.host, graph, None, None), "team/app", "1", long)
-    with ThreadPoolExecutor(2) as pool:
-        assert Referrers(Opened(), pool).of([origin]) == {origin.key: []}
+    origin = Origin(KEY, "team/app", "1", long)
+    assert look(graph, origin) == {origin.key: []}
     assert not [what for what in graph.asked if what[0] == "describe"]
 
 
@@ -106,12 +113,20 @@ def test_e7_what_refers_to_the_platforms_of_an_index_in_an_index() -> None:
 def test_an_image_that_is_also_a_part_of_another_is_looked_into() -> None:
     """What is asked for once must not depend on who asked first."""
     graph = Graph({11: [1]}, {0: [10], 10: [11]})
-    source = Source(graph.host, graph, None, None)
-    origins = [Origin(source, "team/app", "1", digest(0)), Origin(source, "team/app", "2", digest(10))]
-    with ThreadPoolExecutor(2) as pool:
-        for order in (origins, origins[::-1]):
-            found = Referrers(Opened(), pool).of(order)
-            assert [[one.digest for one in found[origin.key]] for origin in origins] == [[digest(1)]] * 2
+    origins = [Origin(KEY, "team/app", "1", digest(0)), Origin(KEY, "team/app", "2", digest(10))]
+    for order in (origins, origins[::-1]):
+        found = look(graph, *order)
+        assert [[one.digest for one in found[origin.key]] for origin in origins] == [[digest(1)]] * 2
+    asked = [what for what in graph.asked if what[0] == "referrers"]
+    assert sorted(asked) == sorted(2 * [("referrers", "team/app", digest(n)) for n in (0, 1, 10, 11)]), "each once in each run"
+
+
+@pytest.mark.parametrize(("media_type", "times"), [(IMAGE, 0), (INDEX, 1), (None, 1)])
+def test_what_is_known_to_be_a_single_image_is_not_read_for_its_platforms(media_type: str | None, times: int) -> None:
+    graph = Graph({})
+    known = {digest(0): Descriptor(digest(0), media_type)} if media_type else {}
+    assert list(look(graph, Origin(KEY, "team/app", "1", digest(0)), known=known).values()) == [[]]
+    assert graph.asked.count(("manifest", "team/app", digest(0))) == times
 
 
 @pytest.mark.parametrize(
@@ -120,9 +135,6 @@ def test_an_image_that_is_also_a_part_of_another_is_looked_into() -> None:
 def test_c2_what_can_not_be_read_is_no_empty_list_and_nobody_elses_failure(what: tuple[str, ...]) -> None:
     graph = Graph({9: []}, {0: [10], 10: [11]})
     graph.fails = {what if len(what) > 1 else ("referrers", "team/app", digest(0)): AcrError("throttled", "registry.test is busy.")}
-    source = Source(graph.host, graph, None, None)
-    origins = [Origin(source, "team/app", "1", digest(0)), Origin(source, "team/app", "2", digest(9))]
-    with ThreadPoolExecutor(2) as pool:
-        bad, good = Referrers(Opened(), pool).of(origins).values()
+    bad, good = look(graph, Origin(KEY, "team/app", "1", digest(0)), Origin(KEY, "team/app", "2", digest(9))).values()
     assert isinstance(bad, AcrError) and bad.reason == "throttled" and "team/app:1" in str(bad)
     assert good == []
