@@ -50,8 +50,8 @@ async def _group(call: Call) -> Answer:
 class Route:
     """``method`` and path of a request, and what answers it.
 
-    ``action``: what the principal has to be allowed to do, as refusals name it; none for what everybody may. ``right``: of
-    `tenants.RIGHTS` what allows it on a registry; elsewhere it takes to see anything of the subscription.
+    ``action``: what the principal has to be allowed to do, as refusals name it; empty if everybody may. ``right``: the one
+    of `tenants.RIGHTS` that allows it on a registry; elsewhere it is enough to see anything of the subscription.
     """
 
     method: str
@@ -61,7 +61,7 @@ class Route:
     right: str = ""
 
     def match(self, method: str, path: str) -> dict[str, str] | None:
-        """The names in the path's braces, if it is for this route. Only method and such names heed the case."""
+        """What the request has for the names in braces, if it is for this route. The case of its path doesn't matter."""
         found = _pattern(self.path).fullmatch(path) if method == self.method else None
         return found.groupdict() if found else None
 
