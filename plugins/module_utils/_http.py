@@ -263,7 +263,7 @@ class Http:
             if closed(error):
                 raise AcrError("unavailable", f"{host} closed the connection: {root_reason(error)}.") from None
             reason = root_reason(error)
-            message = "The proxy could not connect to {0}: {1}."
+            message = f"The proxy could not connect to {host}: {reason}."
             if not reason.startswith("Tunnel connection failed"):
                 message = f"The proxy that leads to {host} can't be reached: {reason}."
             raise AcrError("unreachable", message) from None

@@ -13,6 +13,7 @@ import random
 import secrets
 import time
 import uuid
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
@@ -23,8 +24,11 @@ from cryptography.x509.oid import NameOID
 
 from . import entra, images
 from .knobs import Knobs
-from .state import TENANT_1, Principal, ScopedToken, State, merge, object_id
+from .model import ScopedToken
+from .settings import changed, check, merge
+from .state import State
 from .store import Store, dotnet_time
+from .tenants import TENANT_1, Principal, object_id
 
 STATE: web.AppKey[State] = web.AppKey("state", State)
 MOVING: web.AppKey[dict[Any, Any]] = web.AppKey("moving", dict)  # (host, repository, tag) -> the task, its moves
@@ -132,11 +136,10 @@ async def _patch_registry(request: web.Request) -> web.Response:
     state = request.app[STATE]
     registry = state.registries[request.match_info["name"]]
     body = await request.json()
-    unknown = set(body) - {*_REGISTRY_FIELDS, "properties", "flags", "tokens", "abac_repositories"}
-    if unknown:
-        raise ValueError(f"a registry has no {sorted(unknown)}")
+    check(body, {*_REGISTRY_FIELDS, "properties", "flags", "tokens", "abac_repositories"}, "setting of a registry")
+    flags = changed(registry.flags, body.get("flags", {}), "flag of a registry")
     registry.properties = merge(registry.properties, body.get("properties", {}))
-    registry.flags = merge(registry.flags, body.get("flags", {}))
+    registry.flags = flags
     if "tokens" in body:
         registry.tokens = {
             user: ScopedToken(list(token["passwords"]), {p: set(a) for p, a in token["scopes"].items()})
@@ -154,15 +157,13 @@ async def _patch_upstream(request: web.Request) -> web.Response:
     """``flags`` merge, ``users`` {name: password} and ``private`` [prefixes] replace."""
     upstream = request.app[STATE].upstreams[request.match_info["host"]]
     body = await request.json()
-    unknown = set(body) - {"flags", "users", "private"}
-    if unknown:
-        raise ValueError(f"an upstream has no {sorted(unknown)}")
-    upstream.flags = merge(upstream.flags, body.get("flags", {}))
+    check(body, {"flags", "users", "private"}, "setting of an upstream")
+    upstream.flags = changed(upstream.flags, body.get("flags", {}), "flag of an upstream")
     if "users" in body:
         upstream.users = dict(body["users"])
     if "private" in body:
         upstream.private = tuple(body["private"])
-    return web.json_response({"flags": upstream.flags})
+    return web.json_response({"flags": asdict(upstream.flags)})
 
 
 async def _create_principal(request: web.Request) -> web.Response:
@@ -176,9 +177,7 @@ async def _create_principal(request: web.Request) -> web.Response:
     principal.secrets.append(body.get("secret") or secrets.token_urlsafe(24))
     state.principals[principal.name] = principal
     _change_principal(principal, body)
-    return web.json_response(
-        {"client_id": client, "object_id": principal.object_id, "secret": principal.secrets[0]}
-    )
+    return web.json_response({"client_id": client, "object_id": principal.object_id, "secret": principal.secrets[0]})
 
 
 async def _patch_principal(request: web.Request) -> web.Response:
@@ -345,9 +344,7 @@ async def _lock(request: web.Request) -> web.Response:
         attributes = store.manifests[repository][body["digest"]].attrs
     else:
         attributes = store.repo_attrs[repository]
-    unknown = set(body["attributes"]) - set(attributes)
-    if unknown:
-        raise ValueError(f"no attribute {sorted(unknown)}")
+    check(body["attributes"], attributes, "attribute")
     attributes.update(body["attributes"])
     return web.json_response(attributes)
 

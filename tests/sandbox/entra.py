@@ -16,7 +16,10 @@ import jwt
 from aiohttp import web
 from cryptography import x509
 
-from .state import ACR_AUDIENCE, Cloud, Principal, State, Tenant, TokenError, new_id
+from .model import ACR_AUDIENCE
+from .state import State
+from .tenants import Cloud, Principal, Tenant
+from .tokens import TokenError, new_id
 
 # Scopes that ask for a sign-in's trimmings rather than for a resource.
 _OIDC_SCOPES = {"openid", "profile", "offline_access", "email"}
@@ -144,9 +147,7 @@ def _tenant(state: State, name: str) -> Tenant | None:
     return tenant
 
 
-def _token(
-    state: State, request: web.BaseRequest, cloud: Cloud, tenant_name: str, form: dict[str, str]
-) -> dict[str, Any]:
+def _token(state: State, request: web.BaseRequest, cloud: Cloud, tenant_name: str, form: dict[str, str]) -> dict[str, Any]:
     tenant = _tenant(state, tenant_name)
     grant = form.get("grant_type")
     if not grant:
@@ -161,9 +162,7 @@ def _token(
     elif grant == "refresh_token":
         principal = _refreshed(state, tenant, form)
     else:
-        raise _Refused(
-            400, "unsupported_grant_type", 70003, f"The app requested an unsupported grant type '{grant}'."
-        )
+        raise _Refused(400, "unsupported_grant_type", 70003, f"The app requested an unsupported grant type '{grant}'.")
     request["principal"] = principal.name
     audience = _audience(state, cloud, form)
     answer = access_token(state, cloud, principal, audience, form.get("client_id") or principal.client_id)
@@ -171,9 +170,7 @@ def _token(
         answer.update(_user_extras(state, cloud, principal, form, audience))
     if "resource" in form:  # the v1 endpoint speaks of resources and sends its numbers as strings
         now = int(time.time())
-        answer.update(
-            resource=form["resource"], expires_on=str(now + answer["expires_in"]), not_before=str(now - 300)
-        )
+        answer.update(resource=form["resource"], expires_on=str(now + answer["expires_in"]), not_before=str(now - 300))
         answer["expires_in"] = str(answer["expires_in"])
     return answer
 
@@ -181,7 +178,7 @@ def _token(
 def access_token(state: State, cloud: Cloud, principal: Principal, audience: str, client: str) -> dict[str, Any]:
     """The answer of a token endpoint: a signed access token for ``audience``."""
     now = int(time.time())
-    seconds = state.knobs.tokens["arm_seconds"]
+    seconds = state.knobs.tokens.arm_seconds
     claims: dict[str, Any] = {
         "aud": audience,
         "iss": f"https://sts.windows.net/{principal.tenant}/",
@@ -209,9 +206,7 @@ def access_token(state: State, cloud: Cloud, principal: Principal, audience: str
     return answer
 
 
-def _user_extras(
-    state: State, cloud: Cloud, principal: Principal, form: dict[str, str], audience: str
-) -> dict[str, Any]:
+def _user_extras(state: State, cloud: Cloud, principal: Principal, form: dict[str, str], audience: str) -> dict[str, Any]:
     """What comes beside a user's access token: scope, refresh token, ID token, client_info."""
     now = int(time.time())
     client = form.get("client_id", "")
@@ -316,13 +311,9 @@ def _check_assertion(state: State, principal: Principal, assertion: str, login: 
         except jwt.PyJWTError:
             raise _Refused(401, "invalid_client", 50027, "JWT token is invalid or malformed.") from None
         if claims.get("sub") != principal.client_id or not str(claims.get("aud", "")).startswith(login):
-            raise _Refused(
-                401, "invalid_client", 700023, f"Client assertion audience claim does not match '{login}'."
-            )
+            raise _Refused(401, "invalid_client", 700023, f"Client assertion audience claim does not match '{login}'.")
         if claims.get("exp", 0) <= time.time():
-            raise _Refused(
-                401, "invalid_client", 700024, "Client assertion is not within its valid time range."
-            )
+            raise _Refused(401, "invalid_client", 700024, "Client assertion is not within its valid time range.")
         return
     raise _Refused(
         401,
@@ -357,9 +348,7 @@ def _check_federated(state: State, principal: Principal, assertion: str, claims:
         state.signer.check(assertion, {f.get("audience", "api://AzureADTokenExchange") for f in issuers})
     except TokenError as problem:
         if problem.reason == "expired":
-            raise _Refused(
-                401, "invalid_client", 700024, "Client assertion is not within its valid time range."
-            ) from None
+            raise _Refused(401, "invalid_client", 700024, "Client assertion is not within its valid time range.") from None
         if problem.reason == "audience":
             raise _Refused(
                 401,
@@ -368,9 +357,7 @@ def _check_federated(state: State, principal: Principal, assertion: str, claims:
                 f"No matching federated identity record found for presented assertion audience "
                 f"'{claims.get('aud')}'.",
             ) from None
-        raise _Refused(
-            401, "invalid_client", 50013, "Assertion failed signature validation."
-        ) from None
+        raise _Refused(401, "invalid_client", 50013, "Assertion failed signature validation.") from None
 
 
 def _user(state: State, tenant: Tenant | None, form: dict[str, str]) -> Principal:
@@ -386,9 +373,7 @@ def _user(state: State, tenant: Tenant | None, form: dict[str, str]) -> Principa
             "account must be added to the directory.",
         )
     if form.get("password") != user.password:
-        raise _Refused(
-            400, "invalid_grant", 50126, "Error validating credentials due to invalid username or password."
-        )
+        raise _Refused(400, "invalid_grant", 50126, "Error validating credentials due to invalid username or password.")
     return user
 
 
@@ -399,9 +384,7 @@ def _refreshed(state: State, tenant: Tenant | None, form: dict[str, str]) -> Pri
         claims = {}
     principal = state.principal_by_object(claims.get("oid"))
     if claims.get("use") != "refresh" or principal is None:
-        raise _Refused(
-            400, "invalid_grant", 9002313, "Invalid request. Request is malformed or invalid."
-        )
+        raise _Refused(400, "invalid_grant", 9002313, "Invalid request. Request is malformed or invalid.")
     if tenant is not None and principal.tenant != tenant.id:
         raise _Refused(
             400,
@@ -419,12 +402,10 @@ def _audience(state: State, cloud: Cloud, form: dict[str, str]) -> str:
     else:
         scopes = [s for s in form.get("scope", "").split() if s not in _OIDC_SCOPES]
         if not scopes:
-            raise _Refused(
-                400, "invalid_scope", 70011, "The provided value for the input parameter 'scope' is not valid."
-            )
+            raise _Refused(400, "invalid_scope", 70011, "The provided value for the input parameter 'scope' is not valid.")
         # "https://x//.default" is the resource "https://x/": only the last slash parts the resource from the scope.
         wanted = scopes[0].rpartition("/")[0]
-    own = [str(r.flags["audience"]) for r in state.registries.values() if "audience" in r.flags]
+    own = [r.flags.audience for r in state.registries.values() if r.flags.audience]
     known = {a.rstrip("/") for a in (*cloud.arm_audiences, ACR_AUDIENCE, *_GRAPH, *own)}
     if wanted.rstrip("/") not in known:
         raise _Refused(
@@ -455,9 +436,7 @@ async def managed_identity(state: State, request: web.Request) -> web.Response:
     resource = request.query.get("resource", "")
     cloud = next((c for c in state.clouds if resource.rstrip("/") in c.arm_audiences), state.clouds[0])
     if principal is None:
-        return web.json_response(
-            {"error": "invalid_request", "error_description": "Identity not found"}, status=400
-        )
+        return web.json_response({"error": "invalid_request", "error_description": "Identity not found"}, status=400)
     answer = access_token(state, cloud, principal, resource, principal.client_id)
     return web.json_response(
         {

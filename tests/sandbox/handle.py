@@ -22,24 +22,16 @@ from typing import Any
 
 import requests
 
+from .tenants import CLOUDS, SUBSCRIPTION_1, TENANT_1, principals
+
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
 
-TENANT = "aaaaaaaa-0000-4000-8000-000000000001"
-SUBSCRIPTION = "11111111-1111-4111-8111-111111111111"
-ARM_URL = "https://management.azure.test"
+TENANT = TENANT_1
+SUBSCRIPTION = SUBSCRIPTION_1
+ARM_URL = f"https://{CLOUDS[0].arm_host}"
 # name -> (tenant, client ID, secret)
-PRINCIPALS = {
-    "contributor": (TENANT, "c0000000-0000-4000-8000-000000000001", "contributor-secret"),
-    "reader": (TENANT, "c0000000-0000-4000-8000-000000000002", "reader-secret"),
-    "importer": (TENANT, "c0000000-0000-4000-8000-000000000003", "importer-secret"),
-    "nobody": (TENANT, "c0000000-0000-4000-8000-000000000004", "nobody-secret"),
-    "fabrikam-puller": (
-        "bbbbbbbb-0000-4000-8000-000000000002",
-        "c0000000-0000-4000-8000-000000000005",
-        "fabrikam-secret",
-    ),
-}
+PRINCIPALS = {p.name: (p.tenant, p.client_id, p.secrets[0]) for p in principals() if p.username is None}
 
 
 def environment(proxy: int, admin: int, ca: str, principal: str = "contributor") -> dict[str, str]:
@@ -206,9 +198,7 @@ class Sandbox:
         """``{digest: {media_type, children, subject, created, updated}}`` of a repository."""
         return self._call("GET", "/manifests", host=host, repository=repository)
 
-    def set_tag(
-        self, host: str, repository: str, tag: str, digest: str | None = None, dangling: bool = False
-    ) -> None:
+    def set_tag(self, host: str, repository: str, tag: str, digest: str | None = None, dangling: bool = False) -> None:
         """Point a tag at a digest; without one remove it. ``dangling``: at a manifest that isn't there."""
         body = {"host": host, "repository": repository, "tag": tag, "digest": digest, "dangling": dangling}
         self._call("POST", "/tags", body)
@@ -228,9 +218,7 @@ class Sandbox:
             body["digest"] = digest
         return self._call("POST", "/locks", body)
 
-    def move_tag(
-        self, host: str, repository: str, tag: str, interval_seconds: float, digests: Iterable[str] = ()
-    ) -> None:
+    def move_tag(self, host: str, repository: str, tag: str, interval_seconds: float, digests: Iterable[str] = ()) -> None:
         """Keep moving a tag through ``digests`` (none: to a fresh image each time) until stopped or reset."""
         body = {"host": host, "repository": repository, "tag": tag, "interval_seconds": interval_seconds}
         self._call("POST", "/moving", {**body, "digests": list(digests)})

@@ -8,23 +8,50 @@ import random
 import re
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Union
 
+from .arm.refusals import REFUSALS
 from .lies import Lie
+from .settings import changed, check, made
 
-# Azure's documented limits, for ``limits="azure"``. "sku" takes the figure of the registry's tier. The token figure
-# is not documented; users meet it after a few dozen requests in a burst.
-AZURE_LIMITS: dict[str, Any] = {
-    "arm_reads": {"capacity": 250, "refill": 25},
-    "arm_writes": {"capacity": 200, "refill": 10},
-    "arm_deletes": {"capacity": 200, "refill": 10},
-    "registry_reads": "sku",
-    "registry_writes": "sku",
-    "referrers": {"per_minute": 1000},
-    "tokens": {"capacity": 40, "refill": 5},
-}
-_NO_LIMITS: dict[str, Any] = dict.fromkeys(AZURE_LIMITS)
-_TOKENS = {"arm_seconds": 86399, "refresh_seconds": 10800, "access_seconds": 3600}
+# A bucket {"capacity", "refill" a second}, a window {"per_minute", "window" in seconds}, "sku" (what the registry's tier
+# allows a minute) or None: no limit.
+Limit = Union[dict[str, float], str, None]
+
+
+@dataclass
+class Limits:
+    """How many requests are answered before there is a 429."""
+
+    arm_reads: Limit = None  # Resource Manager's reads, by subscription and principal.
+    arm_writes: Limit = None  # Its writes.
+    arm_deletes: Limit = None  # Its deletions.
+    registry_reads: Limit = None  # A registry's reads, tokens and referrers aside.
+    registry_writes: Limit = None  # Its writes.
+    referrers: Limit = None  # Its lists of referrers.
+    tokens: Limit = None  # Its token endpoints.
+
+
+# Azure's documented limits, for ``limits="azure"``. The token figure is not documented; users meet it after a few dozen
+# requests in a burst.
+AZURE_LIMITS = Limits(
+    arm_reads={"capacity": 250, "refill": 25},
+    arm_writes={"capacity": 200, "refill": 10},
+    arm_deletes={"capacity": 200, "refill": 10},
+    registry_reads="sku",
+    registry_writes="sku",
+    referrers={"per_minute": 1000},
+    tokens={"capacity": 40, "refill": 5},
+)
+
+
+@dataclass
+class Lifetimes:
+    """How long tokens last, in seconds."""
+
+    arm_seconds: int = 86399  # The authority's, for Resource Manager and registries.
+    refresh_seconds: int = 10800  # A registry's refresh tokens.
+    access_seconds: int = 3600  # A registry's access tokens.
 
 
 class Throttle:
@@ -55,17 +82,31 @@ class Throttle:
 
 
 @dataclass
-class Fault:
-    """A misbehaviour of the server: which requests (regular expressions), how often, and what happens.
+class Action:
+    """What a fault does; at least one of status, drop, drop_mid, delay and slow."""
 
-    ``action``: {"status", "headers", "body"} answers so; in a header ``{n}`` is the number of the time and ``{now+30}`` the
-    seconds since 1970 in 30 s; "repeat" sends the body so often, until the client has had enough, "gzip" compresses it ·
-    {"drop": true} closes before an answer · {"drop_mid": true} closes in the middle of the true answer · {"delay":
-    seconds} waits, then answers truly · {"slow": bytes a second} trickles the true answer.
-    """
+    status: int | None = None  # Answer with this status.
+    # The answer's headers, in which ``{n}`` is the number of the time and ``{now+30}`` the seconds since 1970 in 30 s.
+    headers: dict[str, str] = field(default_factory=dict)
+    body: Any = ""  # The answer's body: a text, or a value that is sent as JSON.
+    repeat: int = 0  # Send the body this many times, until the client has had enough.
+    gzip: bool = False  # Compress the body.
+    drop: bool = False  # Close the connection before an answer.
+    drop_mid: bool = False  # Close it in the middle of the true answer.
+    delay: float | None = None  # Wait for this many seconds, then give the true answer.
+    slow: float | None = None  # Trickle the true answer, this many bytes a second.
+
+    def __post_init__(self) -> None:
+        if not (self.drop or self.drop_mid) and self.status is self.delay is self.slow is None:
+            raise ValueError("fault action needs one of status, drop, drop_mid, delay, slow")
+
+
+@dataclass
+class Fault:
+    """A misbehaviour of the server: which requests (regular expressions), how often, and what happens."""
 
     match: dict[str, str]
-    action: dict[str, Any]
+    action: Action
     probability: float | None = None
     times: int | None = None
     every: int | None = None
@@ -74,11 +115,7 @@ class Fault:
     fired: int = 0
 
     def __post_init__(self) -> None:
-        unknown = set(self.match) - {"class", "host", "method", "path"}
-        if unknown:
-            raise ValueError(f"fault match: unknown {sorted(unknown)}")
-        if not set(self.action) & {"status", "drop", "drop_mid", "delay", "slow"}:
-            raise ValueError("fault action needs one of status, drop, drop_mid, delay, slow")
+        check(self.match, ("class", "host", "method", "path"), "match of a fault")
         self._patterns = [(key, re.compile(pattern)) for key, pattern in self.match.items()]
         self._random = random.Random(self.seed)
 
@@ -101,7 +138,7 @@ class Fault:
 class ImportFault:
     """A misbehaviour of an import: ``source`` (regular expression over ``host/repository:tag``), ``times``, ``text``.
 
-    ``text``: a key of ``arm.FAILURES``, a literal failure text, or ``pending_forever``, ``missing_children`` (an index
+    ``text``: a key of ``arm.copying.FAILURES``, a literal failure text, or ``pending_forever``, ``missing_children`` (an index
     arrives without them), ``lost`` (Succeeded, but nothing arrives). ``entries`` false: polls name no targets.
     """
 
@@ -118,6 +155,14 @@ class ImportFault:
         return True
 
 
+_LISTS: dict[str, tuple[type, str]] = {
+    "faults": (Fault, "field of a fault"),
+    "import_faults": (ImportFault, "field of an import fault"),
+    "lies": (Lie, "field of a lie"),
+}
+_COUNTS = ("hits", "fired", "told")  # shown with the knobs, and of no use when these come back
+
+
 @dataclass
 class Knobs:
     """See each line. Times in seconds."""
@@ -126,14 +171,14 @@ class Knobs:
     round_trip_seconds: float = 0.0  # added to each request, twice to each new connection (TCP and TLS)
     retry_after: int | None = 10  # Retry-After of an accepted import
     visibility: str = "on_time"  # early: at half of import_seconds; late: late_seconds after Succeeded
-    late_seconds: float = 2.0
+    late_seconds: float = 2.0  # how late that is
     children_late_seconds: float = 0.0  # how long after an imported index its children come
     referrers_late_seconds: float = 0.0  # how long after its arrival a manifest is missing from referrer lists
-    limits: dict[str, Any] = field(default_factory=lambda: dict(_NO_LIMITS))
+    limits: Limits = field(default_factory=Limits)  # a test may also say "azure", or None for none at all
     throttle_retry_after: bool = True  # do the registries' 429s carry Retry-After?
-    tokens: dict[str, int] = field(default_factory=lambda: dict(_TOKENS))
-    faults: list[Fault] = field(default_factory=list)
-    import_faults: list[ImportFault] = field(default_factory=list)
+    tokens: Lifetimes = field(default_factory=Lifetimes)  # how long they last
+    faults: list[Fault] = field(default_factory=list)  # what befalls requests; of those that match, the first that fires
+    import_faults: list[ImportFault] = field(default_factory=list)  # what befalls imports, likewise
     lies: list[Lie] = field(default_factory=list)  # see lies.py
     # 2026: empty 202, signed Location. 2021: body "null", Location with api-version only. at_once: 200 at the POST.
     import_poll_style: str = "2026"
@@ -147,7 +192,7 @@ class Knobs:
     patch_style: str = "recorded"
     patch_state: str = "Updating"  # what an unfinished PATCH is called
     not_found_style: str = "gateway"  # who says that there is no such registry; provider: Azure Container Registry itself
-    refusals: dict[str, str] = field(default_factory=dict)  # subscription ID or registry -> code of arm.REFUSALS
+    refusals: dict[str, str] = field(default_factory=dict)  # subscription ID or registry -> code of arm.refusals.REFUSALS
 
     _CHOICES = {
         "visibility": ("early", "on_time", "late"),
@@ -161,33 +206,23 @@ class Knobs:
 
     def update(self, changes: dict[str, Any]) -> None:
         """Lay JSON ``changes`` over the knobs; ValueError names what is wrong, and then nothing has changed."""
+        check(changes, self.__dataclass_fields__, "knob")
         ready: dict[str, Any] = {}
         for name, value in changes.items():
-            if name not in self.__dataclass_fields__:
-                raise ValueError(f"unknown knob {name}")
             if name in self._CHOICES and value not in self._CHOICES[name]:
                 raise ValueError(f"{name}: one of {', '.join(self._CHOICES[name])}")
             if name == "limits":
-                wanted = AZURE_LIMITS if value == "azure" else value or _NO_LIMITS
-                unknown = set(wanted) - set(_NO_LIMITS)
-                if unknown:
-                    raise ValueError(f"limits: unknown {sorted(unknown)}")
-                value = {**self.limits, **wanted}
+                wanted = vars(AZURE_LIMITS) if value == "azure" else value or vars(Limits())
+                value = changed(self.limits, wanted, "limit")
             elif name == "tokens":
-                if set(value) - set(_TOKENS):
-                    raise ValueError(f"tokens: unknown {sorted(set(value) - set(_TOKENS))}")
-                value = {**self.tokens, **value}
-            elif name == "refusals":
-                from .arm import REFUSALS
-
-                if set(value.values()) - set(REFUSALS):
-                    raise ValueError(f"refusals: one of {', '.join(REFUSALS)}")
+                value = changed(self.tokens, value, "lifetime of tokens")
+            elif name == "refusals" and set(value.values()) - set(REFUSALS):
+                raise ValueError(f"refusals: one of {', '.join(REFUSALS)}")
             elif name == "faults":
-                value = [Fault(**{k: v for k, v in f.items() if k not in ("hits", "fired")}) for f in value]
-            elif name == "import_faults":
-                value = [ImportFault(**{k: v for k, v in f.items() if k != "fired"}) for f in value]
-            elif name == "lies":
-                value = [Lie(**{k: v for k, v in f.items() if k != "told"}) for f in value]
+                value = [{**fault, "action": made(Action, fault["action"], "action of a fault")} for fault in value]
+            if name in _LISTS:
+                kind, what = _LISTS[name]
+                value = [made(kind, {k: v for k, v in one.items() if k not in _COUNTS}, what) for one in value]
             ready[name] = value
         for name, value in ready.items():
             setattr(self, name, value)

@@ -20,7 +20,8 @@ from typing import Any
 from aiohttp import web
 
 from . import oci
-from .store import Manifest, Store, Tag
+from .settings import check
+from .store import Contents, Manifest, Store, Tag
 
 KINDS = {
     "unlisted": "Lists (`lists`: tags, manifests, catalog, referrers) lack what matches, for `seconds` after it came or "
@@ -87,8 +88,7 @@ class Lie:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"a lie is one of {', '.join(KINDS)}")
-        if set(self.match) - _MATCH:
-            raise ValueError(f"lie match: unknown {sorted(set(self.match) - _MATCH)}")
+        check(self.match, _MATCH, "match of a lie")
         if self.link is not None and self.link not in _LINKS or self.form not in ("gateway", "provider", "empty"):
             raise ValueError("lie: unknown link or form")
         if self.kind == "redirected" and not self.to:
@@ -185,7 +185,7 @@ class _Kept(Mapping[str, Any]):
         return sum(1 for _repository in self)
 
 
-class View:
+class View(Contents):
     """A store as one client finds it: reads as `Store` has them, of what is shown.
 
     Functions say what that is: of a repository, of a tag (or an older state of it), of a manifest.
@@ -219,19 +219,6 @@ class View:
     def _manifests(self, repository: str, held: dict[str, Manifest]) -> dict[str, Manifest]:
         return {d: entry for d, entry in held.items() if all(shows(repository, entry) for shows in self.entry)}
 
-    def repositories(self) -> list[str]:
-        return sorted(self.repo_times)
-
-    def resolve(self, repository: str, reference: str) -> str | None:
-        if ":" in reference:
-            return reference
-        tag = self.tags.get(repository, {}).get(reference)
-        return tag.digest if tag else None
-
-    def manifest(self, repository: str, reference: str) -> Manifest | None:
-        digest = self.resolve(repository, reference)
-        return self.manifests.get(repository, {}).get(digest) if digest else None
-
     def sorted_tags(self, repository: str, order: str = "") -> list[Tag]:
         shown = self.tags[repository]
         whole = self._store.sorted_tags(repository, order)
@@ -240,12 +227,6 @@ class View:
     def sorted_manifests(self, repository: str, order: str = "") -> list[Manifest]:
         shown = self.manifests[repository]
         return [entry for entry in self._store.sorted_manifests(repository, order) if entry.digest in shown]
-
-    def tags_by_digest(self, repository: str) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for tag in self.sorted_tags(repository):
-            found.setdefault(tag.digest, []).append(tag.name)
-        return found
 
     def referrers(self, repository: str, digest: str, arrived_before: int | None = None) -> list[Manifest]:
         shown = self.manifests.get(repository, {})

@@ -19,6 +19,7 @@ from urllib.parse import quote
 from aiohttp import web
 from multidict import CIMultiDict
 
+from .flags import Flags
 from .images import DOCKER_LIST, DOCKER_SCHEMA1, OCI_INDEX, OCI_MANIFEST, digest_of
 from .store import Manifest, Store
 
@@ -141,9 +142,7 @@ def unknown_manifest(store: Store, repository: str, reference: str) -> bytes:
         if digest is None:
             return errors("MANIFEST_UNKNOWN", f'manifest tagged by "{reference}" is not found', {"Tag": reference})
         reference = digest
-    return errors(
-        "MANIFEST_UNKNOWN", f"manifest {reference} is not found", {"Name": repository, "Revision": reference}
-    )
+    return errors("MANIFEST_UNKNOWN", f"manifest {reference} is not found", {"Name": repository, "Revision": reference})
 
 
 def accepted(request: web.BaseRequest, store: Store, repository: str, entry: Manifest, convert: bool) -> Manifest | str:
@@ -203,19 +202,18 @@ async def put_manifest(request: web.BaseRequest, store: Store, path: Path, heade
 
 
 def referrers(request: web.BaseRequest, store: Store, path: Path, headers: CIMultiDict[str], late_seconds: float,
-              flags: dict[str, Any]) -> web.Response:
+              flags: Flags) -> web.Response:
     """The referrers of a digest as an index: empty when nothing refers to it, whether it exists or not.
 
-    ``late_seconds``: what arrived more recently is missing. ``flags``: ``referrers_page`` (entries a page),
-    ``referrers_filter`` false (the registry does not know the ``artifactType`` filter).
+    ``late_seconds``: what arrived more recently is missing.
     """
     before = time.time_ns() - int(late_seconds * 1e9) if late_seconds else None
     found = store.referrers(path.repository, path.reference, before)
     wanted = request.query.get("artifactType", "")
-    if wanted and flags.get("referrers_filter", True):
+    if wanted and flags.referrers_filter:
         found = [entry for entry in found if _artifact_type(entry) == wanted]
         headers["oci-filters-applied"] = "artifactType"
-    number = page_size(request, int(flags.get("referrers_page", 100)))
+    number = page_size(request, flags.referrers_page)
     shown, more = page(found, lambda entry: entry.digest, number, request.query.get("last", ""))
     if more:
         query = {"artifactType": wanted} if wanted else {}
@@ -230,9 +228,7 @@ def referrers(request: web.BaseRequest, store: Store, path: Path, headers: CIMul
         if entry.annotations:
             value["annotations"] = entry.annotations
         entries.append(value)
-    return web.Response(
-        body=encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}), headers=headers
-    )
+    return web.Response(body=encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}), headers=headers)
 
 
 def _artifact_type(entry: Manifest) -> str | None:

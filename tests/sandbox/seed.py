@@ -8,9 +8,12 @@ import asyncio
 from collections.abc import Iterable
 
 from . import images
+from .flags import UpstreamFlags
 from .images import Image
-from .state import SUBSCRIPTION_2, SUBSCRIPTION_3, ScopedToken, State, Upstream
+from .model import ScopedToken, Upstream
+from .state import State
 from .store import Store
+from .tenants import SUBSCRIPTION_2, SUBSCRIPTION_3
 
 # Seeded images came in November 2025, one about every minute: nanoseconds since the epoch.
 _BORN = 1_762_160_000_123_456_700
@@ -45,10 +48,10 @@ async def _start(state: State) -> dict[str, Store]:
         service="registry.docker.io",
         users={"dockeruser": "dockerpass"},
         private=("acme/",),
-        flags={"hub": True, "pulls_left": 100},
+        flags=UpstreamFlags(hub=True, pulls_left=100),
     )
     microsoft = Upstream(
-        "mcr.microsoft.com", Store("mcr", state.root / "upstreams/mcr"), flags={"referrers_api": True}
+        "mcr.microsoft.com", Store("mcr", state.root / "upstreams/mcr"), flags=UpstreamFlags(referrers_api=True)
     )
     basic = Upstream(
         "basic.vendor.test",

@@ -26,15 +26,17 @@ from typing import Any
 import trustme
 from aiohttp import web
 
-from . import acr, admin, arm, entra, seed, upstream
-from .knobs import Throttle
+from . import admin, entra, seed, upstream
+from .acr import front as acr
+from .acr.answers import common_headers
+from .arm import routes as arm
+from .knobs import Action, Fault, Throttle
 from .lies import dress
-from .state import TIER_LIMITS, AzureRegistry, State
+from .model import TIER_LIMITS, AzureRegistry
+from .state import State
 
 Handler = Callable[[State, web.BaseRequest], Awaitable[web.StreamResponse]]
 
-# openresty's buffer for one header line, its end of line included.
-MAX_HEADER_LINE = 8192
 _TOO_LARGE = (
     "<html>\r\n<head><title>400 Request Header Or Cookie Too Large</title></head>\r\n<body>\r\n"
     "<center><h1>400 Bad Request</h1></center>\r\n<center>Request Header Or Cookie Too Large</center>\r\n"
@@ -178,12 +180,11 @@ class Server:
             await asyncio.sleep(knobs.round_trip_seconds)
         status = 0
         try:
-            action = None
+            fault = None
             if knobs.faults:
                 facts = {"class": group, "host": host, "method": request.method, "path": path}
                 fault = next((f for f in knobs.faults if f.fires(facts)), None)
-                action = fault and {**fault.action, "n": fault.fired}
-            response = await self._answer(request, app, host, action)
+            response = await self._answer(request, app, host, fault)
             if response is None:  # dropped
                 return web.Response()
             if knobs.lies:
@@ -217,12 +218,11 @@ class Server:
             )
 
     async def _answer(
-        self, request: web.BaseRequest, app: Handler, host: str, action: dict[str, Any] | None
+        self, request: web.BaseRequest, app: Handler, host: str, fault: Fault | None
     ) -> web.StreamResponse | None:
         registry = self.state.registry_hosts.get(host)
         if registry is not None:
-            longest = int(registry.flags.get("max_header_line", MAX_HEADER_LINE))
-            if any(len(n) + len(v) + 4 > longest for n, v in request.raw_headers):
+            if any(len(n) + len(v) + 4 > registry.flags.max_header_line for n, v in request.raw_headers):
                 answer = web.Response(
                     status=400, body=_TOO_LARGE.encode(), headers={"Server": "openresty", "Content-Type": "text/html"}
                 )
@@ -231,24 +231,24 @@ class Server:
             throttled = self._throttle(registry, request)
             if throttled is not None:
                 return throttled
-        if action is None:
+        if fault is None:
             return await app(self.state, request)
-        if action.get("drop"):
+        action = fault.action
+        if action.drop:
             _abort(request)
             return None
-        if "status" in action:
-            body = action.get("body", "")
-            text = body if isinstance(body, str) else json.dumps(body)
-            headers = {"Content-Type": "application/json; charset=utf-8", **action.get("headers", {})}
-            headers = {name: _filled(value, action["n"]) for name, value in headers.items()}
-            if action.get("repeat") and not action.get("gzip"):
-                return await _repeat(request, action["status"], headers, text.encode(), action["repeat"])
-            content = text.encode() * action.get("repeat", 1)
-            if action.get("gzip"):
+        if action.status is not None:
+            text = action.body if isinstance(action.body, str) else json.dumps(action.body)
+            headers = {"Content-Type": "application/json; charset=utf-8", **action.headers}
+            headers = {name: _filled(value, fault.fired) for name, value in headers.items()}
+            if action.repeat and not action.gzip:
+                return await _repeat(request, action.status, headers, text.encode(), action.repeat)
+            content = text.encode() * (action.repeat or 1)
+            if action.gzip:
                 content, headers["Content-Encoding"] = gzip.compress(content, 1), "gzip"
-            return web.Response(status=action["status"], body=content, headers=headers)
-        if action.get("delay"):
-            await asyncio.sleep(action["delay"])
+            return web.Response(status=action.status, body=content, headers=headers)
+        if action.delay is not None:
+            await asyncio.sleep(action.delay)
             return await app(self.state, request)
         return await _cut(request, await app(self.state, request), action)
 
@@ -261,7 +261,7 @@ class Server:
             name = "referrers"
         else:
             name = "registry_reads" if request.method in ("GET", "HEAD") else "registry_writes"
-        spec = self.state.knobs.limits[name]
+        spec: Any = getattr(self.state.knobs.limits, name)
         if spec is None:
             return None
         if spec == "sku":
@@ -272,7 +272,7 @@ class Server:
         wait = throttle.take()
         if not wait:
             return None
-        headers = acr.common_headers(registry)
+        headers = common_headers(registry)
         headers["Content-Type"] = "application/json; charset=utf-8"
         if self.state.knobs.throttle_retry_after:
             headers["Retry-After"] = str(max(1, round(wait + 0.499)))
@@ -318,29 +318,28 @@ def _abort(request: web.BaseRequest) -> None:
         request.transport.abort()
 
 
-async def _cut(
-    request: web.BaseRequest, response: web.StreamResponse, action: dict[str, Any]
-) -> web.StreamResponse | None:
+async def _cut(request: web.BaseRequest, response: web.StreamResponse, action: Action) -> web.StreamResponse | None:
     """Send the true answer slowly, or only its first half. A streamed one has gone already and stays whole."""
     if response.prepared or not isinstance(response, web.Response):
         return response
     body = bytes(response.body or b"")  # type: ignore[arg-type]
-    if action.get("drop_mid") and (not body or request.method == "HEAD"):  # its middle is in its head
+    if action.drop_mid and (not body or request.method == "HEAD"):  # its middle is in its head
         _abort(request)
         return None
     partial = web.StreamResponse(status=response.status, headers=response.headers)
     if request.method != "HEAD":
         partial.content_length = len(body)
     await partial.prepare(request)
-    if action.get("drop_mid"):
+    if action.drop_mid:
         await partial.write(body[: len(body) // 2])
         await asyncio.sleep(0.01)  # let the half leave before the connection breaks
         _abort(request)
         return None
-    step = max(1, int(action["slow"]) // 10)
+    speed = action.slow or 1.0
+    step = max(1, int(speed) // 10)
     for start in range(0, len(body), step):
         await partial.write(body[start : start + step])
-        await asyncio.sleep(step / action["slow"])
+        await asyncio.sleep(step / speed)
     await partial.write_eof()
     return partial
 
@@ -400,9 +399,7 @@ class _Tunnel(asyncio.Protocol):
             await asyncio.sleep(2 * self.server.state.knobs.round_trip_seconds)
         transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         try:
-            tls = await asyncio.get_running_loop().start_tls(
-                transport, self, self.server.context(host), server_side=True
-            )
+            tls = await asyncio.get_running_loop().start_tls(transport, self, self.server.context(host), server_side=True)
         except (OSError, ssl.SSLError):  # the client doesn't trust us, or has gone
             transport.abort()
             return

@@ -7,8 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from . import acr, upstream
-from .state import AzureRegistry, State
+from . import upstream
+from .acr.answers import firewall_body
+from .acr.tokens import identify
+from .model import AzureRegistry
+from .state import State
 from .store import Store
 
 # The public address from which Azure's import service reads a source that was not named by resource ID.
@@ -62,14 +65,14 @@ async def resolve_source(state: State, source: dict[str, Any]) -> Found:
             raise SourceFailure("not_found")
         # Inside Azure the service is trusted, and credentials beside a resource ID are ignored.
         if not registry.open_to(SERVICE_ADDRESS) and not registry.bypass:
-            raise SourceFailure("firewall", acr.firewall_body(registry, SERVICE_ADDRESS))
+            raise SourceFailure("firewall", firewall_body(registry, SERVICE_ADDRESS))
         return _azure(registry, repository, reference)
     netloc = source["registryUri"].lower()
     registry = state.registry_hosts.get(netloc)
     if registry is not None:
         if not registry.open_to(SERVICE_ADDRESS):
-            raise SourceFailure("firewall", acr.firewall_body(registry, SERVICE_ADDRESS))
-        identity = acr.identify(state, registry, username, password)
+            raise SourceFailure("firewall", firewall_body(registry, SERVICE_ADDRESS))
+        identity = identify(state, registry, username, password)
         if identity is None or "pull" not in identity.allowed(repository):
             raise SourceFailure("access_denied")
         return _azure(registry, repository, reference)
@@ -79,10 +82,10 @@ async def resolve_source(state: State, source: dict[str, Any]) -> Found:
         raise SourceFailure("unreachable")
     if not there.may_pull(repository, username, password):
         raise SourceFailure("unauthorized", upstream.unauthorized_body(there, repository))
-    if there.flags.get("throttled") or not upstream.take_pull(there):
+    if there.flags.throttled or not upstream.take_pull(there):
         raise SourceFailure("throttled")
     found = _find(there.store, repository, reference)
-    if there.flags.get("no_digest_header"):
+    if there.flags.no_digest_header:
         data, _media_type = await there.store.get_manifest(found.repository, found.digest)
         raise SourceFailure("no_digest", data.decode())
     return found

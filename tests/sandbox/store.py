@@ -1,40 +1,28 @@
 # Copyright (c) 2026 registryops.acr contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One registry's content: a CNCF Distribution process that holds the bytes, and an index of tags and manifests.
+"""One registry's content: bytes that Distribution holds, and an index of tags and manifests.
 
 The index knows what Distribution does not (times, locks, sizes, subjects) and answers what is asked often (``HEAD``,
-lists). Bytes always come from the Distribution process. Copies and seeding write Distribution's file-system layout
-directly, because hundreds of imports must cost next to nothing.
+lists). Bytes always come from the Distribution process.
 """
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import dataclasses
 import json
-import os
-import shutil
-import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import aiohttp
-
+from .distribution import Distribution
 from .images import INDEX_TYPES, Image, digest_of
 
-REGISTRY = "/usr/bin/docker-registry"
-START_SECONDS = 15.0
+Kept = TypeVar("Kept")
 UNLOCKED = {"deleteEnabled": True, "writeEnabled": True, "readEnabled": True, "listEnabled": True}
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-def _die_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @dataclass
@@ -122,90 +110,19 @@ def describe(data: bytes, media_type: str, read: Callable[[str], bytes | None],
     return entry
 
 
-class Store:
-    """One registry's content. Everything but the file-system work happens on the event loop's thread.
+def _sorted(items: Iterable[Any], name: Callable[[Any], str], order: str) -> list[Any]:
+    found = sorted(items, key=name)
+    if order in ("timeasc", "timedesc"):
+        found.sort(key=lambda item: item.updated, reverse=order == "timedesc")
+    return found
 
-    ``tags[repository][tag]``, ``manifests[repository][digest]``, ``repo_attrs[repository]`` and
-    ``repo_times[repository]`` may be read freely; change tags with `set_tag` and `delete_tag`.
-    """
 
-    def __init__(self, name: str, root: Path) -> None:
-        self.name = name
-        self.root = root
-        self.tags: dict[str, dict[str, Tag]] = {}
-        self.manifests: dict[str, dict[str, Manifest]] = {}
-        self.repo_attrs: dict[str, dict[str, bool]] = {}
-        self.repo_times: dict[str, Times] = {}
-        self._files = str(root / "data/docker/registry/v2")
-        self._socket = str(root / "registry.sock")
-        self._blobs: set[str] = set()  # hex digests known to lie in our file system
-        self._links: set[str] = set()  # link files known to exist
-        self._version: dict[str, int] = {}
-        self._sorted: dict[tuple[str, str], tuple[int, list[Any]]] = {}
-        self._process: asyncio.subprocess.Process | None = None
-        self._session: aiohttp.ClientSession | None = None
+class Contents:
+    """Tags and manifests by repository, and how they are looked up: of a `Store`, or of what a client sees of one."""
 
-    # ---- the Distribution process -----------------------------------------------------------------------------
-
-    async def start(self) -> None:
-        """Start Distribution on a socket of its own and wait until it answers. RuntimeError if it does not."""
-        os.makedirs(self._files, exist_ok=True)
-        config = self.root / "registry.json"  # JSON is YAML too
-        config.write_text(json.dumps({
-            "version": "0.1",
-            "log": {"level": "error", "accesslog": {"disabled": True}},
-            "storage": {
-                "filesystem": {"rootdirectory": str(self.root / "data")},
-                "delete": {"enabled": True},
-                "maintenance": {"uploadpurging": {"enabled": False}},
-            },
-            "http": {"net": "unix", "addr": self._socket, "relativeurls": True},
-            "validation": {"manifests": {"urls": {"allow": [".*"]}}},
-        }))
-        with open(self.root / "registry.log", "wb") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                REGISTRY, "serve", str(config), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=_die_with_parent,
-            )
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                _reader, writer = await asyncio.open_unix_connection(self._socket)
-                writer.close()
-                break
-            except OSError:
-                if self._process.returncode is not None or time.monotonic() > deadline:
-                    said = (self.root / "registry.log").read_text(errors="replace")[-2000:]
-                    raise RuntimeError(f"docker-registry for {self.name} did not start: {said}") from None
-                await asyncio.sleep(0.005)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.UnixConnector(self._socket, limit=64), auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(total=120),
-        )
-
-    async def stop(self) -> None:
-        if self._session:
-            await self._session.close()
-            self._session = None
-        if self._process and self._process.returncode is None:
-            self._process.kill()
-            await self._process.wait()
-
-    def request(self, method: str, path: str, **options: Any) -> Any:
-        """A request to Distribution, as `aiohttp.ClientSession.request`; use with ``async with``."""
-        if self._session is None:
-            raise RuntimeError(f"store {self.name} is not running")
-        return self._session.request(method, f"http://registry{path}", allow_redirects=False, **options)
-
-    async def get_manifest(self, repository: str, digest: str) -> tuple[bytes, str]:
-        """A manifest's bytes from Distribution, and its media type. KeyError when it is not there."""
-        media_type = self.manifests[repository][digest].media_type
-        async with self.request("GET", f"/v2/{repository}/manifests/{digest}", headers={"Accept": media_type}) as reply:
-            if reply.status != 200:
-                raise KeyError(digest)
-            return await reply.read(), media_type
-
-    # ---- looking up -------------------------------------------------------------------------------------------
+    tags: Mapping[str, dict[str, Tag]]
+    manifests: Mapping[str, dict[str, Manifest]]
+    repo_times: Mapping[str, Times]
 
     def resolve(self, repository: str, reference: str) -> str | None:
         """The digest a tag points at, or the digest itself; None when the tag is unknown. The manifest may be gone."""
@@ -223,47 +140,91 @@ class Store:
         return sorted(self.repo_times)
 
     def sorted_tags(self, repository: str, order: str = "") -> list[Tag]:
-        """A repository's tags by name, or with ``timeasc``/``timedesc`` by last update."""
-        return self._order(repository, "tags", order, self.tags[repository], lambda tag: tag.name)
-
-    def sorted_manifests(self, repository: str, order: str = "") -> list[Manifest]:
-        """A repository's manifests by digest, or with ``timeasc``/``timedesc`` by last update."""
-        return self._order(repository, "manifests", order, self.manifests[repository], lambda entry: entry.digest)
-
-    def _order(self, repository: str, kind: str, order: str, items: dict[str, Any], name: Callable[[Any], str]) -> Any:
-        # Repositories of thousands of tags are read page by page: sort once, not once a page.
-        version = self._version.get(repository, 0)
-        held = self._sorted.get((repository, kind + order))
-        if held is None or held[0] != version:
-            found = sorted(items.values(), key=name)
-            if order in ("timeasc", "timedesc"):
-                found.sort(key=lambda item: item.updated, reverse=order == "timedesc")
-            held = self._sorted[(repository, kind + order)] = (version, found)
-        return held[1]
+        raise NotImplementedError
 
     def tags_by_digest(self, repository: str) -> dict[str, list[str]]:
         """For each digest the names of the tags that point at it, sorted."""
+        found: dict[str, list[str]] = {}
+        for tag in self.sorted_tags(repository):
+            found.setdefault(tag.digest, []).append(tag.name)
+        return found
+
+
+class Store(Contents):
+    """One registry's content. Everything but the file-system work happens on the event loop's thread.
+
+    ``tags[repository][tag]``, ``manifests[repository][digest]``, ``repo_attrs[repository]`` and
+    ``repo_times[repository]`` may be read freely; change tags with `set_tag` and `delete_tag`.
+    """
+
+    def __init__(self, name: str, root: Path) -> None:
+        self.bytes = Distribution(name, root)
+        self.tags: dict[str, dict[str, Tag]] = {}
+        self.manifests: dict[str, dict[str, Manifest]] = {}
+        self.repo_attrs: dict[str, dict[str, bool]] = {}
+        self.repo_times: dict[str, Times] = {}
+        self._version: dict[str, int] = {}
+        self._kept: dict[tuple[str, str], tuple[int, Any]] = {}
+
+    async def start(self) -> None:
+        """Start Distribution and wait until it answers. RuntimeError if it does not."""
+        await self.bytes.start()
+
+    async def stop(self) -> None:
+        await self.bytes.stop()
+
+    def request(self, method: str, path: str, **options: Any) -> Any:
+        """A request to Distribution, as `aiohttp.ClientSession.request`; use with ``async with``."""
+        return self.bytes.request(method, path, **options)
+
+    def read_blob(self, digest: str) -> bytes | None:
+        """A blob's or manifest's bytes from the file system, or None."""
+        return self.bytes.read(digest)
+
+    async def get_manifest(self, repository: str, digest: str) -> tuple[bytes, str]:
+        """A manifest's bytes from Distribution, and its media type. KeyError when it is not there."""
+        media_type = self.manifests[repository][digest].media_type
+        async with self.request("GET", f"/v2/{repository}/manifests/{digest}", headers={"Accept": media_type}) as reply:
+            if reply.status != 200:
+                raise KeyError(digest)
+            return await reply.read(), media_type
+
+    # ---- looking up -------------------------------------------------------------------------------------------
+
+    def _keep(self, repository: str, name: str, make: Callable[[], Kept]) -> Kept:
+        """What ``make`` makes of a repository: repositories of thousands of tags are read page by page, so it is made once
+        for each state of the repository and not once a page."""
         version = self._version.get(repository, 0)
-        held = self._sorted.get((repository, "by-digest"))
+        held = self._kept.get((repository, name))
         if held is None or held[0] != version:
-            found: dict[str, list[str]] = {}
-            for tag in self.sorted_tags(repository):
-                found.setdefault(tag.digest, []).append(tag.name)
-            held = self._sorted[(repository, "by-digest")] = (version, [found])
-        return held[1][0]
+            held = self._kept[(repository, name)] = (version, make())
+        kept: Kept = held[1]
+        return kept
+
+    def sorted_tags(self, repository: str, order: str = "") -> list[Tag]:
+        """A repository's tags by name, or with ``timeasc``/``timedesc`` by last update."""
+        tags = self.tags[repository]
+        return self._keep(repository, f"tags {order}", lambda: _sorted(tags.values(), attrgetter("name"), order))
+
+    def sorted_manifests(self, repository: str, order: str = "") -> list[Manifest]:
+        """A repository's manifests by digest, or with ``timeasc``/``timedesc`` by last update."""
+        entries = self.manifests[repository]
+        return self._keep(repository, f"manifests {order}", lambda: _sorted(entries.values(), attrgetter("digest"), order))
+
+    def tags_by_digest(self, repository: str) -> dict[str, list[str]]:
+        return self._keep(repository, "by digest", lambda: super(Store, self).tags_by_digest(repository))
 
     def referrers(self, repository: str, digest: str, arrived_before: int | None = None) -> list[Manifest]:
         """The manifests that name ``digest`` as their subject, by digest; of those that arrived by then (ns)."""
-        key = (repository, "referrers")
-        version = self._version.get(repository, 0)
-        held = self._sorted.get(key)
-        if held is None or held[0] != version:
+
+        def make() -> dict[str, list[Manifest]]:
             found: dict[str, list[Manifest]] = {}
             for entry in self.sorted_manifests(repository):
                 if entry.subject:
                     found.setdefault(entry.subject, []).append(entry)
-            held = self._sorted[key] = (version, [found])
-        entries = held[1][0].get(digest, [])
+            return found
+
+        entries = self._keep(repository, "referrers", make).get(digest, [])
         return [e for e in entries if arrived_before is None or e.created <= arrived_before]
 
     # ---- changing the index -----------------------------------------------------------------------------------
@@ -300,10 +261,7 @@ class Store:
     def lose_manifest(self, repository: str, digest: str) -> None:
         """Make a manifest vanish while its tags stay, as the moving-tag race leaves it. KeyError when unknown."""
         del self.manifests[repository][digest]
-        link = f"{self._files}/repositories/{repository}/_manifests/revisions/sha256/{digest[7:]}/link"
-        self._links.discard(link)
-        if os.path.exists(link):
-            os.unlink(link)
+        self.bytes.lose(repository, digest)
         self._touch(repository, time.time_ns())
 
     def delete_manifest(self, repository: str, digest: str) -> None:
@@ -319,21 +277,14 @@ class Store:
         del self.repo_attrs[repository]
         digests = sorted(self.manifests.pop(repository))
         tags = sorted(self.tags.pop(repository))
-        self._forget_files(repository)
+        self.bytes.forget(repository)
+        self._version[repository] = self._version.get(repository, 0) + 1
         return digests, tags
 
     def clear(self) -> None:
         """Remove everything."""
         for repository in list(self.repo_times):
             self.delete_repository(repository)
-
-    def _forget_files(self, repository: str) -> None:
-        base = f"{self._files}/repositories/{repository}"
-        for part in ("_layers", "_manifests"):  # repositories may lie below this one: only its own parts go
-            shutil.rmtree(f"{base}/{part}", ignore_errors=True)
-        own = (f"{base}/_layers/", f"{base}/_manifests/")
-        self._links = {link for link in self._links if not link.startswith(own)}
-        self._version[repository] = self._version.get(repository, 0) + 1
 
     def record(self, repository: str, data: bytes, media_type: str, tags: Iterable[str] = (),
                now: int | None = None) -> Manifest:
@@ -353,15 +304,7 @@ class Store:
         else:
             held.updated = entry.updated
 
-    # ---- bytes ------------------------------------------------------------------------------------------------
-
-    def read_blob(self, digest: str) -> bytes | None:
-        """A blob's or manifest's bytes from the file system, or None."""
-        try:
-            with open(self._blob_path(digest), "rb") as file:
-                return file.read()
-        except FileNotFoundError:
-            return None
+    # ---- whole images -----------------------------------------------------------------------------------------
 
     async def add(self, repository: str, images: Iterable[tuple[Image, Iterable[str]]], now: int | None = None) -> None:
         """Put built images with their tags (children included) straight into Distribution's file system."""
@@ -370,11 +313,7 @@ class Store:
         def write() -> None:
             for image, _tags in work:
                 for part in image.walk():
-                    for digest, data in part.blobs.items():
-                        self._put(digest, data)
-                        self._link_layer(repository, digest)
-                    self._put(part.digest, part.data)
-                    self._link_revision(repository, part.digest)
+                    self.bytes.write(repository, part)
 
         await asyncio.to_thread(write)
         for image, tags in work:
@@ -404,11 +343,7 @@ class Store:
 
         def write() -> None:
             for entry in wanted.values():
-                for blob in entry.blobs:
-                    self._take(other, blob)
-                    self._link_layer(target_repository, blob)
-                self._take(other, entry.digest)
-                self._link_revision(target_repository, entry.digest)
+                self.bytes.take(other.bytes, target_repository, entry.digest, entry.blobs)
 
         await asyncio.to_thread(write)
         now = time.time_ns()
@@ -418,54 +353,3 @@ class Store:
                 entry, created=now, updated=now, attrs=dict(UNLOCKED), imported=True))
         for tag in tags:
             self.set_tag(target_repository, tag, digest, now)
-
-    def _blob_path(self, digest: str) -> str:
-        name = digest[7:]
-        return f"{self._files}/blobs/sha256/{name[:2]}/{name}/data"
-
-    def _put(self, digest: str, data: bytes) -> None:
-        if digest in self._blobs:
-            return
-        path = self._blob_path(digest)
-        _mkdir(path[:-5])
-        try:
-            with open(path, "xb") as file:
-                file.write(data)
-        except FileExistsError:
-            pass
-        self._blobs.add(digest)
-
-    def _take(self, other: Store, digest: str) -> None:
-        if digest in self._blobs:
-            return
-        path = self._blob_path(digest)
-        _mkdir(path[:-5])
-        try:
-            os.link(other._blob_path(digest), path)
-        except FileExistsError:
-            pass
-        self._blobs.add(digest)
-
-    def _link_layer(self, repository: str, digest: str) -> None:
-        self._link(f"{self._files}/repositories/{repository}/_layers/sha256/{digest[7:]}", digest)
-
-    def _link_revision(self, repository: str, digest: str) -> None:
-        self._link(f"{self._files}/repositories/{repository}/_manifests/revisions/sha256/{digest[7:]}", digest)
-
-    def _link(self, directory: str, digest: str) -> None:
-        path = directory + "/link"
-        if path in self._links:
-            return
-        _mkdir(directory)
-        with open(path, "w", encoding="ascii") as file:
-            file.write(digest)
-        self._links.add(path)
-
-
-def _mkdir(path: str) -> None:
-    try:
-        os.mkdir(path)
-    except FileExistsError:
-        pass
-    except FileNotFoundError:
-        os.makedirs(path, exist_ok=True)

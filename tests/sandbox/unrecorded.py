@@ -9,7 +9,7 @@ one. Each goes from here to where it is used once it has been seen.
 from __future__ import annotations
 
 NOT_RECORDED = {
-    # The texts of failed imports; see arm.FAILURES for what stands in the braces.
+    # The texts of failed imports; see arm.copying.FAILURES for what stands in the braces.
     "import": {
         "locked": "Invalid message MethodNotAllowed Method Not Allowed {disallowed}",
         "export_disabled": "Invalid message Forbidden Forbidden {denied}",
@@ -17,7 +17,7 @@ NOT_RECORDED = {
         "too_many_manifests": "The manifest list has {count} manifests, more than the {limit} that an import can copy.",
         "cache_rule": "The repository of {image} is associated with the cache rule {rule}; import is disallowed.",
     },
-    # Azure Resource Manager: other refusals, and those of arm.REFUSALS of which only the code is known.
+    # Azure Resource Manager: other refusals, and those of arm.refusals.REFUSALS of which only the code is known.
     "arm": {
         "no_operation": "The operation '{number}' was not found.",
         "bad_signature": "The signature of the operation's URL does not hold.",

@@ -1,15 +1,7 @@
 # Copyright (c) 2026 registryops.acr contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Registries that are not Azure's: Docker Hub with its token service, Microsoft's public one, private ones. Read only.
-
-Flags of an upstream that are read here, beside those that state.Upstream names: ``pulls_left`` (GETs of manifests until
-429; counts down, none: no limit), ``import_pulls_left`` (the same for Azure's imports), ``page_limit`` (entries a page at
-most, however many are asked for), ``refuse_n_above`` (longer pages are refused), ``referrers_api`` (else 404),
-``referrers_page`` and ``referrers_filter`` (see oci.referrers), ``token_key`` (``token`` or ``access_token``: the only
-name a token is given under), ``challenge_scope`` (a scope to name in every challenge, for any repository),
-``hides_from_nobody`` (without a sign-in no manifest or tag is there; only ``/v2/`` challenges).
-"""
+"""Registries that are not Azure's: Docker Hub with its token service, Microsoft's public one, private ones. Read only."""
 from __future__ import annotations
 
 import time
@@ -20,23 +12,23 @@ from aiohttp import web
 from multidict import CIMultiDict, MultiDict
 
 from . import lies, oci
-from .acr_tokens import basic_credentials
+from .acr.tokens import basic_credentials
+from .model import Upstream
 from .oci import answer, encode, errors
-from .state import State, TokenError, Upstream, new_id
+from .state import State
+from .tokens import TokenError, new_id
 
 TOKEN_SECONDS = 300
 HUB_LIMIT = 100  # pulls in six hours
-_HUB_EXCEEDED = (
-    "You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit"
-)
+_HUB_EXCEEDED = ("You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit")
 
 
 def take_pull(there: Upstream, counter: str = "import_pulls_left") -> bool:
     """Use one of the pulls that are left to Azure's imports; False when there was none."""
-    left = there.flags.get(counter)
+    left: int | None = getattr(there.flags, counter)
     if left is None:
         return True
-    there.flags[counter] = max(0, left - 1)
+    setattr(there.flags, counter, max(0, left - 1))
     return left > 0
 
 
@@ -53,7 +45,7 @@ async def handle(state: State, request: web.BaseRequest) -> web.StreamResponse:
     headers: CIMultiDict[str] = CIMultiDict({"Docker-Distribution-Api-Version": "registry/2.0"})
     if host == there.token_host:
         return await _token(state, there, request)
-    if there.flags.get("hub") and host == "docker.io":  # the bare name is Docker's home page
+    if there.flags.hub and host == "docker.io":  # the bare name is Docker's home page
         return web.Response(status=301, headers={"Location": "https://www.docker.com/"})
     path = oci.parse(request.path)
     if path is None:
@@ -75,10 +67,8 @@ async def handle(state: State, request: web.BaseRequest) -> web.StreamResponse:
     if path.kind == "blob":
         return await oci.send_blob(request, there.store, path, headers)
     try:
-        if path.kind == "referrers" and there.flags.get("referrers_api"):
-            return oci.referrers(
-                request, store, path, headers, state.knobs.referrers_late_seconds, there.flags
-            )
+        if path.kind == "referrers" and there.flags.referrers_api:
+            return oci.referrers(request, store, path, headers, state.knobs.referrers_late_seconds, there.flags)
         if path.kind == "catalog":
             return _list(there, request, "repositories", {}, store.repositories(), headers)
         if path.kind == "tags":
@@ -95,9 +85,8 @@ async def handle(state: State, request: web.BaseRequest) -> web.StreamResponse:
 def _list(there: Upstream, request: web.BaseRequest, key: str, start: dict[str, str], names: list[str],
           headers: CIMultiDict[str]) -> web.Response:
     # Without ``n`` the whole list comes at once, as Distribution answers.
-    longest = there.flags.get("refuse_n_above")
-    number = oci.page_size(request, longest=longest) if "n" in request.query else len(names) or 1
-    number = min(number, int(there.flags.get("page_limit", number)))
+    number = oci.page_size(request, longest=there.flags.refuse_n_above) if "n" in request.query else len(names) or 1
+    number = min(number, there.flags.page_limit or number)
     shown, more = oci.page(names, str, number, request.query.get("last", ""))
     if more:
         headers["Link"] = oci.next_link(request, {"last": shown[-1], "n": str(number)})
@@ -106,12 +95,12 @@ def _list(there: Upstream, request: web.BaseRequest, key: str, start: dict[str, 
 
 async def _manifest(there: Upstream, store: Any, request: web.BaseRequest, path: oci.Path,
                     headers: CIMultiDict[str]) -> web.Response:
-    if request.method == "HEAD" and there.flags.get("head_refused"):
+    if request.method == "HEAD" and there.flags.head_refused:
         return answer(405, errors("UNSUPPORTED", "The operation is unsupported."), headers)
-    if there.flags.get("pulls_left") is not None:
+    if there.flags.pulls_left is not None:
         allowed = request.method == "HEAD" or take_pull(there, "pulls_left")
         headers["ratelimit-limit"] = f"{HUB_LIMIT};w=21600"
-        headers["ratelimit-remaining"] = f"{there.flags['pulls_left']};w=21600"
+        headers["ratelimit-remaining"] = f"{there.flags.pulls_left};w=21600"
         headers["docker-ratelimit-source"] = State.client_address
         if not allowed:
             return answer(429, errors("TOOMANYREQUESTS", _HUB_EXCEEDED), headers)
@@ -122,7 +111,7 @@ async def _manifest(there: Upstream, store: Any, request: web.BaseRequest, path:
     sent = oci.accepted(request, store, repository, entry, convert=True)
     if isinstance(sent, str):
         return answer(404, errors("MANIFEST_UNKNOWN", sent), headers)
-    if not there.flags.get("no_digest_header"):
+    if not there.flags.no_digest_header:
         headers["Docker-Content-Digest"] = sent.digest
         headers["ETag"] = f'"{sent.digest}"'
     return await oci.send_manifest(request, store, repository, sent, headers)
@@ -136,7 +125,7 @@ def _refusal(state: State, there: Upstream, request: web.BaseRequest, path: oci.
     """The 401 for a client that may not do this, or None."""
     if there.kind == "open":
         return None
-    if there.flags.get("hides_from_nobody") and path.repository and "Authorization" not in request.headers:
+    if there.flags.hides_from_nobody and path.repository and "Authorization" not in request.headers:
         return answer(404, oci.unknown_manifest(there.store, "", path.reference), headers)
     scheme, _space, value = request.headers.get("Authorization", "").partition(" ")
     problem = ""
@@ -165,7 +154,7 @@ def _refusal(state: State, there: Upstream, request: web.BaseRequest, path: oci.
                 return None
             problem = "insufficient_scope"
     parts = [f'realm="https://{there.token_host}/token"', f'service="{there.service}"']
-    scope = there.flags.get("challenge_scope") or (f"repository:{path.repository}:pull" if path.repository else "")
+    scope = there.flags.challenge_scope or (f"repository:{path.repository}:pull" if path.repository else "")
     if scope:
         parts.append(f'scope="{scope}"')
     if problem:
@@ -202,7 +191,7 @@ async def _token(state: State, there: Upstream, request: web.BaseRequest) -> web
         return answer(401, encode({"details": "incorrect username or password"}), CIMultiDict())
     access = []
     for scope in " ".join(fields.getall("scope", ())).split():
-        if scope == there.flags.get("challenge_scope"):
+        if scope == there.flags.challenge_scope:
             allowed = "" not in there.private or password is not None
             access.append({"type": "repository", "name": "*", "actions": ["pull"] if allowed else []})
             continue
@@ -221,7 +210,7 @@ async def _token(state: State, there: Upstream, request: web.BaseRequest) -> web
         "exp": now + TOKEN_SECONDS,
         "access": access,
     })
-    only = there.flags.get("token_key")
+    only = there.flags.token_key
     body: dict[str, Any] = {key: token for key in ("token", "access_token") if only in (None, key)}
     body["expires_in"] = TOKEN_SECONDS
     body["issued_at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))

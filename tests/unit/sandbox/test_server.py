@@ -228,6 +228,27 @@ def test_bad_knobs_are_refused_and_change_nothing(sandbox: Sandbox) -> None:
     assert sandbox.knobs() == before
 
 
+@pytest.mark.parametrize(
+    ("call", "name", "settings", "what"),
+    [
+        ("patch_registry", "contosoprod", {"flags": {"page_limt": 7, "server": "x"}}, "flag of a registry page_limt"),
+        ("patch_registry", "contosoprod", {"flags": {"hub": True}}, "flag of a registry hub"),
+        ("patch_registry", "contosoprod", {"skus": "Basic"}, "setting of a registry skus"),
+        ("patch_upstream", "mcr.microsoft.com", {"flags": {"server": "x"}}, "flag of an upstream server"),
+        ("patch_upstream", "mcr.microsoft.com", {"user": {}}, "setting of an upstream user"),
+        ("knobs", "", {"limits": {"reads": None}}, "limit reads"),
+        ("knobs", "", {"tokens": {"seconds": 1}}, "lifetime of tokens seconds"),
+        ("knobs", "", {"faults": [{"match": {"url": "x"}, "action": {"drop": True}}]}, "match of a fault url"),
+        ("knobs", "", {"faults": [{"match": {}, "action": {"drop": True, "often": 1}}]}, "action of a fault often"),
+        ("knobs", "", {"import_faults": [{"source": "", "text": "", "time": 1}]}, "field of an import fault time"),
+        ("knobs", "", {"lies": [{"kind": "absent", "sooften": 1}]}, "field of a lie sooften"),
+    ],
+)
+def test_an_unknown_name_is_named(sandbox: Sandbox, call: str, name: str, settings: dict[str, Any], what: str) -> None:
+    with pytest.raises(AdminError, match=f"^unknown {what}$"):
+        getattr(sandbox, call)(*[name] if name else [], **settings)
+
+
 def test_reset_undoes_what_a_test_changed(sandbox: Sandbox, http: requests.Session) -> None:
     sandbox.patch_registry("contosoprod", properties={"publicNetworkAccess": "Disabled"})
     sandbox.patch_principal("reader", grants={})

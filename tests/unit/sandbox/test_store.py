@@ -163,6 +163,6 @@ def test_times(nanoseconds: int, text: str) -> None:
 
 
 def test_a_registry_that_does_not_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.sandbox.store.REGISTRY", "/bin/false")
+    monkeypatch.setattr("tests.sandbox.distribution.REGISTRY", "/bin/false")
     with pytest.raises(RuntimeError, match="docker-registry for x did not start"):
         asyncio.run(Store("x", tmp_path).start())

@@ -5,9 +5,6 @@
 
 A refresh token says who one is, an access token what one may do to which repositories. Both are JWTs whose ``iat``
 lies 15 minutes back, as Azure's do; how long they live is in them only.
-
-Flags of a registry that are read here: ``exchange_for_arm_rights`` false (who has rights in Resource Manager alone is
-refused as one who has none), ``space_scopes`` (see _scopes).
 """
 from __future__ import annotations
 
@@ -22,12 +19,16 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 from multidict import CIMultiDict, MultiDict
 
-from .oci import answer, encode, errors
-from .state import DATA_RIGHTS, NULL_GUID, PREMIUM, AzureRegistry, Identity, State, TokenError, new_id
-from .unrecorded import NOT_RECORDED
+from ..model import PREMIUM, AzureRegistry, Identity
+from ..oci import answer, encode, errors
+from ..state import State
+from ..tenants import DATA_RIGHTS
+from ..tokens import TokenError, new_id
+from ..unrecorded import NOT_RECORDED
+from .answers import UNAUTHORIZED, correlated
 
 ISSUER = "Azure Container Registry"
-UNAUTHORIZED = "authentication required, visit https://aka.ms/acr/authorization for more information."
+NULL_GUID = "00000000-0000-0000-0000-000000000000"
 _BACKDATED = 900  # seconds
 # x-ms-ratelimit-remaining-calls-per-second of a token and of an exchange, at first; by tier.
 _CALLS = {PREMIUM: {"access_token": 333.3, "refresh_token": 149.0}}
@@ -66,11 +67,6 @@ async def _form(request: web.BaseRequest) -> Any:
     return MultiDict(parse_qsl(text, keep_blank_values=True))
 
 
-def correlated(registry: AzureRegistry, correlation: str) -> str:
-    """What ends a refusal's text."""
-    return f" CorrelationId: {correlation}" if registry.flags.get("correlation_ids", True) else ""
-
-
 def _exchange(state: State, registry: AzureRegistry, request: web.BaseRequest, form: Any,
               headers: CIMultiDict[str]) -> web.Response:
     problem = _wrong_service(registry, form, headers)
@@ -87,30 +83,13 @@ def _exchange(state: State, registry: AzureRegistry, request: web.BaseRequest, f
     except TokenError:
         return _refused(registry, headers)
     request["principal"] = identity.name
-    principal = state.principals[identity.name]
-    held = principal.rights(registry)
-    if not held or not (held & DATA_RIGHTS or registry.flags.get("exchange_for_arm_rights", True)):
+    held = state.principals[identity.name].rights(registry)
+    if not held or not (held & DATA_RIGHTS or registry.flags.exchange_for_arm_rights):
         return _refused(registry, headers)
-    now = int(time.time())
     rights = identity.allowed("")
     actions = [action for right, named in _ACTIONS.items() if right in rights for action in named]
-    token = state.signer.issue({
-        "jti": new_id(),
-        "sub": identity.name,
-        "nbf": now - _BACKDATED,
-        "exp": now + state.knobs.tokens["refresh_seconds"],
-        "iat": now - _BACKDATED,
-        "iss": ISSUER,
-        "aud": registry.login_server,
-        "version": "1.0",
-        "rid": secrets.token_hex(16),
-        "grant_type": "refresh_token",
-        "appid": principal.client_id,
-        "tenant": registry.tenant,
-        "permissions": {"Actions": actions, "NotActions": None},
-        "roles": [],
-    })
-    return _given(registry, {"refresh_token": token}, headers)
+    more = {"tenant": registry.tenant, "permissions": {"Actions": actions, "NotActions": None}}
+    return _given(state, registry, "refresh", identity, "1.0", more, headers)
 
 
 def _token(state: State, registry: AzureRegistry, request: web.BaseRequest, fields: Any,
@@ -127,23 +106,7 @@ def _token(state: State, registry: AzureRegistry, request: web.BaseRequest, fiel
         if registry.abac and "*" in scope[1]:
             return _refused(registry, headers)
         access.append(_grant(identity, *scope))
-    now = int(time.time())
-    token = state.signer.issue({
-        "jti": new_id(),
-        "sub": identity.name,
-        "nbf": now - _BACKDATED,
-        "exp": now + state.knobs.tokens["access_seconds"],
-        "iat": now - _BACKDATED,
-        "iss": ISSUER,
-        "aud": registry.login_server,
-        "version": "2.0",
-        "rid": secrets.token_hex(16),
-        "grant_type": "access_token",
-        **({"appid": identity.client_id} if identity.client_id else {}),
-        "access": access,
-        "roles": [],
-    })
-    return _given(registry, {"access_token": token}, headers)
+    return _given(state, registry, "access", identity, "2.0", {"access": access}, headers)
 
 
 def _asker(state: State, registry: AzureRegistry, request: web.BaseRequest, fields: Any) -> Identity | None:
@@ -166,15 +129,11 @@ def _asker(state: State, registry: AzureRegistry, request: web.BaseRequest, fiel
 
 
 def _scopes(registry: AzureRegistry, texts: list[str]) -> list[tuple[str, str, list[str]]]:
-    """(type, name, actions) of each scope that the registry honours.
-
-    That scopes may be joined by a space is documented nowhere: only the first counts, unless the flag
-    ``space_scopes`` is set.
-    """
+    """(type, name, actions) of each scope that the registry honours."""
     found = []
     for text in texts:
         words = text.split()
-        for word in words if registry.flags.get("space_scopes") else words[:1]:
+        for word in words if registry.flags.space_scopes else words[:1]:
             kind, _colon, rest = word.partition(":")
             name, _colon, actions = rest.rpartition(":")
             if name:
@@ -208,13 +167,30 @@ def _refused(registry: AzureRegistry, headers: CIMultiDict[str]) -> web.Response
     return answer(401, errors("UNAUTHORIZED", text), headers)
 
 
-def _given(registry: AzureRegistry, body: dict[str, str], headers: CIMultiDict[str]) -> web.Response:
-    [kind] = body
-    left = registry.calls_left.get(kind, _CALLS.get(registry.sku, {}).get(kind, _CALLS_ELSE))
-    registry.calls_left[kind] = left - 1 / 60
+def _given(state: State, registry: AzureRegistry, kind: str, identity: Identity, version: str, more: dict[str, Any],
+           headers: CIMultiDict[str]) -> web.Response:
+    """The answer with a token: ``refresh`` or ``access``, as its claims and the answer say."""
+    now, name = int(time.time()), f"{kind}_token"
+    token = state.signer.issue({
+        "jti": new_id(),
+        "sub": identity.name,
+        "nbf": now - _BACKDATED,
+        "exp": now + getattr(state.knobs.tokens, f"{kind}_seconds"),
+        "iat": now - _BACKDATED,
+        "iss": ISSUER,
+        "aud": registry.login_server,
+        "version": version,
+        "rid": secrets.token_hex(16),
+        "grant_type": name,
+        **({"appid": identity.client_id} if identity.client_id else {}),
+        **more,
+        "roles": [],
+    })
+    left = registry.calls_left.get(name, _CALLS.get(registry.sku, {}).get(name, _CALLS_ELSE))
+    registry.calls_left[name] = left - 1 / 60
     headers["x-ms-ratelimit-remaining-calls-per-second"] = f"{left:.2f}".rstrip("0").rstrip(".")
     headers.popall("Docker-Distribution-Api-Version", None)
-    response = answer(200, encode(body), headers)
+    response = answer(200, encode({name: token}), headers)
     response.enable_chunked_encoding()
     return response
 
@@ -303,8 +279,6 @@ def _actions(access: list[dict[str, Any]], repository: str) -> set[str]:
     allowed: set[str] = set()
     for entry in access:
         name = entry["name"]
-        if entry["type"] == "repository" and (
-            name == repository or "*" in name and fnmatch.fnmatchcase(repository, name)
-        ):
+        if entry["type"] == "repository" and (name == repository or "*" in name and fnmatch.fnmatchcase(repository, name)):
             allowed.update(entry["actions"])
     return allowed
