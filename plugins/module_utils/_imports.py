@@ -839,15 +839,15 @@ class Imports:
             name = self._name(step)
             unread = job.unread.get(number) or job.unanswered
             if job.succeeded is not None:
-                message = "Azure says that {0} was imported, but the registry did not show it within {1:g} s."
+                message = f"Azure says that {name} was imported, but the registry did not show it within {self._timeout:g} s."
             elif job.operation is None:
-                message = "The time limit of {1:g} s passed before {0} could be imported."
+                message = f"The time limit of {self._timeout:g} s passed before {name} could be imported."
             elif unread is not None:
-                message = "The import of {0} was started, but what became of it within {1:g} s can't be read: {2}"
+                message = f"The import of {name} was started, but what became of it within {self._timeout:g} s can't be read: {unread}"
             elif job.operation.ask_at == math.inf:
                 message = (
-                    "The import of {0} was started, but the registry did not show it within {1:g} s, and Azure named no place "
-                    "to ask how it ended."
+                    f"The import of {name} was started, but the registry did not show it within {self._timeout:g} s, and Azure "
+                    "named no place to ask how it ended."
                 )
             else:
                 message = f"Azure still calls the import of {name} pending after {self._timeout:g} s."
