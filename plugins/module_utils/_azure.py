@@ -11,9 +11,9 @@ from typing import Dict, Optional, Tuple
 
 from ._acr import AzureRegistry
 from ._arm import Arm, RegistryResource
+from ._credentials import Credentials
 from ._identity import Identity
 from ._reference import RegistryId, parse_registry
-from ._registry import Credentials
 
 
 class Azure:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+from ._credentials import Credentials
 from ._plan import Rules, Target
 from ._reference import (
     REPOSITORY_CHARACTERS,
@@ -21,7 +22,6 @@ from ._reference import (
     parse_source,
     parse_target,
 )
-from ._registry import Credentials
 from ._select import InvalidSelection, Selection
 
 IF_EXISTS = ("update", "keep", "fail", "reimport")

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import List, Optional
 
 from ._errors import AcrError
+from ._manifest import INDEX_TYPES, Descriptor, Manifest
 from ._reference import Platform
-from ._registry import INDEX_TYPES, Descriptor, Manifest, Registry
-from ._wire import mapping, parse
+from ._registry import Registry
+from ._untrusted import mapping, parse
 
 MOST_OPENED = 50  # manifests of an index that are opened to find out their platform
 IMAGE_CONFIGS = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")

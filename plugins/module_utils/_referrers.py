@@ -11,7 +11,8 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 
 from ._errors import AcrError
 from ._plan import Origin, OriginKey
-from ._registry import nothing_there, valid_digest
+from ._reference import valid_digest
+from ._refusals import nothing_there
 from ._source import Source
 
 Answer = TypeVar("Answer")

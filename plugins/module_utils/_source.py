@@ -11,11 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, Iterable, List, Optional, TypeVar, Union
 
 from ._acr import PAGE, AzureRegistry, Counts
+from ._credentials import Credentials
 from ._errors import AcrError
+from ._manifest import Descriptor
 from ._plan import Origin, SourceRegistry
 from ._platforms import platform_manifest
 from ._reference import parse_platform
-from ._registry import Credentials, Descriptor, Registry
+from ._registry import Registry
 
 MANIFESTS_PER_IMPORT = 50
 # An index lists each manifest in about 130 bytes at the very least: a smaller one needs no counting.

@@ -11,10 +11,11 @@ from typing import Dict, List, Optional, Tuple
 
 from ._arm import RegistryResource
 from ._azure import Azure
+from ._credentials import Credentials
 from ._errors import AcrError
 from ._plan import SourceRegistry
 from ._reference import RegistryId, api_host
-from ._registry import Credentials, Registry
+from ._registry import Registry
 from ._source import Known, Source
 
 

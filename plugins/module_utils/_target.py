@@ -17,8 +17,8 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple, Ty
 
 from ._acr import PAGE, AzureRegistry, Tag, locked
 from ._errors import GENERAL, AcrError
+from ._manifest import Manifest
 from ._plan import Desired, Observed, overwrites
-from ._registry import Manifest
 from ._source import FEW, Known
 
 Found = Union[Observed, AcrError]

@@ -18,9 +18,9 @@ from ansible_collections.registryops.acr.plugins.module_utils._azure import Azur
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, Problem, UserError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._identity._clouds import Cloud
+from ansible_collections.registryops.acr.plugins.module_utils._manifest import MANIFEST_TYPES
 from ansible_collections.registryops.acr.plugins.module_utils._mirror import Mirror, Settings
 from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries
-from ansible_collections.registryops.acr.plugins.module_utils._registry import MANIFEST_TYPES
 from ansible_collections.registryops.acr.plugins.module_utils._report import Report
 from ansible_collections.registryops.acr.plugins.modules import acr_import, acr_mirror
 

@@ -12,9 +12,9 @@ import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils import _referrers
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._manifest import Descriptor
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, SourceRegistry
 from ansible_collections.registryops.acr.plugins.module_utils._referrers import DEPTH, Referrers
-from ansible_collections.registryops.acr.plugins.module_utils._registry import Descriptor
 from ansible_collections.registryops.acr.plugins.module_utils._source import Known, Source
 from tests.unit.plugins.held import IMAGE, INDEX, HeldRegistry, digest
 

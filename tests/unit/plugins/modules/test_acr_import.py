@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.registryops.acr.plugins.module_utils._manifest import Descriptor
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Diff
-from ansible_collections.registryops.acr.plugins.module_utils._registry import Descriptor
 from ansible_collections.registryops.acr.plugins.modules import acr_import
 
 from .conftest import A, B, item
