@@ -225,7 +225,7 @@ def test_verify_false_sends_no_data_plane_request(
     if again is not None:
         assert run.result["changed"] is again
     else:
-        assert "contosoprod.azurecr.test/t/app:1 exists already" in run.result["msg"]
+        assert "contosoprod.azurecr.test/t/app:1 already exists" in run.result["msg"]
     assert {e["host"] for e in sandbox.log()} <= {"management.azure.test", "login.azure.test"}
 
 

@@ -62,7 +62,7 @@ def test_a_token_that_azure_calls_expired_is_renewed_once(arm: ArmClient, far_si
         (200, json.dumps({**resource("s1"), "name": "{{ 1 }}"}), "protocol", "with an invalid name or login server ('{{ 1 }}'"),
         (200, json.dumps(resource("s1", loginServer="a.test/b@c.test")), "protocol", "with an invalid name"),
         (403, "<html>", "denied", "registry contosoprod in resource group rg"),
-        (404, '{"error": {"code": "ResourceNotFound", "message": "x"}}', "not_found", "Azure finds no such registry"),
+        (404, '{"error": {"code": "ResourceNotFound", "message": "x"}}', "not_found", "The registry does not exist"),
     ],
 )
 def test_answers_that_describe_no_registry(arm: ArmClient, far_side: Any, status: int, body: str, kind: str, sentence: str) -> None:

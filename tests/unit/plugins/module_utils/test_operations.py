@@ -408,7 +408,7 @@ def test_a7_a_question_that_fails_says_nothing_of_the_import(
     far_side.answer = refuse(status, body, **headers)
     error = error_of(lambda: arm.ask(operation))
     assert not isinstance(error, ImportFailed) and error.reason != "not_found" and error.ends_run is False
-    assert "no such registry" not in str(error) and not operation.done and operation.location == far_side.url + RESULT
+    assert "registry does not exist" not in str(error) and not operation.done and operation.location == far_side.url + RESULT
 
 
 def test_b2_what_a_source_says_of_a_sign_in_is_not_about_ours(arm: Operations, far_side: Any, operation: Operation) -> None:
