@@ -272,7 +272,7 @@ def test_pitfall_16_the_names_of_a_source(sandbox: Sandbox, acr_mirror: Call) ->
     assert {body["source"]["registryUri"] for body in bodies} == {"docker.io", "mcr.microsoft.com", BEARER}
     [shared] = [body for body in bodies if "same/number-0:1" in body["targetTags"]]
     assert len(shared["targetTags"]) == len(spellings) + 1
-    refused(acr_mirror([{"source": "docker.io/Library/Nginx:1"}]), "must be in lower case")
+    refused(acr_mirror([{"source": "docker.io/Library/Nginx:1"}]), "must be lowercase")
 
 
 def test_pitfall_17_a_throttled_source_is_tried_again_while_the_others_go_on(sandbox: Sandbox, acr_mirror: Call) -> None:
