@@ -10,6 +10,7 @@ import os
 import tempfile
 import threading
 import time
+from typing import Any, Dict, Optional
 
 from ansible import constants
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -28,9 +29,9 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
     _supports_async = True
 
-    def run(self, tmp=None, task_vars=None):
+    def run(self, tmp: Optional[str] = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
         task_vars = task_vars or {}
-        result = super().run(tmp, task_vars)
+        result: Dict[str, Any] = super().run(tmp, task_vars)
         # Only a module on this machine can be watched; an async one outlives this process; check mode is quick.
         watched = (
             self._connection.transport == "local"

@@ -125,8 +125,8 @@ def parse_place(text: str) -> Tuple[str, str]:
 def host_name(text: str) -> str:
     """``host[:port]`` in its canonical form: lower case, no trailing dot, no port 443."""
     found = re.fullmatch(r"(.*?)\.?(?::0*([0-9]{1,5}))?", text.lower(), re.DOTALL)
-    name, port = (found[1], found[2]) if found else (text, None)
-    return name if port in (None, "443") else f"{name}:{port}"
+    name, port = found.groups() if found else (text, None)
+    return str(name) if port in (None, "443") else f"{name}:{port}"
 
 
 def api_host(host: str) -> str:
