@@ -134,10 +134,10 @@ def api_host(host: str) -> str:
     return "registry-1.docker.io" if host == DOCKER_HUB else host
 
 
-def _clean(text: Any, what: str, example: str) -> str:
-    if not isinstance(text, str) or not text.strip():
+def _clean(given: Any, what: str, example: str) -> str:
+    text = given.strip() if isinstance(given, str) else ""
+    if not text:
         raise InvalidReference(f"{what} is empty; write something like {example}.")
-    text = text.strip()
     _refuse_password(text, what)
     if "://" in text:
         raise InvalidReference(
