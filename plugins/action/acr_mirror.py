@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs the module of the same name and shows meanwhile how far it is."""
+"""Runs the module of the same name, and shows its progress meanwhile."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import os
 import tempfile
 import threading
 import time
+from typing import Any, Dict, Optional
 
 from ansible import constants
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -19,19 +20,19 @@ from ansible.utils.display import Display
 from ..module_utils import _progress
 
 FIRST = 2.0  # seconds until the first line
-SLOWEST = 15.0  # seconds between two lines, at most
+SLOWEST = 15.0  # seconds between two lines at most
 
 
 class ActionModule(ActionBase):
-    """The module does all the work, and works as well without this."""
+    """Only shows progress: the module also works without it."""
 
     _supports_check_mode = True
     _supports_async = True
 
-    def run(self, tmp=None, task_vars=None):
+    def run(self, tmp: Optional[str] = None, task_vars: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
         task_vars = task_vars or {}
-        result = super().run(tmp, task_vars)
-        # Only a module on this machine can be watched; one in the background outlives us; check mode is quick.
+        result: Dict[str, Any] = super().run(tmp, task_vars)
+        # Only a module on this machine can be watched; an async one outlives this process; check mode is quick.
         watched = (
             self._connection.transport == "local"
             and not self._task.async_val

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Image references, registries and platforms: parse, default, format. Pure.
+"""Image references, registries and platforms: parsing, defaults, formatting. Pure.
 
-The grammar is that of the distribution specification; sizes and names of registries are Azure's.
+The grammar is that of the distribution specification; limits and registry names are Azure's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ._errors import UserError
 
 REPOSITORY_CHARACTERS = 255
 DOCKER_HUB = "docker.io"
-# Other names of Docker Hub that people copy from documentation.
+# Other names of Docker Hub, which people copy from documentation.
 DOCKER_HUB_HOSTS = frozenset([DOCKER_HUB, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"])
 # What login servers end with in Azure's own clouds; a custom cloud adds its own.
 AZURE_SUFFIXES = {
@@ -33,7 +33,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?")
 _NAME = re.compile(r"[A-Za-z0-9]{5,50}")
-# Name and the hash that a domain name label adds; what is shorter is a word, and a wrong name.
+# A name and the hash that a domain name label adds; anything shorter is a word in a wrong name.
 _LABELED_NAME = re.compile(r"[a-z0-9]{5,50}-[a-z0-9]{8,}")
 _RESOURCE_ID = re.compile(
     r"/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)/providers/"
@@ -43,11 +43,11 @@ _RESOURCE_ID = re.compile(
 
 
 class InvalidReference(UserError):
-    """A text that names no image, registry or platform. ``str()`` is one sentence."""
+    """Text that isn't an image, registry or platform. ``str()`` is one sentence."""
 
 
 class Reference(NamedTuple):
-    """An image: ``host/repository:tag@digest``, each part but the repository optional."""
+    """An image: ``host/repository:tag@digest``. All parts but the repository are optional."""
 
     host: Optional[str]
     repository: str
@@ -61,15 +61,15 @@ class Reference(NamedTuple):
 
 
 def parse_source(text: str, in_registry: bool = False) -> Reference:
-    """An image to import. Without tag and digest, ``latest`` is meant.
+    """An image to import. The tag defaults to ``latest`` if there is no digest.
 
-    *in_registry*: the registry is named elsewhere, so that the host may be missing.
+    *in_registry*: the registry is given elsewhere, so the host may be missing.
     """
     text = _clean(text, "source", "docker.io/library/nginx:1.27")
     host, rest = _split_host(text)
     if host is None and not in_registry:
         raise InvalidReference(
-            f"source {text!r} names no registry; write the host in front, such as docker.io/library/nginx:1.27, or give "
+            f"source {text!r} doesn't name a registry; put its host in front, such as docker.io/library/nginx:1.27, or set "
             "source_registry."
         )
     repository, tag, digest = _split_image(text, rest)
@@ -86,20 +86,18 @@ def parse_target(text: str) -> Reference:
     text = _clean(text, "target", "base/nginx:1.27")
     host, rest = _split_host(text)
     if host is not None:
-        raise InvalidReference(
-            f"target {text!r} must not name a registry, since registry does; write {rest!r}."
-        )
+        raise InvalidReference(f"target {text!r} must not name a registry, because the option registry does; write {rest!r}.")
     repository, tag, digest = _split_image(text, rest)
     if digest is not None:
         raise InvalidReference(
-            f"target {text!r} must not name a digest, since that follows from the source; write a tag, or use "
+            f"target {text!r} must not have a digest, because the source determines it; write a tag, or use "
             "untagged_repositories."
         )
     return Reference(None, repository, tag)
 
 
 def is_tag(text: str) -> bool:
-    """Whether *text* could be a tag's name: a pattern that is none has wildcards."""
+    """Whether *text* can be a tag's name; patterns that can't have wildcards."""
     return _TAG.fullmatch(text) is not None
 
 
@@ -109,13 +107,13 @@ def valid_digest(text: Any) -> bool:
 
 
 def default_target(source: Reference) -> Reference:
-    """Where Azure puts an image if nobody says otherwise: the same repository and tag."""
+    """Where an image goes by default: to the same repository and tag."""
     return Reference(None, source.repository, source.tag or "latest")
 
 
 def parse_place(text: str) -> Tuple[str, str]:
-    """What credentials are for: a host and the namespace there, "" for all of it. Written ``host[/namespace]``, or as
-    Docker's own configuration has it, as a URL such as ``https://index.docker.io/v1/``."""
+    """What credentials are for: a host, and the namespace there ("" for all of it). Written ``host[/namespace]``, or as a URL
+    such as ``https://index.docker.io/v1/``, as in Docker's own configuration."""
     text = text.strip()
     _refuse_password(text if "/" in text else text + "/", "registry")
     url = re.match(r"https?://", text, re.IGNORECASE)
@@ -123,46 +121,46 @@ def parse_place(text: str) -> Tuple[str, str]:
     namespace = namespace.strip("/")
     if not names_host(host) or not _HOST.fullmatch(host_name(host)):
         raise InvalidReference(
-            f"registry {text!r} names no host; write one, such as docker.io, or host and namespace, such as "
+            f"registry {text!r} doesn't name a host; write one, such as docker.io, or host and namespace, such as "
             "docker.io/contoso."
         )
     host = host_name(host)
     if host in DOCKER_HUB_HOSTS:
         host = DOCKER_HUB
-    if namespace in ("v1", "v2") and (url or host == DOCKER_HUB):  # the path of the API, and nobody's namespace
+    if namespace in ("v1", "v2") and (url or host == DOCKER_HUB):  # the path of the API, not a namespace
         namespace = ""
     return host, namespace
 
 
 def host_name(text: str) -> str:
-    """``host[:port]`` in the one spelling that all others come to: lower case, no dot at its end, no port 443."""
+    """``host[:port]`` in its canonical form: lower case, no trailing dot, no port 443."""
     found = re.fullmatch(r"(.*?)\.?(?::0*([0-9]{1,5}))?", text.lower(), re.DOTALL)
     name, port = found.groups() if found else (text, None)
     return str(name) if port in (None, "443") else f"{name}:{port}"
 
 
 def api_host(host: str) -> str:
-    """The host that answers for a registry."""
+    """The host that serves a registry's API."""
     return "registry-1.docker.io" if host == DOCKER_HUB else host
 
 
-def _clean(text: Any, what: str, example: str) -> str:
-    if not isinstance(text, str) or not text.strip():
-        raise InvalidReference(f"{what} is empty; it looks like {example}.")
-    cleaned: str = text.strip()
-    _refuse_password(cleaned, what)
-    if "://" in cleaned:
+def _clean(given: Any, what: str, example: str) -> str:
+    text = given.strip() if isinstance(given, str) else ""
+    if not text:
+        raise InvalidReference(f"{what} is empty; write something like {example}.")
+    _refuse_password(text, what)
+    if "://" in text:
         raise InvalidReference(
-            f"{what} {cleaned!r} must not start with {cleaned.split('://')[0] + '://'!r}; write {cleaned.split('://', 1)[1]!r}."
+            f"{what} {text!r} must not start with {text.split('://')[0] + '://'!r}; write {text.split('://', 1)[1]!r}."
         )
-    return cleaned
+    return text
 
 
 def _refuse_password(text: str, what: str) -> None:
     """Refuses ``user:password@host/…`` without repeating it."""
     first, slash, _rest = text.partition("://")[2].partition("/") if "://" in text else text.partition("/")
     if "@" in first and (slash or "://" in text):
-        raise InvalidReference(f"{what} must not hold a user name or password; give those by options of their own.")
+        raise InvalidReference(f"{what} must not contain a user name or password; use the options for them.")
 
 
 def _split_host(text: str) -> Tuple[Optional[str], str]:
@@ -170,25 +168,23 @@ def _split_host(text: str) -> Tuple[Optional[str], str]:
     if slash and names_host(first):
         host = host_name(first)
         if not _HOST.fullmatch(host):
-            raise InvalidReference(f"{text!r} does not start with a valid host name: {first!r}.")
+            raise InvalidReference(f"{text!r} starts with an invalid host name: {first!r}.")
         port = host.rpartition(":")[2] if re.search(r":[0-9]+$", host) else "1"
         if not 0 < int(port) < 65536:
-            raise InvalidReference(f"{text!r} names the port {port}, which does not exist.")
+            raise InvalidReference(f"{text!r} has an invalid port: {port}.")
         return host, rest
     return None, text
 
 
 def names_host(text: str) -> bool:
-    """Whether what stands before a reference's first slash is meant as a host, as all tools for images have it."""
+    """Whether the part before a reference's first slash is a host, by the rule that all image tools follow."""
     return "." in text or ":" in text or text == "localhost"
 
 
 def _split_image(text: str, rest: str) -> Tuple[str, Optional[str], Optional[str]]:
     name, at, digest = rest.partition("@")
     if at and not valid_digest(digest):
-        raise InvalidReference(
-            f"{text!r} has an invalid digest; it looks like sha256: and 64 hex digits in lower case."
-        )
+        raise InvalidReference(f"{text!r} has an invalid digest; a digest is sha256: followed by 64 lowercase hex digits.")
     head, slash, last = name.rpartition("/")
     last, colon, tag = last.partition(":")
     repository = head + slash + last
@@ -198,12 +194,10 @@ def _split_image(text: str, rest: str) -> Tuple[str, Optional[str], Optional[str
             "'.' or '-'."
         )
     if not _REPOSITORY.fullmatch(repository):
-        hint = "; it must be in lower case" if _REPOSITORY.fullmatch(repository.lower()) else ""
+        hint = "; it must be lowercase" if _REPOSITORY.fullmatch(repository.lower()) else ""
         raise InvalidReference(f"{text!r} has an invalid repository name {repository!r}{hint}.")
     if len(repository) > REPOSITORY_CHARACTERS:
-        raise InvalidReference(
-            f"{text!r} has a repository name of more than {REPOSITORY_CHARACTERS} characters."
-        )
+        raise InvalidReference(f"{text!r} has a repository name of more than {REPOSITORY_CHARACTERS} characters.")
     return repository, tag if colon else None, digest if at else None
 
 
@@ -213,7 +207,7 @@ def _split_image(text: str, rest: str) -> Tuple[str, Optional[str], Optional[str
 class RegistryId(NamedTuple):
     """An Azure registry as a user names it. *kind*: ``name``, ``login_server`` or ``resource_id``.
 
-    *name* is None for a login server from which it can't be told.
+    *name* is None if it can't be derived from the login server.
     """
 
     kind: str
@@ -224,13 +218,13 @@ class RegistryId(NamedTuple):
 
     @property
     def resource_id(self) -> str:
-        """Of the kind ``resource_id``: as Azure writes it."""
+        """The resource ID as Azure writes it; only for the kind ``resource_id``."""
         group = f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
         return f"{group}/providers/Microsoft.ContainerRegistry/registries/{self.name}"
 
 
 def parse_registry(text: str, suffixes: List[str]) -> RegistryId:
-    """A registry by name, login server, regional endpoint or resource ID; also by the first label of its login server, where
+    """A registry given by name, login server, regional endpoint or resource ID, or by the first label of its login server if
     that has a hash (``contosoprod-h4x0…``). *suffixes*: those of the cloud in use."""
     if not isinstance(text, str) or not text.strip():
         raise InvalidReference("The registry is empty; give its name, login server or resource ID.")
@@ -240,7 +234,7 @@ def parse_registry(text: str, suffixes: List[str]) -> RegistryId:
         found = _RESOURCE_ID.fullmatch(text)
         if not found:
             raise InvalidReference(
-                f"{text!r} is no resource ID of a container registry; that looks like /subscriptions/{{id}}/resourceGroups/"
+                f"{text!r} isn't the resource ID of a container registry, which looks like /subscriptions/{{id}}/resourceGroups/"
                 "{group}/providers/Microsoft.ContainerRegistry/registries/{name}."
             )
         return RegistryId("resource_id", found["name"], None, found["subscription"], found["group"])
@@ -252,11 +246,9 @@ def parse_registry(text: str, suffixes: List[str]) -> RegistryId:
         elif _NAME.fullmatch(host):
             return RegistryId("name", host)
         else:
-            raise InvalidReference(f"{text!r} is no name of a registry; that has 5 to 50 letters and digits.")
+            raise InvalidReference(f"{text!r} isn't the name of a registry, which has 5 to 50 letters and digits.")
     if not _HOST.fullmatch(host) or ":" in host:
-        raise InvalidReference(
-            f"{text!r} is no login server; that looks like {'contosoprod.' + suffixes[0]}."
-        )
+        raise InvalidReference(f"{text!r} isn't a login server, which looks like contosoprod.{suffixes[0]}.")
     for suffix in suffixes:
         if host.endswith("." + suffix):
             label = host[: -len(suffix) - 1]
@@ -265,7 +257,7 @@ def parse_registry(text: str, suffixes: List[str]) -> RegistryId:
                 label = regional[0]
             elif len(regional) != 1:
                 break
-            # A domain-name label adds a hash to the name, which itself holds letters and digits only.
+            # A domain name label adds a hash to the name, which itself has only letters and digits.
             return RegistryId("login_server", label.partition("-")[0], f"{label}.{suffix}")
     return RegistryId("login_server", None, host)
 
@@ -277,7 +269,7 @@ _DEFAULT_VARIANTS = {"arm64": "v8", "arm": "v7"}
 
 
 class Platform(NamedTuple):
-    """What an image runs on. *variant* is normalised: empty where it is the architecture's usual one."""
+    """What an image runs on. *variant* is normalised: empty if it is the architecture's default."""
 
     os: str
     architecture: str
@@ -286,7 +278,7 @@ class Platform(NamedTuple):
 
     @classmethod
     def of(cls, content: Dict[str, Any]) -> Platform:
-        """The platform that an index's entry or an image's configuration states."""
+        """The platform in a descriptor of an index, or in an image's configuration."""
         architecture = str(content.get("architecture") or "unknown").lower()
         variant = str(content.get("variant") or ("v6" if architecture == "armel" else "")).lower()
         architecture = _ARCHITECTURES.get(architecture, architecture)
@@ -298,7 +290,7 @@ class Platform(NamedTuple):
         )
 
     def matches(self, offered: Platform) -> bool:
-        """Whether an image for *offered* is what this platform asks for."""
+        """Whether an image for *offered* satisfies a request for this platform."""
         same = (self.os, self.architecture, self.variant) == (offered.os, offered.architecture, offered.variant)
         return same and (not self.os_version or (offered.os_version + ".").startswith(self.os_version + "."))
 
@@ -308,9 +300,9 @@ class Platform(NamedTuple):
 
 
 def parse_platform(text: str) -> Platform:
-    """``os/architecture[/variant]``; the version of a Windows in parentheses, as in ``windows(10.0.20348)/amd64``."""
+    """``os/architecture[/variant]``; a Windows version goes in parentheses, as in ``windows(10.0.20348)/amd64``."""
     found = re.fullmatch(r"([A-Za-z0-9]+)(?:\(([0-9.]+)\))?/([A-Za-z0-9_-]+)(?:/([A-Za-z0-9.]+))?", str(text).strip())
     if not found:
-        raise InvalidReference(f"platform {text!r} is not understood; it looks like linux/amd64 or linux/arm/v7.")
+        raise InvalidReference(f"platform {text!r} is invalid; write something like linux/amd64 or linux/arm/v7.")
     os, version, architecture, variant = found.groups()
     return Platform.of({"os": os, "architecture": architecture, "variant": variant, "os.version": version})

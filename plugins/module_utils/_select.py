@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which tags of a repository, and which repositories, are meant. Pure."""
+"""Which tags of a repository, and which repositories, are selected. Pure."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Test = Callable[[Version], bool]
 
 # Build metadata follows "+", which no tag can hold: Helm writes "_" for it.
 _VERSION = r"[vV]?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:[+_][0-9A-Za-z.-]+)?"
-_BARE_NUMBER = re.compile(r"([vV]?[0-9])[0-9]{4,}(?![0-9.])")  # a date, or the number of a build
+_BARE_NUMBER = re.compile(r"([vV]?[0-9])[0-9]{4,}(?![0-9.])")  # a date or a build number
 _COMPARISON = r"(\^|~>?|>=|<=|>|<|=)?\s*[vV]?(\d+|[xX*])(?:\.(\d+|[xX*]))?(?:\.(\d+|[xX*]))?(?:-[0-9A-Za-z.-]+)?"
 _HIGHEST: Version = (1 << 62, 0, 0)
 
 
 class InvalidSelection(UserError):
-    """A selection that can't be understood. ``str()`` is one sentence."""
+    """A selection that is invalid. ``str()`` is one sentence."""
 
 
 class Selection(NamedTuple):
-    """Applied in this order: *include* and *exclude* (shell patterns), *semver* (a range), *newest* (so many, by version),
-    *same_digest* (every other tag of what was chosen)."""
+    """Applied in this order: *include* and *exclude* (shell patterns), *semver* (a range), *newest* (keep this many, by
+    version), *same_digest* (add all other tags of the selected images)."""
 
     include: Tuple[str, ...] = ()
     exclude: Tuple[str, ...] = ()
@@ -38,7 +38,7 @@ class Selection(NamedTuple):
 
     @classmethod
     def of(cls, options: Dict[str, Any]) -> Selection:
-        """From a module's options. InvalidSelection for a range or number that makes no sense."""
+        """From a module's options. InvalidSelection if a range or number is invalid."""
         selection = cls(
             tuple(options.get("include") or ()),
             tuple(options.get("exclude") or ()),
@@ -54,11 +54,11 @@ class Selection(NamedTuple):
 
 
 def select_tags(tags: Mapping[str, Optional[str]], selection: Selection) -> List[str]:
-    """The names of the chosen tags, oldest version first. *tags*: name → digest (needed for ``same_digest`` only).
+    """The names of the selected tags, oldest version first. *tags*: name → digest (only needed for ``same_digest``).
 
-    A tag such as ``1.27.3-alpine`` is a variant of version 1.27.3: it satisfies the ranges that 1.27.3 satisfies, but with
-    *semver* or *newest* it is only chosen where *include* names such tags. Tags that are no versions fall out there, and so
-    do bare numbers of five or more digits, such as dates, unless *include* names them.
+    A tag such as ``1.27.3-alpine`` is a variant of version 1.27.3: it satisfies the ranges that 1.27.3 satisfies, but *semver*
+    and *newest* only select it if *include* is given. They drop tags that aren't versions, and also bare numbers of five or more
+    digits, such as dates, unless *include* names those.
     """
     chosen = matching(tags, selection.include, selection.exclude)
     if selection.semver is not None or selection.newest is not None:
@@ -86,7 +86,7 @@ def select_tags(tags: Mapping[str, Optional[str]], selection: Selection) -> List
 
 
 def matching(names: Iterable[str], include: Iterable[str], exclude: Iterable[str]) -> List[str]:
-    """The names that match one of *include* (any, if there is none) and none of *exclude*, sorted."""
+    """The names that match any of *include* (all names, if that is empty) and none of *exclude*, sorted."""
     include, exclude = tuple(include), tuple(exclude)
     return sorted(
         name
@@ -97,13 +97,13 @@ def matching(names: Iterable[str], include: Iterable[str], exclude: Iterable[str
 
 
 def _named(name: str, patterns: Iterable[str]) -> bool:
-    """Whether a pattern means a tag that is a bare number: it fits that, and not a version that begins alike, as ``*`` does."""
+    """Whether a pattern names a bare number: it matches that, but not a version that starts the same, as ``*`` would."""
     version = _BARE_NUMBER.sub(r"\1.0.0", name, 1)
     return any(fnmatchcase(name, pattern) and not fnmatchcase(version, pattern) for pattern in patterns)
 
 
 def parse_version(tag: str) -> Optional[Tuple[Version, str, int]]:
-    """Version, suffix and how many numbers were written; None for a tag that is no version."""
+    """Version, suffix and how many numbers it has; None if the tag isn't a version."""
     found = re.fullmatch(_VERSION, tag)
     if not found:
         return None
@@ -116,8 +116,8 @@ def _order(name: str, version: Optional[Tuple[Version, str, int]]) -> Tuple[Any,
     if version is None:
         return (0, (0, 0, 0), 0, name)
     numbers, suffix, written = version
-    # 1.2 stands for the newest 1.2.x, and a plain version for its release: both come after what they may follow. Numbers in
-    # a suffix count as such: rc.10 follows rc.9. Build metadata makes no version newer; it only orders what is equal else.
+    # 1.2 is the newest 1.2.x, and a version without suffix is the release: both come after the versions that lead up to them.
+    # Numbers in a suffix are compared as numbers: rc.10 follows rc.9. Build metadata only orders versions that are equal.
     return (1, numbers, not suffix, -written, _parts(suffix), _parts(name), name)
 
 
@@ -127,7 +127,7 @@ def _parts(text: str) -> List[Tuple[int, int, str]]:
 
 
 def parse_range(text: str) -> Test:
-    """A range as npm writes it: ``>=1.2 <2``, ``^1.2``, ``~1.2``, ``1.x``, ``1.2 - 1.9``, several joined by ``||``."""
+    """A range in npm's syntax: ``>=1.2 <2``, ``^1.2``, ``~1.2``, ``1.x``, ``1.2 - 1.9``, or several joined by ``||``."""
     alternatives = [_parse_all(part, text) for part in text.split("||")]
     return lambda version: any(fits(version) for fits in alternatives)
 
@@ -143,13 +143,13 @@ def _parse_all(part: str, text: str) -> Test:
         found = re.match(_COMPARISON, rest)
         if not found or (found.end() < len(rest) and not rest[found.end()].isspace()):
             raise InvalidSelection(
-                f"semver {text!r} is not understood; it looks like '>=1.2 <2', '^1.2', '~1.2', '1.x' or '1.2 - 1.9'."
+                f"semver {text!r} is invalid; write something like '>=1.2 <2', '^1.2', '~1.2', '1.x' or '1.2 - 1.9'."
             )
         operator = found.group(1) or ""
         tests.append(_bounds(operator, rest[:found.end()][len(operator):].strip(), text))
         rest = rest[found.end():].strip()
     if not tests and part.strip() not in ("", "*"):
-        raise InvalidSelection(f"semver {text!r} is not understood.")
+        raise InvalidSelection(f"semver {text!r} is invalid.")
     return lambda version: all(low <= version < high for low, high in tests)
 
 
@@ -157,7 +157,7 @@ def _bounds(operator: str, text: str, whole: str) -> Tuple[Version, Version]:
     """The half-open interval that one comparison allows."""
     found = re.fullmatch(_COMPARISON, text)
     if not found or found.group(1):
-        raise InvalidSelection(f"semver {whole!r} is not understood at {text!r}.")
+        raise InvalidSelection(f"semver {whole!r} is invalid at {text!r}.")
     numbers: List[int] = []
     for part in found.groups()[1:4]:
         if part is None or not part.isdigit():
@@ -166,7 +166,7 @@ def _bounds(operator: str, text: str, whole: str) -> Tuple[Version, Version]:
     if not numbers:
         return (0, 0, 0), (0, 0, 0) if operator in ("<", ">") else _HIGHEST
     low = _padded(numbers)
-    after = _after(numbers, len(numbers))  # the first version that the written numbers do not stand for
+    after = _after(numbers, len(numbers))  # the first version that no longer starts with these numbers
     if operator == ">":
         return after, _HIGHEST
     if operator == ">=":

@@ -497,7 +497,7 @@ def permissions(sandbox: Sandbox, _seed: int, _size: Size) -> Row:
         {"source": "perm/quota", "text": "The registry's storage quota is exceeded."},
     ])  # fmt: skip
     cases: dict[str, tuple[str, dict[str, Any], str]] = {
-        "an account that may only read": ("reader", {"source": hello}, "no right to import"),
+        "an account that may only read": ("reader", {"source": hello}, "isn't allowed to import"),
         "an account that may only import": ("blind", {"source": hello}, "can't be read by the account"),
         "no access to the source": ("importer", {"source": f"{DEV}/aci-helloworld:v1"}, "contosodev.*no role on this registry"),
         "a locked tag": ("contributor", {"source": hello, "target": ["locked/tag:1"]}, "locked/tag.*locked"),

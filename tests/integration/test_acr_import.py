@@ -225,7 +225,7 @@ def test_verify_false_sends_no_data_plane_request(
     if again is not None:
         assert run.result["changed"] is again
     else:
-        assert "contosoprod.azurecr.test/t/app:1 exists already" in run.result["msg"]
+        assert "contosoprod.azurecr.test/t/app:1 already exists" in run.result["msg"]
     assert {e["host"] for e in sandbox.log()} <= {"management.azure.test", "login.azure.test"}
 
 
@@ -258,12 +258,12 @@ def test_azures_other_ways_to_answer(sandbox: Sandbox, knobs: dict[str, Any]) ->
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        ({"source": "docker.io/Library/Nginx:1"}, "must be in lower case"),
-        ({"source": "library/hello-world:1"}, "names no registry"),
+        ({"source": "docker.io/Library/Nginx:1"}, "must be lowercase"),
+        ({"source": "library/hello-world:1"}, "doesn't name a registry"),
         ({"source": "https://docker.io/library/nginx:1"}, "must not start with 'https://'"),
         ({"source": HELLO, "target": "contosoprod.azurecr.test/a:1"}, "must not name a registry"),
         ({"source": "docker.io/library/hello-world@sha256:12"}, "invalid digest"),
-        ({"registry": "contoso-prod", "source": HELLO}, "is no name of a registry"),
+        ({"registry": "contoso-prod", "source": HELLO}, "isn't the name of a registry"),
         ({"registry": "nosuchregistry", "source": HELLO}, "There is no registry nosuchregistry"),
         ({"source": "docker.io/library/hello-world:no"}, "docker.io/library/hello-world:no does not exist"),
         ({"source": "docker.io/library/nothing:1"}, "docker.io/library/nothing:1 needs credentials that may pull it"),

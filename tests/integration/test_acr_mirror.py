@@ -359,7 +359,7 @@ def test_an_entrys_own_credentials_come_before_the_list(sandbox: Sandbox, acr_mi
         ([BUSYBOX, {"source": "docker.io/library/busybox", "tags": {"semver": "newer than 1"}}],
          "Entry 2 of images: semver 'newer than 1'"),
         ([BUSYBOX, {"source": "docker.io/library/busybox", "tags": {"newest": 0}}], "newest must be at least 1"),
-        ([BUSYBOX, {"source": "docker.io/Library/Busybox:1"}], "must be in lower case"),
+        ([BUSYBOX, {"source": "docker.io/Library/Busybox:1"}], "must be lowercase"),
         ([BUSYBOX, {"source": "library/busybox:1.37"}], "Entry 2 of images:"),
         ([BUSYBOX, {"source": "docker.io/library/busybox", "tags": {}, "target": ["a:1"]}],
          "names a tag, but tags selects several"),

@@ -122,7 +122,7 @@ def test_trusted_services_are_let_in_and_nothing_else_changes(sandbox: Sandbox, 
 def test_trusted_services_without_the_right_to_change(sandbox: Sandbox, closed: str) -> None:
     run = run_module("acr_trusted_services", {"registry": closed}, sandbox.env_as("reader"))
     assert run.rc == 2
-    assert "no right to" in run.result["msg"] and "registries/write" in run.result["msg"]
+    assert "isn't allowed to perform" in run.result["msg"] and "registries/write" in run.result["msg"]
     assert properties(sandbox, closed)["networkRuleBypassOptions"] == "None"
 
 

@@ -363,8 +363,8 @@ NEVER = "a-Secret-that-is-never-shown"
             {"AZURE_SECRET": NEVER},
             [SP, "from the environment", "client_id (AZURE_CLIENT_ID) and tenant (AZURE_TENANT)"],
         ),
-        ({}, {"ANSIBLE_AZURE_AUTH_SOURCE": "vault"}, ["ANSIBLE_AZURE_AUTH_SOURCE is 'vault'; it is one of auto, cli"]),
-        ({"client_id": CLIENT}, {}, ["The options give client_id to sign in with, which is not enough", "msi"]),
+        ({}, {"ANSIBLE_AZURE_AUTH_SOURCE": "vault"}, ["ANSIBLE_AZURE_AUTH_SOURCE is 'vault'; it must be one of auto, cli"]),
+        ({"client_id": CLIENT}, {}, ["The options give client_id to sign in with, which isn't enough", "msi"]),
         ({"auth_source": "env"}, {}, ["The environment variables give nothing to sign in with"]),
         (
             {"ad_user": USER, "password": NEVER},
@@ -392,9 +392,9 @@ NEVER = "a-Secret-that-is-never-shown"
             {"IDENTITY_ENDPOINT": "http://127.0.0.1:1/msi/token", "IDENTITY_HEADER": NEVER},
             ["with the managed identity, auth_source: msi failed"],
         ),
-        ({"auth_source": "credential_file"}, {}, ["There is no profile default in", ".azure/credentials", "none at all"]),
+        ({"auth_source": "credential_file"}, {}, ["There is no profile default in", ".azure/credentials; it has none."]),
         ({"profile": "staging"}, {}, ["There is no profile staging in", ".azure/credentials"]),
-        ({"cloud_environment": "AzureMoonCloud"}, {}, ["'AzureMoonCloud' is not known", "AzureChinaCloud", "https://"]),
+        ({"cloud_environment": "AzureMoonCloud"}, {}, ["'AzureMoonCloud' is unknown", "AzureChinaCloud", "https://"]),
         (
             {"cloud_environment": "https://management.nowhere.test", "tenant": TENANT, "client_id": CLIENT, "secret": NEVER},
             {},
@@ -523,7 +523,7 @@ def test_a_cloud_of_one_s_own_by_its_metadata_url(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({"name": "Odd"}, ["does not say its loginEndpoint and its audiences and its acrLoginServer"]),
+        ({"name": "Odd"}, ["lacks loginEndpoint, audiences, acrLoginServer"]),
         ("<html>hello</html>", ["management.azure.test", "/metadata/endpoints"]),
     ],
 )

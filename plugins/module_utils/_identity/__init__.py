@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who signs in to Azure, and where: options, environment, profile or Azure CLI, as Azure's other Ansible modules have it.
+"""Who signs in to Azure, and where: from options, environment, profile or Azure CLI, as in Azure's other Ansible modules.
 
-Each sign-in method has a file of its own, with ``needs`` (the values it can't do without) and ``credential``.
+Each sign-in method is a file of its own, with ``NAME``, ``NEEDS`` (the values it requires) and ``credential``.
 """
 
 from __future__ import annotations
@@ -15,18 +15,11 @@ import os
 import re
 import threading
 from contextlib import suppress
-from typing import Any, Dict, List, Mapping, Optional, Set
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Set
 
 from .._errors import IdentityError
 from .._http import Http
-from . import (
-    _azure_cli,
-    _certificate,
-    _managed_identity,
-    _secret,
-    _user_password,
-    _workload,
-)
+from . import _azure_cli, _certificate, _managed_identity, _secret, _user_password, _workload
 from ._clouds import Cloud, find_cloud
 
 REGISTRY_AUDIENCE = "https://containerregistry.azure.net"
@@ -47,7 +40,7 @@ AUTH_ARGUMENTS: Dict[str, Any] = {
     "cloud_environment": {"type": "str"},
     "registry_audience": {"type": "str"},
 }
-# Option → environment variables, the first that is set counts: those of Azure's Ansible modules and AWX, then those of
+# Option → environment variables, of which the first that is set applies: that of Azure's Ansible modules and AWX, then that of
 # azure-identity.
 ENVIRONMENT = {
     "profile": ("AZURE_PROFILE",),
@@ -63,8 +56,8 @@ ENVIRONMENT = {
     "oidc_token_file_path": ("AZURE_FEDERATED_TOKEN_FILE",),
     "cloud_environment": ("AZURE_CLOUD_ENVIRONMENT",),
 }
-AUTH_SOURCE = "ANSIBLE_AZURE_AUTH_SOURCE"  # the environment variable for auth_source that Azure's Ansible modules have
-# Who signs in: these come from one place all together. The others say where.
+AUTH_SOURCE = "ANSIBLE_AZURE_AUTH_SOURCE"  # the environment variable for auth_source, as in Azure's Ansible modules
+# Who signs in: all of these come from the same place. The other options say where to sign in.
 WHO = (
     "client_id",
     "secret",
@@ -76,7 +69,7 @@ WHO = (
     "oidc_token_file_path",
 )
 SECRETS = ("secret", "x509_certificate_password", "password", "oidc_token")
-# A method is chosen by what is there; the first that matches counts.
+# Value → the sign-in method that uses it, in order of precedence.
 METHODS = (
     ("secret", _secret),
     ("x509_certificate_path", _certificate),
@@ -87,10 +80,10 @@ METHODS = (
 
 
 class Identity:
-    """Who is signed in. Tokens live in memory only; azure-identity renews them.
+    """The account that signs in. Tokens are kept in memory only, and renewed by azure-identity. Shared by threads.
 
-    *params*: a module's options (AUTH_ARGUMENTS); *environ*: the environment. *http* is what asked which cloud this is, for
-    whoever asks that cloud on: the connection is open.
+    *params*: a module's options (AUTH_ARGUMENTS); *environ*: the environment. *http* looked up the cloud; to use it again reuses
+    its open connection. IdentityError if the options don't say who signs in, AcrError if the cloud can't be found.
     """
 
     def __init__(self, params: Mapping[str, Any], environ: Mapping[str, str]) -> None:
@@ -100,17 +93,16 @@ class Identity:
         self._credential: Any = None
         options = {name: params.get(name) for name in AUTH_ARGUMENTS if params.get(name)}
         environment = _environment(environ)
-        values, self._from, method = _choose(options, environment, _source(params, environ))
-        self._values = values
-        self._method = method
+        self._values, self._from, self._method = _choose(options, environment, _source(params, environ))
+        values = self._values
         self.tenant: Optional[str] = values.get("tenant")
         self.subscription_id: Optional[str] = values.get("subscription_id")
         self._check()
         self.http = Http()
         cloud = values.get("cloud_environment") or "AzureCloud"
         if "://" in cloud:
-            # To describe itself takes it as long as loading azure-identity takes us. The session loads requests, and does so
-            # first, since two threads that load hinder each other: hence a line that seems to do nothing.
+            # Looking the cloud up takes as long as loading azure-identity, so do both at once. The session loads requests, and has
+            # to do so first because two threads that import hinder each other: hence a line that seems to do nothing.
             self.http.session  # noqa: B018
             threading.Thread(target=_load).start()
         self.cloud: Cloud = find_cloud(cloud, self.http)
@@ -119,11 +111,11 @@ class Identity:
 
     @property
     def secrets(self) -> Set[str]:
-        """The secrets in use, wherever they come from: for Ansible to mask."""
+        """All secrets in use, wherever they come from, for Ansible to mask."""
         return {self._values[name] for name in SECRETS if self._values.get(name)}
 
     def describe(self) -> str:
-        """The method and where its values come from, for messages."""
+        """The method, the account and where they come from, for messages."""
         who = self._values.get("ad_user") or self._values.get("client_id")
         return f"{self._method.NAME}{f' {who}' if who else ''}, {self._from}"
 
@@ -132,27 +124,27 @@ class Identity:
         """The azure-identity credential."""
         with self._lock:
             if self._credential is None:
-                # What a sign-in says is told once, by us; without a handler Python would print it as well.
+                # We report why a sign-in failed; without a handler, Python would print azure-identity's log as well.
                 logging.getLogger("azure").addHandler(logging.NullHandler())
                 self._credential = self._method.credential(self._values, self._common())
             return self._credential
 
     def token(self, scope: str) -> str:
-        """An access token for *scope*. IdentityError where the sign-in fails."""
+        """An access token for *scope*. IdentityError if signing in fails."""
         from azure.core.exceptions import AzureError
 
         with self._lock:
             lock = self._locks.setdefault(scope, threading.Lock())
-        with lock:  # or several threads would each sign in
+        with lock:  # so that threads don't each sign in
             try:
-                return self.credential.get_token(scope).token
+                return str(self.credential.get_token(scope).token)
             except AzureError as error:
                 raise IdentityError(self._failure(str(getattr(error, "message", None) or error))) from None
             except (ValueError, OSError) as error:
                 raise IdentityError(self._failure(str(error))) from None
 
     def renew(self) -> None:
-        """Forgets all tokens, for a far side that calls ours expired although this machine's clock says otherwise."""
+        """Discards all tokens, because a server calls them expired although this machine's clock says otherwise."""
         with self._lock:
             self._credential = None
 
@@ -166,9 +158,7 @@ class Identity:
         missing = [name for name in self._method.NEEDS if not self._values.get(name)]
         if missing:
             names = [f"{name} ({ENVIRONMENT[name][0]})" for name in missing]
-            raise IdentityError(
-                f"Signing in with {self._method.NAME} ({self._from}) also needs {' and '.join(names)}."
-            )
+            raise IdentityError(f"Signing in with {self._method.NAME} ({self._from}) also needs {' and '.join(names)}.")
 
     def _failure(self, text: str) -> str:
         return f"Signing in to {self.cloud.authority} with {self.describe()} failed: {self._short(text)}"
@@ -182,8 +172,8 @@ class Identity:
 
 
 def _load() -> None:
-    """Loads azure-identity, for whoever uses it later: what is missing is told there."""
-    with suppress(ImportError):
+    """Loads azure-identity ahead of its first use."""
+    with suppress(ImportError):  # which reports what is missing
         import azure.identity  # noqa: F401
 
 
@@ -201,31 +191,37 @@ def _source(params: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     source = environ.get(AUTH_SOURCE) or "auto" if given == "auto" else given
     choices = AUTH_ARGUMENTS["auth_source"]["choices"]
     if source not in choices:
-        raise IdentityError(f"{AUTH_SOURCE} is {source!r}; it is one of {', '.join(choices)}.")
+        raise IdentityError(f"{AUTH_SOURCE} is {source!r}; it must be one of {', '.join(choices)}.")
     return source
 
 
-def _choose(options: Dict[str, Any], environment: Dict[str, str], source: str) -> Any:
-    """The values in use, where they come from (in words), and the method. Who signs in is never mixed from two places."""
+class Choice(NamedTuple):
+    """How to sign in: *values* by option, *origin* in words, and the *method*, one of the modules in this package."""
+
+    values: Dict[str, Any]
+    origin: str
+    method: Any
+
+
+def _choose(options: Dict[str, Any], environment: Dict[str, str], source: str) -> Choice:
+    """How to sign in. The values in WHO are never mixed from two places."""
     where = {name: value for name, value in {**environment, **options}.items() if name not in WHO}
     given = {name: options[name] for name in WHO if name in options}
     surrounding = {name: environment[name] for name in WHO if name in environment}
     if source == "cli":
-        return where, "auth_source: cli", _azure_cli
+        return Choice(where, "auth_source: cli", _azure_cli)
     if source == "msi":
         client = given.get("client_id") or surrounding.get("client_id")
-        return dict(where, client_id=client), "auth_source: msi", _managed_identity
+        return Choice(dict(where, client_id=client), "auth_source: msi", _managed_identity)
     profile = where.get("profile")
     if source == "credential_file" or (source == "auto" and options.get("profile")):
-        return _profile(where, profile or "default", required=True)
-    if source == "env":
-        return dict(where, **surrounding), "from the environment", _method(surrounding, "environment variables")
-    if given:
-        return dict(where, **given), "from the options", _method(given, "options")
-    if surrounding:
-        return dict(where, **surrounding), "from the environment", _method(surrounding, "environment variables")
-    found = _profile(where, profile or "default", required=profile is not None)
-    return found if found is not None else (where, "since nothing else was given", _azure_cli)
+        return _profile(where, profile or "default")
+    if given and source != "env":
+        return Choice(dict(where, **given), "from the options", _method(given, "options"))
+    if surrounding or source == "env":
+        return Choice(dict(where, **surrounding), "from the environment", _method(surrounding, "environment variables"))
+    cli = Choice(where, "since nothing else was given", _azure_cli)
+    return _profile(where, profile) if profile else _profile(where, "default", otherwise=cli)
 
 
 def _method(values: Mapping[str, Any], place: str) -> Any:
@@ -234,13 +230,13 @@ def _method(values: Mapping[str, Any], place: str) -> Any:
             return method
     given = ", ".join(sorted(values)) or "nothing"
     raise IdentityError(
-        f"The {place} give {given} to sign in with, which is not enough: it takes client_id with secret, x509_certificate_path "
-        "or "
-        "oidc_token, or ad_user with password; for a managed identity set auth_source: msi."
+        f"The {place} give {given} to sign in with, which isn't enough: give client_id with secret, x509_certificate_path or "
+        "oidc_token, or ad_user with password; for a managed identity, set auth_source: msi."
     )
 
 
-def _profile(where: Dict[str, Any], name: str, required: bool) -> Any:
+def _profile(where: Dict[str, Any], name: str, otherwise: Optional[Choice] = None) -> Choice:
+    """What the profile says. If there is none, *otherwise*, or IdentityError without that."""
     path = os.path.join(os.path.expanduser("~"), ".azure", "credentials")
     parser = configparser.ConfigParser(interpolation=None)
     try:
@@ -248,12 +244,10 @@ def _profile(where: Dict[str, Any], name: str, required: bool) -> Any:
     except (configparser.Error, UnicodeDecodeError) as error:
         raise IdentityError(f"{path} can't be read: {str(error).splitlines()[0].rstrip('.')}.") from None
     if not parser.has_section(name):
-        if not required:
-            return None
-        sections: List[str] = parser.sections()
-        raise IdentityError(
-            f"There is no profile {name} in {path}; it has {', '.join(sections) or 'none at all'}."
-        )
+        if otherwise is not None:
+            return otherwise
+        raise IdentityError(f"There is no profile {name} in {path}; it has {', '.join(parser.sections()) or 'none'}.")
     found = {key: value for key, value in parser.items(name) if key in AUTH_ARGUMENTS and value}
     values = {**found, **{key: value for key, value in where.items() if key not in WHO}}
-    return values, f"profile {name}", _method({key: found[key] for key in WHO if key in found}, "values of profile " + name)
+    method = _method({key: found[key] for key in WHO if key in found}, f"values of profile {name}")
+    return Choice(values, f"profile {name}", method)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whoever is signed in to the Azure CLI of this machine."""
+"""The account that is signed in to the Azure CLI on this machine."""
 
 from __future__ import annotations
 

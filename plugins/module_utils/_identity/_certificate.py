@@ -24,5 +24,5 @@ def credential(values: Dict[str, Any], common: Dict[str, Any]) -> Any:
             password=values.get("x509_certificate_password"),
             **common
         )
-    except (TypeError, UnsupportedAlgorithm) as error:  # such as a password that is missing, or one too many
+    except (TypeError, UnsupportedAlgorithm) as error:  # for example because a password is missing, or not needed
         raise ValueError(str(error)) from None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Azure's clouds: where they sign in, manage and keep registries."""
+"""Azure's clouds: where to sign in, where Azure Resource Manager is, and what registries are called."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ METADATA_VERSION = "2022-09-01"
 
 
 class Cloud(NamedTuple):
-    """One cloud. URLs without a slash at the end; *registry_suffix* without a dot in front.
+    """One cloud. URLs have no trailing slash; *registry_suffix* has no leading dot.
 
-    *known* clouds are those that Microsoft's sign-in libraries know; others must not be looked up there.
+    *known*: Microsoft's sign-in libraries know the cloud; others must not be looked up there.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Cloud(NamedTuple):
     known: bool = True
 
     def holds(self, host: str) -> bool:
-        """Whether *host* is the login server of one of this cloud's registries."""
+        """Whether *host* is the login server of a registry in this cloud."""
         return host.lower().endswith("." + self.registry_suffix)
 
 
@@ -43,14 +43,14 @@ CLOUDS = {
     "AzureChinaCloud": _cloud("AzureChinaCloud", "management.chinacloudapi.cn", "login.chinacloudapi.cn"),
     "AzureUSGovernment": _cloud("AzureUSGovernment", "management.usgovcloudapi.net", "login.microsoftonline.us"),
 }
-# Spellings that other tools use.
+# Names that other tools use.
 ALIASES = {"azurepubliccloud": "AzureCloud", "azureusgovernmentcloud": "AzureUSGovernment", "azurechina": "AzureChinaCloud"}
 
 
 def find_cloud(text: str, http: Http) -> Cloud:
-    """The cloud of this name, or the one that a Resource Manager at this URL describes.
+    """The cloud with this name, or the one described by the Azure Resource Manager at this URL.
 
-    AcrError where there is none, or its description makes no sense.
+    AcrError if there is none, or if its description is invalid.
     """
     if text.lower().startswith("https://"):
         return _described(text.rstrip("/"), http)
@@ -59,7 +59,7 @@ def find_cloud(text: str, http: Http) -> Cloud:
             return cloud
     raise AcrError(
         "invalid",
-        f"cloud_environment {text!r} is not known; it is one of {', '.join(CLOUDS)}, or the https:// URL of an Azure Resource "
+        f"cloud_environment {text!r} is unknown; it must be one of {', '.join(CLOUDS)}, or the https:// URL of an Azure Resource "
         "Manager.",
     )
 
@@ -68,26 +68,23 @@ def _described(url: str, http: Http) -> Cloud:
     host = link("", url, "cloud_environment").netloc
     answer = http.request("metadata", "GET", f"{url}/metadata/endpoints?api-version={METADATA_VERSION}")
     content = answer.json()
-    if isinstance(content, list):  # other versions of the description hold one for each cloud
-        managers = [entry for entry in content if isinstance(entry, dict)]
-        content = next((entry for entry in managers if host in str(entry.get("resourceManager"))), (managers or [None])[0])
+    if isinstance(content, list):  # in other versions, the descriptions of several clouds
+        clouds = [entry for entry in content if isinstance(entry, dict)]
+        clouds.sort(key=lambda entry: host not in str(entry.get("resourceManager")))
+        content = clouds[0] if clouds else None
     if answer.status != 200 or not isinstance(content, dict):
         raise AcrError(
             "invalid",
-            f"cloud_environment {url} answers with status {answer.status} where it should describe its cloud "
-            "(/metadata/endpoints).",
+            f"cloud_environment {url} answered with status {answer.status} instead of describing its cloud (/metadata/endpoints).",
         )
     authentication = mapping(content.get("authentication"), url)
     login = str(authentication.get("loginEndpoint") or "").rstrip("/")
     audiences = strings(authentication.get("audiences"), url)
     suffix = str(mapping(content.get("suffixes"), url).get("acrLoginServer") or "").lstrip(".")
-    missing = [
-        name
-        for name, value in (("loginEndpoint", login), ("audiences", audiences), ("acrLoginServer", suffix))
-        if not value
-    ]
+    needed = {"loginEndpoint": login, "audiences": audiences, "acrLoginServer": suffix}
+    missing = [name for name, value in needed.items() if not value]
     if missing:
-        raise AcrError("protocol", f"The cloud at {url} does not say its {' and its '.join(missing)}.")
+        raise AcrError("protocol", f"The description of the cloud at {url} lacks {', '.join(missing)}.")
     manager = str(content.get("resourceManager") or url).rstrip("/")
     for address in (manager, login):
         if link("", address, url).scheme != "https":

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The managed identity of the machine: its own, or the user-assigned one that client_id names."""
+"""The managed identity of the machine: the system-assigned one, or the user-assigned one given by client_id."""
 
 from __future__ import annotations
 

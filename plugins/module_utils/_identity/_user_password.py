@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A user with a password. Works for accounts without multi-factor authentication only."""
+"""A user with a password. Only works for accounts without multi-factor authentication."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Dict
 
 NAME = "a user's password"
 NEEDS = ("ad_user", "password")
-# The public client that Azure's command-line tools sign users in with.
+# The public client with which Azure's command-line tools sign in users.
 CLIENT = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A workload identity: a token of an outside issuer, such as Kubernetes or a pipeline, given as text or as a file."""
+"""A workload identity: a token from an external issuer, such as Kubernetes or a pipeline, given as text or as a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def credential(values: Dict[str, Any], common: Dict[str, Any]) -> Any:
         return ClientAssertionCredential(values["tenant"], values["client_id"], lambda: token, **common)
     from azure.identity import WorkloadIdentityCredential
 
-    # The file is read again for each sign-in, since whoever writes it renews it.
+    # The file is read again for each sign-in, because its token is replaced from time to time.
     return WorkloadIdentityCredential(
         tenant_id=values["tenant"],
         client_id=values["client_id"],

@@ -166,7 +166,7 @@ def test_pitfall_07_a_password_that_ends_before_azure_uses_it(sandbox: Sandbox, 
     run = acr_mirror(images, credentials=VENDOR)
     assert actions(run) == {"vendor/agent:2.3": "failed", "vendor/tool:1.0": "import"}, run.output
     sentence = errors(run)["vendor/agent:2.3"]
-    assert f"{BASIC} refuses {BASIC}/vendor/agent" in sentence and "has expired" in sentence
+    assert f"{BASIC} doesn't let Azure read {BASIC}/vendor/agent" in sentence and "has expired" in sentence
 
 
 def test_pitfall_08_token_requests_that_are_refused_do_not_end_the_run(sandbox: Sandbox, acr_mirror: Call) -> None:
@@ -219,7 +219,7 @@ def test_pitfall_13_registries_without_digests_and_manifests_that_nobody_reads(s
     run = acr_mirror(images, credentials=VENDOR)
     failed = errors(run)
     assert actions(run)["vendor/tool:1.0"] == "import" and len(failed) == 2, run.output
-    assert f"{BEARER} answers without the header Docker-Content-Digest" in failed["vendor/agent:2.3"]
+    assert f"{BEARER} doesn't send the Docker-Content-Digest header" in failed["vendor/agent:2.3"]
     assert "retired Docker schema 1" in failed["pitfall/old:1"]
 
 
@@ -272,7 +272,7 @@ def test_pitfall_16_the_names_of_a_source(sandbox: Sandbox, acr_mirror: Call) ->
     assert {body["source"]["registryUri"] for body in bodies} == {"docker.io", "mcr.microsoft.com", BEARER}
     [shared] = [body for body in bodies if "same/number-0:1" in body["targetTags"]]
     assert len(shared["targetTags"]) == len(spellings) + 1
-    refused(acr_mirror([{"source": "docker.io/Library/Nginx:1"}]), "must be in lower case")
+    refused(acr_mirror([{"source": "docker.io/Library/Nginx:1"}]), "must be lowercase")
 
 
 def test_pitfall_17_a_throttled_source_is_tried_again_while_the_others_go_on(sandbox: Sandbox, acr_mirror: Call) -> None:
@@ -308,7 +308,7 @@ def test_pitfall_17_what_a_source_says_to_azure(sandbox: Sandbox, acr_mirror: Ca
     images = ["library/hello-world:latest", "library/busybox:1.36", "tensorflow/tensorflow:latest-gpu"]
     run = acr_mirror([{"source": f"docker.io/{image}"} for image in images])
     assert actions(run) == dict(zip(images, ["import", "import", "failed"])), run.output
-    assert errors(run)[images[2]].startswith(f"docker.io refuses docker.io/{images[2]} to Azure")
+    assert errors(run)[images[2]].startswith(f"docker.io doesn't let Azure read docker.io/{images[2]}")
     assert len(sandbox.operations()) == 6
 
 
@@ -334,7 +334,7 @@ def test_pitfall_19_not_found_that_is_no_permission(sandbox: Sandbox) -> None:
     pusher = sandbox.create_principal("pusher", grants={"contosoprod": ["pull", "push", "metadata_read"]})
     signed_in = {"client_id": pusher["client_id"], "secret": pusher["secret"]}
     run = run_module("acr_import", {"registry": "contosoprod", "source": HELLO, **signed_in}, sandbox.env)
-    refused(run, "There is no registry contosoprod", "that this account sees", "Reader on the registry", pusher["client_id"])
+    refused(run, "There is no registry contosoprod", "that this account can see", "Reader on the registry", pusher["client_id"])
 
 
 def test_pitfall_19_a_source_that_the_account_may_not_read(sandbox: Sandbox) -> None:
@@ -371,13 +371,13 @@ def test_pitfall_20_a_source_behind_a_firewall(sandbox: Sandbox, acr_mirror: Cal
     by_id = [o["body"]["source"].get("resourceId") for o in sandbox.operations() if o["status"] == "Succeeded"]
     assert by_id == [VAULT_ID]
     sentence = errors(run)["by/principal:1"]
-    assert sentence.startswith("The firewall of the source contosovault.azurecr.test refuses"), sentence
+    assert sentence.startswith("The firewall of the source registry contosovault.azurecr.test blocks"), sentence
     assert "source_registry without user name and password" in sentence
 
     sandbox.patch_registry("contosovault", properties={"networkRuleBypassOptions": "None"})
     untrusted = acr_mirror([{**private, "target": ["by/nobody:1"]}])
     sentence = errors(untrusted)["by/nobody:1"]
-    assert sentence.startswith("The firewall of the source contosovault.azurecr.test") and "acr_trusted_services" in sentence
+    assert sentence.startswith("The firewall of the source registry contosovault.azurecr.test") and "acr_trusted_services" in sentence
 
 
 def test_pitfall_20_a_target_behind_a_firewall(sandbox: Sandbox, acr_import: Call) -> None:
@@ -396,7 +396,7 @@ def test_pitfall_21_repositories_under_a_cache_rule(sandbox: Sandbox, acr_mirror
     run = acr_mirror(images)
     assert actions(run) == {"cached/hello:1": "failed", "one/cached:1": "failed", "free/hello:1": "import"}, run.output
     for image, sentence in errors(run).items():
-        assert sentence.startswith(f"contosoprod.azurecr.test/{image} is in a repository under a cache rule"), sentence
+        assert sentence.startswith(f"contosoprod.azurecr.test/{image} is in a repository with a cache rule"), sentence
 
 
 def test_pitfall_22_locks_are_named_and_the_others_go_on(sandbox: Sandbox, acr_mirror: Call) -> None:

@@ -219,7 +219,7 @@ def test_failures_are_told_in_a_sentence(arm: FakeArm, options: dict[str, Any], 
         raise AcrError("denied", "No right.")
 
     monkeypatch.setattr(arm, "subscriptions", fail)
-    with pytest.raises(AnsibleParserError, match="not enough" if options else "No right."):
+    with pytest.raises(AnsibleParserError, match="isn't enough" if options else "No right."):
         Inventory(**options).read()
 
 

@@ -76,12 +76,12 @@ def test_credentials(registry: Any) -> None:
 @pytest.mark.parametrize(
     ("term", "options", "sentence"),
     [
-        ("nginx", {}, "source 'nginx' names no registry"),
+        ("nginx", {}, "source 'nginx' doesn't name a registry"),
         ("", {}, "source is empty"),
         (5, {}, "source is empty"),
-        ("docker.io/nginx", {"platform": "linux"}, "platform 'linux' is not understood"),
-        ("docker.io/nginx", {"auth_source": "auto", "client_id": "app"}, "which is not enough"),
-        ("docker.io/nginx", {"cloud_environment": "Mars"}, "cloud_environment 'Mars' is not known"),
+        ("docker.io/nginx", {"platform": "linux"}, "platform 'linux' is invalid"),
+        ("docker.io/nginx", {"auth_source": "auto", "client_id": "app"}, "which isn't enough"),
+        ("docker.io/nginx", {"cloud_environment": "Mars"}, "cloud_environment 'Mars' is unknown"),
     ],
 )
 def test_what_makes_no_sense(far_side: Any, term: Any, options: dict[str, str], sentence: str) -> None:

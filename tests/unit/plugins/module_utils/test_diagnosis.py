@@ -33,33 +33,32 @@ CLIENT = "The client 'puller' with object id '22222222-0000-4000-8000-0000000000
 
 # What users read: kind and sentence by row.
 SENTENCES = {
-    "tag exists": ("exists", TARGET + " exists already."),
-    "throttled": ("throttled", "Azure Resource Manager takes no more requests for now; run again later."),
+    "tag exists": ("exists", f"{TARGET} already exists."),
+    "throttled": ("throttled", "Azure Resource Manager is throttling requests; run again later."),
     "upstream throttles": (
         "throttled",
-        "fabrikam.azurecr.io limits how often Azure may pull from it; fabrikam.azurecr.io/vendor/tool:1.0 was refused "
-        "for "
-        "now. Run again later, or give source_username and source_password of an account with a higher limit.",
+        f"{REGISTRY} limits how often Azure can pull from it, and refused {SOURCE} for now. Run again later, or set "
+        "source_username and source_password to an account with a higher limit.",
     ),
     "linked scope": (
         "denied",
-        "This account may import into the target, but may not read the source registry {0}. Give it Reader or AcrPull "
-        "there, or name the source by its login server with source_username and source_password.".format(SCOPE),
+        f"This account can import into the target, but can't read the source registry {SCOPE}. Grant it Reader or AcrPull there, "
+        "or give the source by its login server with source_username and source_password.",
     ),
     "no right to import": (
         "denied",
-        "This account has no right to import into the registry of contosoprod.azurecr.io/base/nginx:1.27: it needs the "
-        "action Microsoft.ContainerRegistry/registries/importImage/action there. The built-in role 'Container Registry "
-        "Data Importer and Data Reader' has it, and Contributor.",
+        f"This account isn't allowed to import into the registry of {TARGET}: it needs the action "
+        "Microsoft.ContainerRegistry/registries/importImage/action there, which the built-in roles 'Container Registry Data "
+        "Importer and Data Reader' and Contributor include.",
     ),
     "no right": (
         "denied",
-        "This account has no right to Microsoft.ContainerRegistry/registries/read on " + SCOPE + ".",
+        f"This account isn't allowed to perform Microsoft.ContainerRegistry/registries/read on scope {SCOPE}.",
     ),
     "subscription not found": ("not_found", "The subscription does not exist, or this account can't see it."),
     "subscription disabled": (
         "denied",
-        "The registry's subscription is disabled, so Azure changes nothing in it. Have the subscription enabled again.",
+        "The registry's subscription is disabled, so nothing in it can be changed. Have the subscription re-enabled.",
     ),
     "provider not registered": (
         "denied",
@@ -68,87 +67,76 @@ SENTENCES = {
     ),
     "scope locked": (
         "locked",
-        "A lock on the registry, its resource group or its subscription keeps Azure from changing the registry and from "
-        "importing into it. Remove the lock.",
+        "A lock on the registry, its resource group or its subscription prevents changes to the registry and imports into it. "
+        "Remove the lock.",
     ),
-    "policy": ("denied", "A policy of the registry's subscription forbids this request."),
+    "policy": ("denied", "An Azure policy forbids this request in the registry's subscription."),
     "wrong tenant": (
         "unauthorized",
-        "The subscription belongs to another tenant than the one signed in to; set tenant to the subscription's.",
+        "The subscription belongs to a different tenant from the one signed in to; set tenant to the subscription's tenant.",
     ),
     "wrong audience": (
         "unauthorized",
         "Azure Resource Manager does not accept this sign-in; check cloud_environment and tenant.",
     ),
-    "export policy": ("denied", "fabrikam.azurecr.io may not be copied from: its export policy is disabled."),
+    "export policy": ("denied", f"Images can't be copied out of {REGISTRY}: its export policy is disabled."),
     "source firewall": (
         "firewall",
-        "The firewall of the source fabrikam.azurecr.io refuses Azure's import service (Azure names the target "
-        "instead). "
-        "Allow trusted services on the source registry (registryops.acr.acr_trusted_services), and name it by "
-        "source_registry without user name and password: with a login server and credentials Azure comes from a public "
-        "address, which trusted services do not cover.",
+        f"The firewall of the source registry {REGISTRY} blocks Azure's import service (Azure's message names the target "
+        "instead). Allow trusted services on the source registry (registryops.acr.acr_trusted_services), and give it as "
+        "source_registry without user name and password: with a login server and credentials, Azure connects from a public "
+        "address, which trusted services don't cover.",
     ),
     "locked": (
         "locked",
-        TARGET + " is locked against writing, or " + SOURCE + " against reading (write-enabled or read-enabled false on the "
-        "tag, the manifest or the repository). Unlock it, or set if_exists: keep.",
+        f"{TARGET} is locked against writing, or {SOURCE} against reading (write-enabled or read-enabled is false on the tag, "
+        "the manifest or the repository). Unlock it, or set if_exists: keep.",
     ),
     "source forbidden": (
         "denied",
-        "fabrikam.azurecr.io forbids Azure to copy fabrikam.azurecr.io/vendor/tool:1.0: the account lacks the right, "
-        "or "
-        "the registry's export policy is disabled.",
+        f"{REGISTRY} doesn't allow Azure to copy {SOURCE}: the account lacks permission, or the registry's export policy is "
+        "disabled.",
     ),
     "source unauthorized": (
         "unauthorized",
-        "fabrikam.azurecr.io refuses fabrikam.azurecr.io/vendor/tool:1.0 to Azure: the user name or password is "
-        "wrong or has expired, or the image needs credentials (source_username, source_password).",
+        f"{REGISTRY} doesn't let Azure read {SOURCE}: the user name or password is wrong or has expired, or the image needs "
+        "credentials (source_username, source_password).",
     ),
     "source denies": (
         "denied",
-        "The registry fabrikam.azurecr.io refuses Azure the image fabrikam.azurecr.io/vendor/tool:1.0 (Azure may name "
-        "the "
-        "target instead). Give the account AcrPull on the source, name an Azure registry by its resource ID "
-        "(source_registry), or check source_username and source_password.",
+        f"{REGISTRY} denies Azure access to {SOURCE} (Azure's message may name the target instead). Grant the account AcrPull on "
+        "the source, give an Azure registry by its resource ID (source_registry), or check source_username and source_password.",
     ),
     "cache rule": (
         "denied",
-        TARGET + " is in a repository under a cache rule, into which nothing can be imported. Choose another target "
-        "repository, or remove the cache rule.",
+        f"{TARGET} is in a repository with a cache rule, which can't be imported into. Choose another target repository, or "
+        "remove the cache rule.",
     ),
     "too many manifests": (
         "unsupported",
-        SOURCE
-        + " has more than the 50 manifests that Azure can import at once. Import one platform (platform), or copy "
+        f"{SOURCE} has more than the 50 manifests that Azure can import at once. Import a single platform (platform), or copy "
         "the image by other means.",
     ),
-    "source missing": (
-        "not_found",
-        SOURCE + " does not exist, or fabrikam.azurecr.io does not show it to Azure.",
-    ),
+    "source missing": ("not_found", f"{SOURCE} does not exist, or {REGISTRY} doesn't show it to Azure."),
     "no digest header": (
         "protocol",
-        "fabrikam.azurecr.io answers without the header Docker-Content-Digest, and Azure can't import from such a "
-        "registry. Update it, or copy the image by other means.",
+        f"{REGISTRY} doesn't send the Docker-Content-Digest header, which Azure's import requires. Update the registry, or copy "
+        "the image by other means.",
     ),
     "source unreachable": (
         "unreachable",
-        "Azure can't reach the source registry fabrikam.azurecr.io. It must be reachable from Azure, not only from "
-        "here.",
+        f"Azure can't reach the source registry {REGISTRY}. It must be reachable from Azure, not just from here.",
     ),
-    "bad parameter": ("refused", "Azure refuses the import's parameters for " + TARGET + "."),
-    "not found": ("not_found", "Azure finds no such registry, or this account can't see it."),
+    "bad parameter": ("refused", f"Azure rejects the import parameters for {TARGET}."),
+    "not found": ("not_found", "The registry does not exist, or this account can't see it."),
     "quota": (
         "refused",
-        "The registry of contosoprod.azurecr.io/base/nginx:1.27 has no room left (its storage quota is reached). "
-        "Delete "
-        "what isn't needed, or choose a larger tier.",
+        f"The registry of {TARGET} has reached its storage quota. Delete what isn't needed, or choose a larger tier.",
     ),
-    "quarantine": ("denied", SOURCE + " is in quarantine and can't be copied until it is released."),
-    "temporary": ("unavailable", "Azure Resource Manager failed for " + TARGET + " for a passing reason; run again later."),
-    "source fails": ("unavailable", REGISTRY + " answered Azure with a server error for " + SOURCE + "; run again later."),
-    "copying failed": ("unavailable", "Azure failed to copy " + SOURCE + " for a passing reason; run again later."),
+    "quarantine": ("denied", f"{SOURCE} is quarantined, and can't be copied until it is released."),
+    "temporary": ("unavailable", f"Azure Resource Manager failed temporarily for {TARGET}; run again later."),
+    "source fails": ("unavailable", f"{REGISTRY} answered Azure with a server error for {SOURCE}; run again later."),
+    "copying failed": ("unavailable", f"Copying {SOURCE} failed temporarily in Azure; run again later."),
 }
 
 UNAUTHORIZED = '{"errors":[{"code":"UNAUTHORIZED","message":"authentication required","detail":null}]}'
@@ -582,10 +570,10 @@ def test_what_the_table_does_not_know(status: int, code: str, text: str, kind: s
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        ("AuthorizationFailed", "This account has no right to do this on (Azure does not say which)."),
+        ("AuthorizationFailed", "This account isn't allowed to perform this action on scope (not named by Azure)."),
         (
             "LinkedAuthorizationFailed",
-            "This account may import into the target, but may not read the source registry (Azure",
+            "This account can import into the target, but can't read the source registry (not named by Azure).",
         ),
     ],
 )
@@ -600,7 +588,7 @@ def test_a_long_text_is_shortened() -> None:
 
 def test_without_a_context_the_sentence_still_reads() -> None:
     message = str(explain("InvalidParameters", "Invalid message Unauthorized Unauthorized x", 400))
-    assert message.startswith("the source registry refuses the source to Azure: ")
+    assert message.startswith("the source registry doesn't let Azure read the source: ")
 
 
 @settings(derandomize=True, database=None, deadline=None, max_examples=300)

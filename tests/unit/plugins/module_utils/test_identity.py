@@ -139,7 +139,7 @@ def test_where_may_come_from_the_environment_and_who_from_the_options(used: Used
 
 def test_who_is_never_mixed_from_two_places() -> None:
     message = error_of({"client_id": "app"}, environment(**SECRET))
-    assert message.startswith("The options give client_id to sign in with, which is not enough")
+    assert message.startswith("The options give client_id to sign in with, which isn't enough")
     message = error_of({}, environment(client_id="app", tenant="t"))
     assert message.startswith("The environment variables give client_id to sign in with")
 
@@ -181,7 +181,7 @@ def test_the_environment_may_choose_the_source(used: Used) -> None:
     sign_in({"auth_source": "msi"}, {"ANSIBLE_AZURE_AUTH_SOURCE": "cli"})
     assert used.method is _managed_identity, "an option counts before it"
     assert error_of({"auth_source": "auto"}, {"ANSIBLE_AZURE_AUTH_SOURCE": "magic"}).startswith(
-        "ANSIBLE_AZURE_AUTH_SOURCE is 'magic'; it is one of auto, cli,"
+        "ANSIBLE_AZURE_AUTH_SOURCE is 'magic'; it must be one of auto, cli,"
     )
 
 
@@ -235,7 +235,7 @@ def test_a_profile_that_the_environment_names_counts_last(used: Used, profiles: 
     [
         (TWO, {"profile": "third"}, {}, "There is no profile third in {0}; it has default, other."),
         (TWO, {}, {"AZURE_PROFILE": "third"}, "There is no profile third in {0}; it has default, other."),
-        ("", {"auth_source": "credential_file"}, {}, "There is no profile default in {0}; it has none at all."),
+        ("", {"auth_source": "credential_file"}, {}, "There is no profile default in {0}; it has none."),
         ("secret = hidden", {}, {}, "{0} can't be read: File contains no section headers"),
         ("[a]\nsecret = \xff", {}, {}, "{0} can't be read: 'utf-8' codec"),
         ("[default]\ntenant = t\n", {}, {}, "The values of profile default give nothing to sign in with"),

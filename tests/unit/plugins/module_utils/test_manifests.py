@@ -277,7 +277,7 @@ def test_wrong_options_are_refused_before_anything_is_asked(
 
 
 def test_a_wrong_registry_is_refused(registry: FakeRegistry) -> None:
-    with pytest.raises(InvalidReference, match="'no_name' is no name of a registry"):
+    with pytest.raises(InvalidReference, match="'no_name' isn't the name of a registry"):
         read(Azure(IDENTITY), "no_name", None, ManifestQuery())
 
 

@@ -156,12 +156,12 @@ def test_if_exists_goes_with_and_without_verifying(if_exists: str, verify: bool)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"source": ""}, "source is empty; it looks like docker.io/library/nginx:1.27."),
-        ({"source": None}, "source is empty; it looks like docker.io/library/nginx:1.27."),
+        ({"source": ""}, "source is empty; write something like docker.io/library/nginx:1.27."),
+        ({"source": None}, "source is empty; write something like docker.io/library/nginx:1.27."),
         (
             {"source": "nginx:1.27"},
-            "source 'nginx:1.27' names no registry; write the host in front, such as docker.io/library/nginx:1.27, or "
-            "give source_registry.",
+            "source 'nginx:1.27' doesn't name a registry; put its host in front, such as docker.io/library/nginx:1.27, or "
+            "set source_registry.",
         ),
         (
             {"source": "docker.io/nginx:1", "source_registry": "contosodev"},
@@ -180,28 +180,28 @@ def test_if_exists_goes_with_and_without_verifying(if_exists: str, verify: bool)
         ),
         (
             {"source": "a:1", "source_registry": "no_name"},
-            "'no_name' is no name of a registry; that has 5 to 50 letters and digits.",
+            "'no_name' isn't the name of a registry, which has 5 to 50 letters and digits.",
         ),
         (
             {"target": ["contosoprod.azurecr.test/a:1"]},
-            "target 'contosoprod.azurecr.test/a:1' must not name a registry, since registry does; write 'a:1'.",
+            "target 'contosoprod.azurecr.test/a:1' must not name a registry, because the option registry does; write 'a:1'.",
         ),
         (
             {"target": ["a:1", "b@" + A]},
-            "target 'b@{0}' must not name a digest, since that follows from the source; write a tag, or use "
+            "target 'b@{0}' must not have a digest, because the source determines it; write a tag, or use "
             "untagged_repositories.".format(A),
         ),
-        ({"target": ["a", ""]}, "target is empty; it looks like base/nginx:1.27."),
+        ({"target": ["a", ""]}, "target is empty; write something like base/nginx:1.27."),
         (
             {"target": ["Base/nginx"]},
-            "'Base/nginx' has an invalid repository name 'Base/nginx'; it must be in lower case.",
+            "'Base/nginx' has an invalid repository name 'Base/nginx'; it must be lowercase.",
         ),
         (
             {"untagged_repositories": ["a:1"]},
             "untagged_repositories takes repositories without a tag, but 'a:1' has one; put it under target.",
         ),
         ({"source_username": "u"}, "source_username is given for docker.io/nginx:1.27, but source_password is empty."),
-        ({"platform": "amd64"}, "platform 'amd64' is not understood; it looks like linux/amd64 or linux/arm/v7."),
+        ({"platform": "amd64"}, "platform 'amd64' is invalid; write something like linux/amd64 or linux/arm/v7."),
         (
             {"platform": "linux/amd64", "verify": False},
             "platform needs verify: true, since it takes looking into a registry.",
@@ -227,7 +227,7 @@ def test_if_exists_goes_with_and_without_verifying(if_exists: str, verify: bool)
         ({"source": "docker.io/nginx", "tags": {"newest": 0}}, "newest must be at least 1, not 0."),
         (
             {"source": "docker.io/nginx", "tags": {"semver": "latest"}},
-            "semver 'latest' is not understood; it looks like '>=1.2 <2', '^1.2', '~1.2', '1.x' or '1.2 - 1.9'.",
+            "semver 'latest' is invalid; write something like '>=1.2 <2', '^1.2', '~1.2', '1.x' or '1.2 - 1.9'.",
         ),
         (
             {"repositories": {"include": ["*"]}, "source_registry": "contosodev"},
@@ -351,8 +351,8 @@ def test_credentials_for_a_source_registry(source: str) -> None:
         (
             [{"source": NGINX}, {"source": "nginx"}],
             {},
-            "Entry 2 of images: source 'nginx' names no registry; write the host in front, such as "
-            "docker.io/library/nginx:1.27, or give source_registry.",
+            "Entry 2 of images: source 'nginx' doesn't name a registry; put its host in front, such as "
+            "docker.io/library/nginx:1.27, or set source_registry.",
         ),
         (
             [{"source": "docker.io/nginx", "tags": {"newest": -1}}],
@@ -364,7 +364,7 @@ def test_credentials_for_a_source_registry(source: str) -> None:
             {"defaults": {"referrers": True}},
             "Entry 1 of images: referrers needs verify: true, since it takes looking into a registry.",
         ),
-        ([{}], {}, "Entry 1 of images: source is empty; it looks like docker.io/library/nginx:1.27."),
+        ([{}], {}, "Entry 1 of images: source is empty; write something like docker.io/library/nginx:1.27."),
     ],
 )
 def test_wrong_entries(images: list[dict[str, Any]], lists: dict[str, Any], message: str) -> None:
@@ -374,7 +374,7 @@ def test_wrong_entries(images: list[dict[str, Any]], lists: dict[str, Any], mess
 
 
 def test_a_wrong_prefix() -> None:
-    with pytest.raises(InvalidReference, match="must be in lower case"):
+    with pytest.raises(InvalidReference, match="must be lowercase"):
         entries({"source": NGINX}, target_prefix="Mirror/")
 
 
@@ -444,13 +444,13 @@ def test_e11_credentials_for_no_host_are_refused(registry: str) -> None:
     listed = [{"registry": "quay.io", "password": "p"}, {"registry": registry, "username": "u", "password": "hidden"}]
     with pytest.raises(InvalidReference) as caught:
         entries({"source": NGINX}, credentials=listed)
-    assert str(caught.value).startswith("Entry 2 of credentials: registry {0!r} names no host; ".format(registry.strip()))
+    assert str(caught.value).startswith("Entry 2 of credentials: registry {0!r} doesn't name a host; ".format(registry.strip()))
     assert str(caught.value).endswith(".") and "hidden" not in str(caught.value)
 
 
 @pytest.mark.parametrize("registry", ["https://me:hidden@quay.io/v2/", "me:hidden@quay.io", "me:hidden@quay.io/a"])
 def test_e11_a_password_in_the_registrys_place_is_not_repeated(registry: str) -> None:
-    with pytest.raises(InvalidReference, match="^Entry 1 of credentials: registry must not hold a user name or password") as caught:
+    with pytest.raises(InvalidReference, match="^Entry 1 of credentials: registry must not contain a user name or password") as caught:
         entries({"source": NGINX}, credentials=[{"registry": registry, "password": "p"}])
     assert "hidden" not in str(caught.value)
 

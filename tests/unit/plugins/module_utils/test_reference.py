@@ -87,16 +87,16 @@ def test_source(text: str, expected: Reference) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "source is empty; it looks like docker.io/library/nginx:1.27."),
-        (" \n", "source is empty; it looks like docker.io/library/nginx:1.27."),
-        (None, "source is empty; it looks like docker.io/library/nginx:1.27."),
-        ("nginx:1.27", "source 'nginx:1.27' names no registry; write the host in front, such as "),
-        ("library/nginx", "source 'library/nginx' names no registry; write the host in front, such as "),
+        ("", "source is empty; write something like docker.io/library/nginx:1.27."),
+        (" \n", "source is empty; write something like docker.io/library/nginx:1.27."),
+        (None, "source is empty; write something like docker.io/library/nginx:1.27."),
+        ("nginx:1.27", "source 'nginx:1.27' doesn't name a registry; put its host in front, such as "),
+        ("library/nginx", "source 'library/nginx' doesn't name a registry; put its host in front, such as "),
         ("https://h.io/a", "source 'https://h.io/a' must not start with 'https://'; write 'h.io/a'."),
-        ("https://me:secret@h.io/a", "source must not hold a user name or password; give those by options of their own."),
-        ("me:secret@h.io/a", "source must not hold a user name or password; give those by options of their own."),
+        ("https://me:secret@h.io/a", "source must not contain a user name or password; use the options for them."),
+        ("me:secret@h.io/a", "source must not contain a user name or password; use the options for them."),
         ("docker://h.io/a", "source 'docker://h.io/a' must not start with 'docker://'; write 'h.io/a'."),
-        ("h.io/App", "'h.io/App' has an invalid repository name 'App'; it must be in lower case."),
+        ("h.io/App", "'h.io/App' has an invalid repository name 'App'; it must be lowercase."),
         ("h.io/a__-b", "'h.io/a__-b' has an invalid repository name 'a__-b'."),
         ("h.io/", "'h.io/' has an invalid repository name ''."),
         ("h.io//a", "'h.io//a' has an invalid repository name '/a'."),
@@ -104,18 +104,18 @@ def test_source(text: str, expected: Reference) -> None:
         ("h.io/a:-1", "'h.io/a:-1' has an invalid tag '-1'; a tag has up to 128 "),
         ("h.io/a:1:2", "'h.io/a:1:2' has an invalid tag '1:2'; a tag has up to 128 "),
         ("h.io/a:" + "t" * 129, "has an invalid tag"),
-        ("h.io/a@", "'h.io/a@' has an invalid digest; it looks like sha256: and 64 hex digits in lower case."),
-        ("h.io/a@sha256:" + "A" * 64, " has an invalid digest; it looks like "),
-        ("h.io/a@sha256:" + "a" * 63, " has an invalid digest; it looks like "),
-        ("h.io/a@{0}@{0}".format(A), " has an invalid digest; it looks like "),
+        ("h.io/a@", "'h.io/a@' has an invalid digest; a digest is sha256: followed by 64 lowercase hex digits."),
+        ("h.io/a@sha256:" + "A" * 64, " has an invalid digest; a digest is "),
+        ("h.io/a@sha256:" + "a" * 63, " has an invalid digest; a digest is "),
+        ("h.io/a@{0}@{0}".format(A), " has an invalid digest; a digest is "),
         ("h.io/" + "a" * 256, "' has a repository name of more than 255 characters."),
-        ("-h.io/a", "'-h.io/a' does not start with a valid host name: '-h.io'."),
-        ("h..io/a", "'h..io/a' does not start with a valid host name: 'h..io'."),
-        ("h_a.io/a", "'h_a.io/a' does not start with a valid host name: 'h_a.io'."),
-        ("h.io:/a", "'h.io:/a' does not start with a valid host name: 'h.io:'."),
-        ("h.io:0/a", "'h.io:0/a' names the port 0, which does not exist."),
-        ("h.io:65536/a", "'h.io:65536/a' names the port 65536, which does not exist."),
-        (A + "/a", " does not start with a valid host name: "),
+        ("-h.io/a", "'-h.io/a' starts with an invalid host name: '-h.io'."),
+        ("h..io/a", "'h..io/a' starts with an invalid host name: 'h..io'."),
+        ("h_a.io/a", "'h_a.io/a' starts with an invalid host name: 'h_a.io'."),
+        ("h.io:/a", "'h.io:/a' starts with an invalid host name: 'h.io:'."),
+        ("h.io:0/a", "'h.io:0/a' has an invalid port: 0."),
+        ("h.io:65536/a", "'h.io:65536/a' has an invalid port: 65536."),
+        (A + "/a", " starts with an invalid host name: "),
     ],
 )
 def test_wrong_source(text: str, message: str) -> None:
@@ -168,11 +168,11 @@ def test_target(text: str, expected: Reference) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "target is empty; it looks like base/nginx:1.27."),
-        ("contosoprod.azurecr.io/a:1", "must not name a registry, since registry does; write 'a:1'."),
-        ("a@" + A, "must not name a digest, since that follows from the source; write a tag, or use "),
-        ("A/b:1", "'A/b:1' has an invalid repository name 'A/b'; it must be in lower case."),
-        ("a:b/c", "'a:b/c' does not start with a valid host name: 'a:b'."),
+        ("", "target is empty; write something like base/nginx:1.27."),
+        ("contosoprod.azurecr.io/a:1", "must not name a registry, because the option registry does; write 'a:1'."),
+        ("a@" + A, "must not have a digest, because the source determines it; write a tag, or use "),
+        ("A/b:1", "'A/b:1' has an invalid repository name 'A/b'; it must be lowercase."),
+        ("a:b/c", "'a:b/c' starts with an invalid host name: 'a:b'."),
         ("/a", "'/a' has an invalid repository name '/a'."),
     ],
 )
@@ -372,7 +372,7 @@ def _ours(text: str) -> Reference | None:
         return None
     if hostless:
         # On purpose: without a host skopeo means Docker Hub; we ask for the host, unless source_registry stands for it.
-        with pytest.raises(InvalidReference, match="names no registry"):
+        with pytest.raises(InvalidReference, match="doesn't name a registry"):
             parse_source(text)
         repository = parsed.repository if "/" in parsed.repository else "library/" + parsed.repository
         return Reference("docker.io", repository, parsed.tag, parsed.digest)
@@ -544,21 +544,21 @@ def test_e11_hosts_have_one_spelling_where_they_are_one_host(one: str, other: st
     ("text", "message"),
     [
         ("", "The registry is empty; give its name, login server or resource ID."),
-        ("prod", "'prod' is no name of a registry; that has 5 to 50 letters and digits."),
-        ("contoso_prod", "'contoso_prod' is no name of a registry; that has 5 to 50 letters and digits."),
-        ("http://contosoprod", "'http://contosoprod' is no name of a registry; that has 5 to 50 letters and digits."),
-        ("me:secret@contoso.test", "The registry must not hold a user name or password; give those by options of their own."),
-        ("contoso.test:8443", "'contoso.test:8443' is no login server; that looks like contosoprod.azurecr.test."),
-        ("contosoprod-", "'contosoprod-' is no name of a registry; that has 5 to 50 letters and digits."),
-        ("prod-a1b2c3d4", "'prod-a1b2c3d4' is no name of a registry; that has 5 to 50 letters and digits."),
-        ("contoso-prod", "'contoso-prod' is no name of a registry; that has 5 to 50 letters and digits."),
-        ("contosoprod-a1b2-c3", "'contosoprod-a1b2-c3' is no name of a registry; that has 5 to 50 letters and digits."),
-        ("contoso.test/app", "'contoso.test/app' is no login server; that looks like contosoprod.azurecr.test."),
+        ("prod", "'prod' isn't the name of a registry, which has 5 to 50 letters and digits."),
+        ("contoso_prod", "'contoso_prod' isn't the name of a registry, which has 5 to 50 letters and digits."),
+        ("http://contosoprod", "'http://contosoprod' isn't the name of a registry, which has 5 to 50 letters and digits."),
+        ("me:secret@contoso.test", "The registry must not contain a user name or password; use the options for them."),
+        ("contoso.test:8443", "'contoso.test:8443' isn't a login server, which looks like contosoprod.azurecr.test."),
+        ("contosoprod-", "'contosoprod-' isn't the name of a registry, which has 5 to 50 letters and digits."),
+        ("prod-a1b2c3d4", "'prod-a1b2c3d4' isn't the name of a registry, which has 5 to 50 letters and digits."),
+        ("contoso-prod", "'contoso-prod' isn't the name of a registry, which has 5 to 50 letters and digits."),
+        ("contosoprod-a1b2-c3", "'contosoprod-a1b2-c3' isn't the name of a registry, which has 5 to 50 letters and digits."),
+        ("contoso.test/app", "'contoso.test/app' isn't a login server, which looks like contosoprod.azurecr.test."),
         (
             "/subscriptions/1/registries/a",
-            "is no resource ID of a container registry; that looks like /subscriptions/{id}",
+            "isn't the resource ID of a container registry, which looks like /subscriptions/{id}",
         ),
-        (ID + "/replications/x", "is no resource ID of a container registry; that looks like /subscriptions/{id}/"),
+        (ID + "/replications/x", "isn't the resource ID of a container registry, which looks like /subscriptions/{id}/"),
     ],
 )
 def test_wrong_registry(text: str, message: str) -> None:
@@ -596,7 +596,7 @@ def test_wrong_platform(text: str) -> None:
     with pytest.raises(InvalidReference) as caught:
         parse_platform(text)
     assert one_sentence(caught.value) == (
-        "platform {0!r} is not understood; it looks like linux/amd64 or linux/arm/v7.".format(text)
+        "platform {0!r} is invalid; write something like linux/amd64 or linux/arm/v7.".format(text)
     )
 
 

@@ -128,7 +128,7 @@ def test_what_follows_a_hyphen_does_not_count() -> None:
 def test_what_is_no_range_is_one_clear_error(text: str) -> None:
     with pytest.raises(InvalidSelection) as caught:
         Selection.of({"semver": text})
-    assert str(caught.value).startswith("semver {0!r} is not understood".format(text)) and str(caught.value).endswith(
+    assert str(caught.value).startswith("semver {0!r} is invalid".format(text)) and str(caught.value).endswith(
         "."
     )
 

@@ -26,7 +26,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
-from ansible_collections.registryops.acr.plugins.module_utils import _arm, _manifests, _registry
+from ansible_collections.registryops.acr.plugins.module_utils import _arm_client, _manifests, _registry
 from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry
 from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, Operation, posture
 from ansible_collections.registryops.acr.plugins.module_utils._authorization import token_payload, token_seconds
@@ -511,9 +511,9 @@ def test_resource_manager(one: bytes, many: bytes, error: bytes, status: int) ->
 
 
 def test_a_listing_of_resource_manager_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_arm, "PAGES", 10)
+    monkeypatch.setattr(_arm_client, "PAGES", 10)
     wire = Wire(answer(dump({"value": [RESOURCE], "nextLink": "https://management.test/again"})))
-    with pytest.raises(AcrError, match="without end"):
+    with pytest.raises(AcrError, match="more than 10 pages"):
         list(Arm(IDENTITY, wire).registries("s"))
     assert len(wire.asked) == 10
 

@@ -31,7 +31,7 @@ def test_names_in_any_case_and_without_azure(name: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "Azure", "http://management.local.test", "ftp://x", "https:/x"])
 def test_what_is_no_cloud(text: str) -> None:
-    with pytest.raises(AcrError, match="is not known"):
+    with pytest.raises(AcrError, match="is unknown"):
         find_cloud(text, Http())
 
 
@@ -58,8 +58,8 @@ def test_a_cloud_that_describes_itself(far_side: Any, several: bool) -> None:
     [
         ({"authentication": {"loginEndpoint": "http://login.test", "audiences": ["a"]}}, "without TLS"),
         ({"resourceManager": "http://management.test"}, "without TLS"),
-        ({"authentication": {"audiences": ["a"]}}, "does not say its loginEndpoint"),
-        ({"authentication": None, "suffixes": {}}, "loginEndpoint and its audiences and its acrLoginServer"),
+        ({"authentication": {"audiences": ["a"]}}, "lacks loginEndpoint"),
+        ({"authentication": None, "suffixes": {}}, "lacks loginEndpoint, audiences, acrLoginServer"),
         ({"authentication": {"loginEndpoint": "https://login.test", "audiences": "a"}}, "a list was expected"),
         ({"suffixes": []}, "an object was expected"),
     ],

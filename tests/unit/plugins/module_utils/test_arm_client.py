@@ -1,0 +1,71 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Azure Resource Manager over real HTTPS: signed-in requests, lists page by page, and answers that are no use."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ansible_collections.registryops.acr.plugins.module_utils._arm_client import ArmClient
+from ansible_collections.registryops.acr.plugins.module_utils._http import Http
+from tests.unit.plugins.manager import SUBSCRIPTIONS, SignedIn, error_of, refuse, resource
+
+
+@pytest.fixture
+def arm(http: Http, far_side: Any) -> ArmClient:
+    return ArmClient(SignedIn(far_side.url), http)  # type: ignore[arg-type]
+
+
+def test_all_pages(arm: ArmClient, far_side: Any) -> None:
+    far_side.script(
+        lambda request: request.reply(200, json.dumps({"value": [resource("s1", "a")], "nextLink": far_side.url + "/p?skip=1"})),
+        lambda request: request.reply(200, json.dumps({"value": [resource("s1", "b")]})),
+    )
+    assert [found.name for found in arm.registries("s1")] == ["a", "b"]
+    assert far_side.paths[1] == "/p?skip=1"
+
+
+@pytest.mark.parametrize("body", ["{}", '{"message": "ok"}'])
+def test_an_answer_without_a_list_is_no_empty_list(arm: ArmClient, far_side: Any, body: str) -> None:
+    far_side.answer = refuse(200, body)
+    assert "returned no list" in str(error_of(arm.subscriptions))
+    far_side.answer = refuse(200, '{"value": null}')
+    assert arm.subscriptions() == []
+
+
+@pytest.mark.parametrize("link", ["https://elsewhere.test/p", "http://{0}/p", "https://127.0.0.1.evil.test/p"])
+def test_the_next_page_is_on_no_other_host(arm: ArmClient, far_side: Any, link: str) -> None:
+    far_side.answer = lambda request: request.reply(200, json.dumps({"value": [], "nextLink": link.format(far_side.host)}))
+    assert "refused" in str(error_of(arm.subscriptions)) and len(far_side.seen) == 1
+
+
+def test_a_token_that_azure_calls_expired_is_renewed_once(arm: ArmClient, far_side: Any) -> None:
+    expired = '{"error": {"code": "ExpiredAuthenticationToken", "message": "expired"}}'
+    far_side.script(lambda request: request.reply(401, expired), lambda request: request.reply(200, json.dumps(SUBSCRIPTIONS)))
+    assert arm.subscriptions() == ["s1", "s2", "s3"]
+    assert [headers["Authorization"] for _method, _path, headers, _body in far_side.seen] == ["Bearer token1", "Bearer token2"]
+    far_side.answer = lambda request: request.reply(401, expired)
+    assert error_of(arm.subscriptions).reason == "unauthorized" and len(far_side.seen) == 4
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "sentence"),
+    [
+        (409, "<html>", "protocol", "answered with status 409 for registry contosoprod in resource group rg, without"),
+        (200, "[]", "protocol", "with status 200 for registry contosoprod"),
+        (200, "<html>", "protocol", "with status 200 for registry contosoprod"),
+        (200, '{"id": "/subscriptions/s1"}', "protocol", "describes a registry without a resource ID"),
+        (200, json.dumps({**resource("s1"), "name": "{{ 1 }}"}), "protocol", "with an invalid name or login server ('{{ 1 }}'"),
+        (200, json.dumps(resource("s1", loginServer="a.test/b@c.test")), "protocol", "with an invalid name"),
+        (403, "<html>", "denied", "registry contosoprod in resource group rg"),
+        (404, '{"error": {"code": "ResourceNotFound", "message": "x"}}', "not_found", "The registry does not exist"),
+    ],
+)
+def test_answers_that_describe_no_registry(arm: ArmClient, far_side: Any, status: int, body: str, kind: str, sentence: str) -> None:
+    far_side.answer = lambda request: request.reply(status, body)
+    error = error_of(lambda: arm.registry("s1", "rg", "contosoprod"))
+    assert error.reason == kind and sentence in str(error), str(error)
