@@ -14,13 +14,11 @@ from ._authorization import Service, TokenService, token_payload, token_seconds
 from ._credentials import Credentials
 from ._errors import AcrError
 from ._http import Http
+from ._listing import PAGE, asking_pays
 from ._reference import valid_digest
 from ._refusals import EXCHANGE, Context, explain
 from ._registry import Registry
 from ._untrusted import Answer, mapping, names, number, objects, strings
-
-PAGE = 1000  # the most that Azure puts on one page
-REQUESTS_PER_PAGE = 4  # a page of 1,000 entries costs about as much as this many single requests
 
 
 class Tag(NamedTuple):
@@ -182,7 +180,7 @@ class AzureRegistry(Registry):
                     break
                 if listed >= PAGE and not weighed:
                     weighed = True
-                    if self.direct(self.counts(repository).tags, len(wanted) - len(found)):
+                    if asking_pays(self.counts(repository).tags, len(wanted) - len(found)):
                         break
         except AcrError as error:
             if error.reason != "not_found":
@@ -192,11 +190,6 @@ class AzureRegistry(Registry):
 
     def _tags(self, page: Dict[str, Any]) -> Iterator[Tag]:
         return map(self._tag, objects(page.get("tags"), self.name))
-
-    @staticmethod
-    def direct(total: int, missing: int) -> bool:
-        """Whether asking for *missing* things one by one is cheaper than reading on after the first page of *total*."""
-        return missing * PAGE < (total - PAGE) * REQUESTS_PER_PAGE
 
     def manifest_list(self, repository: str, *, orderby: str = "", limit: Optional[int] = None) -> Iterator[Dict[str, Any]]:
         """The manifests of a repository with their metadata, as Azure lists them; *orderby* ``timeasc``, ``timedesc``."""

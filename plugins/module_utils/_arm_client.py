@@ -11,10 +11,10 @@ from urllib.parse import quote, urlsplit
 
 from ._diagnosis import Context, explain
 from ._errors import AcrError
-from ._http import Answer, Http
+from ._http import Http
 from ._identity import Identity
 from ._resource import ARM, RegistryResource
-from ._untrusted import link, objects, same_host
+from ._untrusted import Answer, link, objects, same_host
 
 SUBSCRIPTIONS_VERSION = "2022-12-01"
 REGISTRIES_VERSION = "2023-07-01"

@@ -13,9 +13,9 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 from ._acr import AzureRegistry
 from ._azure import Azure
 from ._errors import GENERAL, AcrError, UserError
+from ._listing import listing_pays
 from ._manifest import INDEX_TYPES, Child
 from ._reference import Platform, valid_digest
-from ._source import listing_pays
 
 CONCURRENCY = 16
 

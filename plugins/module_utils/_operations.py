@@ -22,9 +22,9 @@ from urllib.parse import urlsplit
 from ._arm_client import ArmClient, error_of, refusal
 from ._diagnosis import Context, explain_failure, quoted, refuses
 from ._errors import AcrError, ImportFailed
-from ._http import CONNECT_SECONDS, REQUEST_SECONDS, Answer, certificate_failure, closed, root_reason
+from ._http import CONNECT_SECONDS, REQUEST_SECONDS, certificate_failure, closed, root_reason
 from ._resource import ARM, RegistryResource
-from ._untrusted import retry_after
+from ._untrusted import Answer, retry_after
 
 RETRY_AFTER = 10.0  # seconds between two status requests for an import, if Azure doesn't say
 SOONEST, LATEST = 1.0, 120.0  # the same, whatever Azure says

@@ -10,9 +10,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, Iterable, List, Optional, TypeVar, Union
 
-from ._acr import PAGE, AzureRegistry, Counts
+from ._acr import AzureRegistry, Counts
 from ._credentials import Credentials
 from ._errors import AcrError
+from ._listing import FEW, listing_pays
 from ._manifest import Descriptor
 from ._plan import Origin, SourceRegistry
 from ._platforms import platform_manifest
@@ -22,19 +23,11 @@ from ._registry import Registry
 MANIFESTS_PER_IMPORT = 50
 # An index lists each manifest in about 130 bytes at the very least: a smaller one needs no counting.
 SMALL_INDEX = 130 * MANIFESTS_PER_IMPORT
-FEW = 3  # up to this many things of a repository are asked for one by one
 DENIED = ("denied", "unauthorized")
 ASKED_AT_ONCE = 8  # of the tags of one repository that a listing doesn't show
 
 Known = Dict[str, Descriptor]  # what digests are, by digest: the same in every registry
 Found = TypeVar("Found")
-
-
-def listing_pays(wanted: int, total: Callable[[], int]) -> bool:
-    """The one rule for reading many things of an Azure repository: whether its listing takes less than asking for each of
-    *wanted* things. *total* finds out how many the listing has."""
-    # The rule for going on after a first page, with all pages still to come.
-    return wanted > FEW and not AzureRegistry.direct(total() + PAGE, wanted)
 
 
 class Address:

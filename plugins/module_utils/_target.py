@@ -15,11 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple, TypeVar, Union
 
-from ._acr import PAGE, AzureRegistry, Tag, locked
+from ._acr import AzureRegistry, Tag, locked
 from ._errors import GENERAL, AcrError
+from ._listing import FEW, PAGE, asking_pays
 from ._manifest import Manifest
 from ._plan import Desired, Observed, overwrites
-from ._source import FEW, Known
+from ._source import Known
 
 Found = Union[Observed, AcrError]
 Thing = TypeVar("Thing")
@@ -273,7 +274,7 @@ class TargetRegistry:
                     self._there.add((repository, digest))
                 if not left:
                     return
-                if number == PAGE and self.registry.direct(self.registry.counts(repository).manifests, len(left)):
+                if number == PAGE and asking_pays(self.registry.counts(repository).manifests, len(left)):
                     return
         except AcrError as error:
             if error.reason in GENERAL:
