@@ -22,7 +22,7 @@ from ._registry import (
     token_seconds,
     valid_digest,
 )
-from ._wire import mapping, names, number, objects, strings
+from ._untrusted import mapping, names, number, objects, strings
 
 PAGE = 1000  # the most that Azure puts on one page
 REQUESTS_PER_PAGE = 4  # a page of 1,000 entries costs about as much as so many single requests

@@ -36,7 +36,7 @@ from ._http import (
     closed,
     root_reason,
 )
-from ._wire import link, mapping, objects, retry_after, same_host
+from ._untrusted import link, mapping, objects, retry_after, same_host
 
 SUBSCRIPTIONS_VERSION = "2022-12-01"
 REGISTRIES_VERSION = "2023-07-01"

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from ._errors import AcrError
 from ._pace import Pace
-from ._wire import (
+from ._untrusted import (
     LONGEST_WAIT,
     link,
     local,

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from ._errors import AcrError
 from ._http import LIST_LIMIT, Answer, Http
-from ._wire import (
+from ._untrusted import (
     challenges,
     link,
     links,

@@ -28,7 +28,7 @@ from ._registry import (
     Manifest,
     Registry,
 )
-from ._wire import mapping, parse
+from ._untrusted import mapping, parse
 
 MANIFESTS_PER_IMPORT = 50
 # An index lists each manifest in about 130 bytes at the very least: a smaller one needs no counting.

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from .._errors import AcrError
 from .._http import Http
-from .._wire import link, mapping, strings
+from .._untrusted import link, mapping, strings
 
 METADATA_VERSION = "2022-09-01"
 

@@ -32,7 +32,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._reference import 
     parse_source,
     parse_target,
 )
-from ansible_collections.registryops.acr.plugins.module_utils._wire import same_host
+from ansible_collections.registryops.acr.plugins.module_utils._untrusted import same_host
 
 A, B = "sha256:" + "a" * 64, "sha512:" + "b" * 128
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 registryops.acr contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What registries of all sorts answer, over real HTTPS, and what is made of it. What is malformed stands in test_wire."""
+"""What registries of all sorts answer, over real HTTPS, and what is made of it. What is malformed stands in test_untrusted."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._registry import (
 )
 from ansible_collections.registryops.acr.plugins.module_utils._sources import Source, Sources
 from ansible_collections.registryops.acr.plugins.module_utils._targets import Targets
-from ansible_collections.registryops.acr.plugins.module_utils._wire import (
+from ansible_collections.registryops.acr.plugins.module_utils._untrusted import (
     LONGEST_WAIT,
     challenges,
     link,
