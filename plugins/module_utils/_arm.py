@@ -27,16 +27,8 @@ from ._diagnosis import (
     refuses,
 )
 from ._errors import AcrError, ImportFailed
-from ._http import (
-    CONNECT_SECONDS,
-    REQUEST_SECONDS,
-    Answer,
-    Http,
-    certificate_failure,
-    closed,
-    root_reason,
-)
-from ._untrusted import link, mapping, objects, retry_after, same_host
+from ._http import CONNECT_SECONDS, REQUEST_SECONDS, Http, certificate_failure, closed, root_reason
+from ._untrusted import Answer, link, mapping, objects, retry_after, same_host
 
 SUBSCRIPTIONS_VERSION = "2022-12-01"
 REGISTRIES_VERSION = "2023-07-01"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""HTTPS requests to hosts that are not trusted: paced, retried, bounded in time and size."""
+"""HTTPS requests to hosts that can't be trusted: paced, retried, bounded in time and size."""
 
 from __future__ import annotations
 
@@ -11,128 +11,94 @@ import random
 import re
 import threading
 import time
-from dataclasses import dataclass, field
 from functools import partial
 from http.client import HTTPException, RemoteDisconnected
 from socket import gaierror
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar
 from urllib.parse import urlsplit
 
 from ._errors import AcrError
 from ._pace import Pace
 from ._untrusted import (
     LONGEST_WAIT,
+    Answer,
     link,
     local,
     number,
-    parse,
     retry_after,
     same_host,
 )
 
+if TYPE_CHECKING:
+    import requests
+
 BODY_LIMIT = 4 * 1024 * 1024  # bytes; the distribution specification's bound for a manifest
 LIST_LIMIT = 32 * 1024 * 1024  # bytes; a page of 1,000 manifests stays far below
 TRIES = 8
-PATIENCE = 45.0  # seconds for which "too many requests" is borne, however often: others may take the turns meanwhile
-SOONEST = 0.5  # seconds; whoever is refused comes back no sooner, whatever is asked for
-TOLD = 60.0  # seconds; a longer wait that a host asks for is passed on to the user
+PATIENCE = 45.0  # seconds of "too many requests", however often: others may have taken the turns meanwhile
+SOONEST = 0.5  # seconds; a refused request is never repeated sooner, whatever the host asks for
+TOLD = 60.0  # seconds; the user is told of any longer wait that a host asks for
 REQUEST_SECONDS = 30.0
-UNREACHED_TRIES = 3  # of a request whose host can't be connected to
-SLOW_TRIES = 2  # of a request that gets no whole answer in REQUEST_SECONDS
+UNREACHED_TRIES = 3  # of a request whose host can't be reached
+SLOW_TRIES = 2  # of a request that gets no complete answer in REQUEST_SECONDS
 CONNECT_SECONDS = 10.0
 REDIRECTS = 3
-HOSTS, CONNECTIONS = 64, 256  # whose connections are kept for reuse, and how many for each
+HOSTS, CONNECTIONS = 64, 256  # how many hosts' connections are kept for reuse, and how many for each
 PASSING_STATUS = frozenset([429, 500, 502, 503, 504])
-
-
-@dataclass
-class Answer:
-    """What a host answered. *headers* look up names in any case.
-
-    An answer belongs to the host that gave it. *host*: ``host[:port]`` of who did; empty where that isn't known. *strayed*: the
-    other host that the one that was asked redirects to; empty while all redirects stayed with it. *signed*: whether the request
-    carried a sign-in; None where that isn't known.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = b""
-    host: str = ""
-    strayed: str = ""
-    signed: Optional[bool] = None
-
-    def json(self) -> Any:
-        """The body as JSON, or None where it isn't JSON."""
-        return parse(self.body)
-
-    def errors(self) -> List[Dict[str, Any]]:
-        """The entries of a registry's ``{"errors": [...]}``; empty for any other body."""
-        found = self.json()
-        entries = found.get("errors") if isinstance(found, dict) else None
-        return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
 
 AnyAnswer = TypeVar("AnyAnswer", bound=Answer)
 
 
-@dataclass
 class Http:
     """Sends requests for one run: one pool of connections, one pace, one deadline, shared by all threads.
 
-    *deadline* is in monotonic seconds, by *clock*: no request is started, waited for or retried after it. *sent* counts the
-    requests by class. *sleep* waits so many seconds, and returns True where the run is over.
+    *deadline* is in seconds by *clock*: no request is started, waited for or retried after it. *sleep* waits for that many
+    seconds, and returns True if the run is over. *sent* counts the requests by class.
     """
 
-    pace: Any = None  # a Pace; its waiting ends with `close`
-    deadline: Optional[float] = None
-    sent: Dict[str, int] = field(default_factory=dict)
-    clock: Callable[[], float] = time.monotonic
-    sleep: Any = None
-    _session: Any = None
-    _proxies: Dict[str, Any] = field(default_factory=dict)
-    _lock: Any = field(default_factory=threading.Lock)
-    _over: Any = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
-        self.sleep = self.sleep or self._over.wait
-        self.pace = self.pace or Pace(sleep=self.sleep, clock=self.clock)
+    def __init__(
+        self,
+        *,
+        deadline: Optional[float] = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Optional[Callable[[float], bool]] = None,
+    ) -> None:
         check_proxies(os.environ)
+        self._over = threading.Event()
+        self.deadline = deadline
+        self.clock = clock
+        self.sleep = sleep or self._over.wait
+        self.pace = Pace(sleep=self.sleep, clock=clock)
+        self.sent: Dict[str, int] = {}
+        self._session: Optional[requests.Session] = None
+        self._proxies: Dict[str, Dict[str, str]] = {}
+        self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Ends all waiting for turns and retries: what is still asked for is of no use to anybody."""
+        """Ends all waiting for turns and retries: nobody needs the answers any more."""
         self.deadline = self.clock()
         self._over.set()
 
     @property
-    def session(self) -> Any:
-        """The requests session; also what the Azure SDKs send through, so that they share its connections."""
+    def session(self) -> requests.Session:
+        """The requests session; the Azure SDKs send through it too, so that they share its connections."""
         with self._lock:
             if self._session is None:
-                import requests
-
-                session = requests.Session()
-                session.mount("https://", _adapter())
-                # The environment's proxy and CA bundle count (looked up once, not for each request); ~/.netrc does
-                # not: it would put a password of its own into our Authorization header.
-                session.trust_env = False
-                session.headers["Accept-Encoding"] = "identity"
-                # requests prepares for redirects that nobody asked it to follow, and reads their bodies whole for that,
-                # however long.
-                session.get_redirect_target = lambda response: None
-                self._session = session
+                self._session = _new_session()
             return self._session
 
-    def proxies(self, url: str) -> Any:
+    def proxies(self, url: str) -> Dict[str, str]:
         """The environment's proxies for *url*'s host, as requests takes them."""
         from requests.utils import get_environ_proxies
 
         host = urlsplit(url).netloc
         if host not in self._proxies:
-            self._proxies[host] = get_environ_proxies(url)
+            self._proxies[host] = dict(get_environ_proxies(url))
         return self._proxies[host]
 
     def count(self, kind: str) -> None:
-        """Notes one request of the class *kind*."""
+        """Counts one request of the class *kind*."""
         with self._lock:
             self.sent[kind] = self.sent.get(kind, 0) + 1
 
@@ -147,11 +113,11 @@ class Http:
         limit: int = BODY_LIMIT,
         follow: bool = False,
     ) -> Answer:
-        """One request with retries of what passes by itself. Any status is returned but 429 and 5xx, which raise
-        `AcrError` (``throttled``, ``unavailable``) once the retries are used up; so do connections that fail.
+        """One request; failures that pass by themselves are retried. Any status is returned except 429 and 5xx, which raise
+        `AcrError` (``throttled``, ``unavailable``) once the retries are used up, as do connections that fail.
 
-        With *follow* redirects are followed, over HTTPS only, and without ``Authorization`` from the first other host on. Each
-        host on the way has turns, retries and failures of its own.
+        With *follow*, redirects are followed, over HTTPS only, and without ``Authorization`` from the first other host on. Each
+        host on the way has its own turns, retries and failures.
         """
         asked, sent, strayed = urlsplit(url).netloc, dict(headers or {}), ""
         for _redirect in range(REDIRECTS + 1):
@@ -177,11 +143,11 @@ class Http:
         raise AcrError("protocol", f"{host} redirects in circles.")
 
     def attempts(self, host: str, kind: str, send: Callable[[], AnyAnswer]) -> AnyAnswer:
-        """What `request` does around sending: turns, counting, retries. *send* returns an `Answer`."""
+        """What `request` does around sending: turns, counting, retries."""
         bucket, circuit = self.pace.bucket(host, kind), self.pace.circuit(host, kind)
         failure: Optional[AcrError] = None
-        attempt, first = 0, 0.0  # *first*: when the first of our refused requests was sent
-        throttled: Optional[float] = None  # since when we get "too many requests", and nothing else
+        attempt, first = 0, 0.0  # *first*: when the first try that failed was sent
+        throttled: Optional[float] = None  # since when there has been nothing but "too many requests"
         while self.pace.turn(host, kind, self.deadline, tried=attempt > 0):
             self.count(kind)
             began = self.clock()
@@ -198,7 +164,7 @@ class Http:
                     bucket.answered()
                     raise
                 failure, asked = error, 0.0
-            began = max(began, self.clock() - REQUEST_SECONDS)  # the SDK may have waited for more than one answer
+            began = max(began, self.clock() - REQUEST_SECONDS)  # the SDK may have waited for several answers
             first = first if attempt else began
             circuit.refused(failure, began)
             pause = self._backoff(attempt)
@@ -216,8 +182,8 @@ class Http:
             if throttled is None:
                 bucket.answered()
             else:
-                # Everybody who asks this host for the same kind of thing would be refused too, but no longer than it says:
-                # each wave of refusals lowers the rate already. For what we don't wait for, nobody else waits.
+                # Other requests of this class would be refused too, but for no longer than the host says: each wave of
+                # refusals lowers the rate already. If this request doesn't wait, the others don't either.
                 bucket.refused(min(pause, SOONEST) if ends else pause)
             if ends:
                 raise circuit.given_up(failure, first, asked)
@@ -226,22 +192,24 @@ class Http:
         raise failure or AcrError("timeout", f"The time limit passed before {host} could be asked.")
 
     def _backoff(self, attempt: int) -> float:
-        return min(0.5 * 2**attempt, 30.0) * random.uniform(0.7, 1.0)
+        return min(0.5 * 2.0**attempt, 30.0) * random.uniform(0.7, 1.0)
 
     def pause(self, seconds: float) -> bool:
-        """Waits; False, and at once, where the run is over or would be by then."""
+        """Waits. False, without waiting, if the run is over or would be by then."""
         if self.deadline is not None and self.clock() + seconds > self.deadline:
             return False
         return not self.sleep(seconds)
 
-    def _send_once(self, method: str, url: str, headers: Dict[str, str], form: Any, limit: int) -> Answer:
+    def _send_once(
+        self, method: str, url: str, headers: Dict[str, str], form: Optional[List[Tuple[str, str]]], limit: int
+    ) -> Answer:
         import requests
         import urllib3
 
         host = urlsplit(url).netloc
         left = REQUEST_SECONDS if self.deadline is None else min(REQUEST_SECONDS, self.deadline - self.clock())
         left = max(0.1, left)
-        ends = time.monotonic() + left
+        ends = self.clock() + left
         try:
             response = self.session.request(
                 method,
@@ -254,7 +222,8 @@ class Http:
                 proxies=self.proxies(url),
             )
             try:
-                return Answer(response.status_code, response.headers, _read(response, method, host, limit, ends), host)
+                body = _read(response, method, host, limit, lambda: self.clock() > ends)
+                return Answer(response.status_code, response.headers, body, host)
             finally:
                 response.close()
         except requests.exceptions.SSLError as error:
@@ -273,36 +242,53 @@ class Http:
             requests.exceptions.InvalidSchema,
         ) as error:
             silent = isinstance(error, requests.exceptions.ConnectTimeout)
-            hold = CONNECT_SECONDS if silent else 0.0  # many in turn would wait for hours
+            hold = CONNECT_SECONDS if silent else 0.0  # many requests, one after the other, would wait for hours
             message = f"{host} can't be reached: {root_reason(error)}."
             raise AcrError("unreachable", message, hold=hold) from None
         except requests.exceptions.ConnectionError as error:
-            # urllib3 has one error for all that keeps a connection from being opened, names that don't resolve among it.
+            # urllib3 has one error for all that keeps a connection from being opened, including names that don't resolve.
             opened = not isinstance(_root(error), (urllib3.exceptions.NewConnectionError, ConnectionRefusedError, gaierror))
             message = "{0} closed the connection: {1}." if opened else "{0} can't be reached: {1}. Check the name and the network."
             raise AcrError("unavailable" if opened else "unreachable", message.format(host, root_reason(error))) from None
         except requests.exceptions.Timeout:
             raise slow_failure(host) from None
         except (requests.exceptions.InvalidHeader, UnicodeError):  # their text repeats the header, and so a secret
-            message = f"Nothing was sent to {host}, since the sign-in has characters that no header takes."
+            message = f"Nothing was sent to {host}: the credentials have characters that can't be sent in a header."
             raise AcrError("protocol", message) from None
         except urllib3.exceptions.ReadTimeoutError:
             raise slow_failure(host) from None
         except urllib3.exceptions.LocationValueError as error:
             raise AcrError("unreachable", f"{host} can't be reached: {root_reason(error)}.") from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
-            raise AcrError("unavailable", f"{host} sent no whole answer: {root_reason(error)}.") from None
+            raise AcrError("unavailable", f"{host} sent no complete answer: {root_reason(error)}.") from None
 
 
-def _adapter() -> Any:
-    """What connects for requests, with one TLS context for all: the CA bundle is read once, 25 ms of work, and not for
-    each connection."""
+def _new_session() -> requests.Session:
+    import requests
+
+    class Session(requests.Session):
+        # requests prepares for redirects that nobody asked it to follow, and reads their whole bodies for that, of any length.
+        def get_redirect_target(self, resp: requests.Response) -> None:
+            return None
+
+    session = Session()
+    session.mount("https://", _adapter())
+    # The environment's proxy and CA bundle are used (but looked up once, not for each request); ~/.netrc isn't: it would put
+    # a password of its own into our Authorization header.
+    session.trust_env = False
+    session.headers["Accept-Encoding"] = "identity"
+    return session
+
+
+def _adapter() -> requests.adapters.HTTPAdapter:
+    """What opens connections for requests, with one TLS context for all: reading the CA bundle takes 25 ms, and is done once
+    rather than for each connection."""
     from requests.adapters import HTTPAdapter
-    from requests.certs import where
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH
     from urllib3.util.ssl_ import create_urllib3_context
 
     context = create_urllib3_context()
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or where()
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
     try:
         context.load_verify_locations(**{"capath" if os.path.isdir(bundle) else "cafile": bundle})
     except OSError as error:
@@ -319,35 +305,35 @@ def _adapter() -> Any:
             return super().proxy_manager_for(proxy, ssl_context=context, **more)
 
         def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-            conn.cert_reqs = "CERT_REQUIRED"  # or requests would have the bundle read again
+            conn.cert_reqs = "CERT_REQUIRED"  # or requests would read the bundle again
 
     return Adapter(pool_connections=HOSTS, pool_maxsize=CONNECTIONS, max_retries=0)
 
 
 def _remaining(headers: Mapping[str, str], kind: str) -> Optional[int]:
-    """How many more requests Azure Resource Manager would take, where it says so."""
+    """How many more requests Azure Resource Manager would take, if it says so."""
     name = {"imports": "writes", "arm_writes": "writes", "arm_reads": "reads"}.get(kind)
     text = headers.get("x-ms-ratelimit-remaining-subscription-" + name) if name else None
     return number(text)
 
 
-def _read(response: Any, method: str, host: str, limit: int, ends: float) -> bytes:
-    """The body as it comes, a piece at a time, so that *limit* and *ends* hold even against a far side that sends a byte a
-    second. Nothing is decompressed: no compression was asked for."""
-    raw = response.raw
+def _read(response: requests.Response, method: str, host: str, limit: int, late: Callable[[], bool]) -> bytes:
+    """The body as it comes, a piece at a time, so that *limit* (bytes) and *late* (whether time is up) apply even to a host that
+    sends a byte a second. Nothing is decompressed: no compression was asked for."""
+    raw: Any = response.raw  # whose private _fp is needed
     receive = getattr(raw, "read1", None) or raw._fp.read1  # urllib3 has its own since 2.1
     chunks: List[bytes] = []
     size = 0
     while True:
         chunk = receive(65536)
         if not chunk:
-            raw._fp.close()  # the older read1 leaves it open, and whoever gets the connection next would meet it
+            raw._fp.close()  # the older read1 leaves it open for the next request on this connection
             raw.release_conn()
             break
         size += len(chunk)
         if size > limit:
             raise AcrError("protocol", f"{host} sent more than {limit} bytes; refused.")
-        if time.monotonic() > ends:
+        if late():
             raise slow_failure(host)
         chunks.append(chunk)
     announced = number(response.headers.get("Content-Length")) or 0
@@ -357,7 +343,7 @@ def _read(response: Any, method: str, host: str, limit: int, ends: float) -> byt
 
 
 def check_proxies(environ: Mapping[str, str]) -> None:
-    """Raises where a proxy's user name or password would be taken for its host, and so be repeated by whoever complains."""
+    """Raises if a part of a proxy's user name or password would be taken for its host, and so be repeated in error messages."""
     for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         url = environ.get(name, "")
         _authority, _slash, rest = re.sub("[/?#]", "/", url.partition("://")[2] or url).partition("/")
@@ -367,12 +353,12 @@ def check_proxies(environ: Mapping[str, str]) -> None:
 
 
 def closed(error: BaseException) -> bool:
-    """Whether an open connection ended. Through a proxy, that comes under the name of a proxy that can't be reached."""
+    """Whether an open connection ended. Through a proxy, that looks like a proxy that can't be reached."""
     return isinstance(_root(error), (RemoteDisconnected, ConnectionResetError, ConnectionAbortedError, BrokenPipeError))
 
 
 def _root(error: BaseException) -> BaseException:
-    inner: Any = error
+    inner = error
     while True:
         causes = (getattr(inner, "reason", None), getattr(inner, "original_error", None), *getattr(inner, "args", ()))
         following = next((cause for cause in causes if isinstance(cause, BaseException)), None)
@@ -392,15 +378,14 @@ def certificate_failure(host: str, error: BaseException) -> AcrError:
     """The sentence for a TLS certificate that isn't trusted."""
     return AcrError(
         "certificate",
-        f"The TLS certificate of {host} isn't trusted ({root_reason(error)}). Where a proxy or a private certificate authority "
-        "stands in "
-        "between, put its certificate into a bundle and name that file in REQUESTS_CA_BUNDLE.",
+        f"The TLS certificate of {host} isn't trusted ({root_reason(error)}). If a proxy or a private certificate authority "
+        "issued it, put that authority's certificate into a bundle and set REQUESTS_CA_BUNDLE to that file.",
     )
 
 
 def passing_failure(host: str, answer: Answer, wait: Optional[float] = None) -> AcrError:
-    """A 429 or 5xx as an error. *host* is named, and until when it asks to *wait* (seconds from now) where that is long; the
-    body isn't trusted to be short."""
+    """The error for a 429 or 5xx. If *host* asks to *wait* (seconds from now) for long, the sentence says until when; the body,
+    which may be long, isn't quoted."""
     says = "'too many requests'" if answer.status == 429 else f"with status {answer.status}"
     again = "; run again later"
     if wait is not None and TOLD < wait < LONGEST_WAIT:
@@ -412,13 +397,13 @@ def passing_failure(host: str, answer: Answer, wait: Optional[float] = None) -> 
 
 
 def slow_failure(host: str) -> AcrError:
-    """A far side that does not answer, or not to the end, in its time."""
+    """The error for a host that doesn't answer, or not completely, in time."""
     message = f"{host} answers too slowly: a request takes more than {REQUEST_SECONDS:g} s."
     return AcrError("unavailable", message, tries=SLOW_TRIES)
 
 
 def refuse_redirect(url: str, target: str) -> None:
-    """Raises where following a redirect could leak or reach what only this machine may reach."""
+    """Raises if following a redirect could leak secrets, or reach what only this machine may reach."""
     source, there = urlsplit(url).netloc, urlsplit(target)
     if there.scheme != "https":
         raise AcrError("protocol", f"{source} redirects to plain HTTP ({there.netloc}); refused.")

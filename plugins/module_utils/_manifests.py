@@ -13,8 +13,8 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 from ._acr import AzureRegistry
 from ._arm import Arm
 from ._errors import AcrError
-from ._reference import Platform, parse_registry
-from ._registry import INDEX_TYPES, Child, valid_digest
+from ._manifest import INDEX_TYPES, Child
+from ._reference import Platform, parse_registry, valid_digest
 from ._sources import listing_pays
 
 CONCURRENCY = 16

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+from ._authorization import Credentials
 from ._plan import Target
 from ._reference import (
     REPOSITORY_CHARACTERS,
@@ -20,7 +21,6 @@ from ._reference import (
     parse_source,
     parse_target,
 )
-from ._registry import Credentials
 from ._select import InvalidSelection, Selection
 
 IF_EXISTS = ("update", "keep", "fail", "reimport")

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When the next request of a class may be sent, if at all: token buckets that learn from what the far side says, and what is
-known of far sides that refuse for good."""
+"""When the next request of a class may be sent, if at all: token buckets that learn from a host's answers, and circuits that
+notice when a host refuses for good."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from typing import Callable, Dict, Optional, Tuple
 from ._errors import AcrError
 
 INFINITE = float("inf")
-MANY = 0.18  # the share of refusals among the last ten or so requests that is no chance: then the rate is halved
-GROWTH = 1.05  # of the rate by each success
-SLOWEST = 1.0  # requests a second, however often the far side refuses
-# Seconds since the first of the refusals that no useful answer has come between. With the 30 s that the last request may take,
+MANY = 0.18  # a larger share of refusals among the last ten or so requests can't be chance: the rate is halved
+GROWTH = 1.05  # of the rate with each success
+SLOWEST = 1.0  # requests a second, however often the host refuses
+# Seconds since the first of a row of refusals without a useful answer in between. With the 30 s that the last request may take,
 # a host that is lost costs a run less than two minutes, however many requests there are for it:
-BORNE = 90.0  # for so long it is waited for
-ONE_EACH = 60.0  # for so long everybody may try once, after somebody was refused to the end
-PROBE = 60.0  # seconds between two requests from then on: it may have come to itself in a long run
-# Azure Resource Manager's documented budgets per subscription, principal and region: (burst, per second). What is asked
-# of a registry has none here (it depends on the tier): the first refusal sets one.
+BORNE = 90.0  # how long requests wait for it
+ONE_EACH = 60.0  # once one request has been given up: how long each of the others may still try once
+PROBE = 60.0  # seconds between requests after that: in a long run, the host may recover
+# Azure Resource Manager's documented budgets per subscription, principal and region: (burst, per second). Registries have
+# none here (theirs depend on the tier): the first refusal sets one.
 BUDGETS = {"imports": (200.0, 10.0), "arm_writes": (200.0, 10.0), "arm_reads": (250.0, 25.0)}
 
 
 class Bucket:
     """A token bucket shared by threads: *burst* requests at once, then *rate* a second.
 
-    Without a rate it is open until the far side refuses for the first time; from then on its rate follows what gets
-    through: halved by refusals that come together, lowered a little by one that stands alone, raised a little by each
-    success. A rate that was given is never exceeded, but lowered too: somebody else may be using up the same budget.
+    Without a rate it is open until the host first refuses; from then on its rate follows what gets through: halved by
+    refusals that come together, lowered a little by a single one, raised a little by each success. A given rate is never
+    exceeded, but is lowered too: somebody else may be using up the same budget.
     """
 
     def __init__(self, burst: float, rate: float, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -44,13 +44,13 @@ class Bucket:
         self._stamp = self._since = clock()
         self._not_before = 0.0
         self._taken = 0  # so far
-        self._share = 0.0  # of refusals, of late
+        self._share = 0.0  # of refusals, lately
         self._halved = False  # by the present wave of refusals
         self._under_way = 0
         self._lock = threading.Lock()
 
     def take(self) -> float:
-        """Takes a turn: 0.0 when there is one, else the seconds after which asking again makes sense."""
+        """Takes a turn: 0.0 if there is one, else the seconds after which to ask again."""
         with self._lock:
             now = self._clock()
             if now < self._not_before:
@@ -66,22 +66,22 @@ class Bucket:
             return 0.0
 
     def answered(self, remaining: Optional[int] = None) -> None:
-        """A request that had its turn got through; *remaining*: how many more the far side says it would take now."""
+        """A request that had its turn got through; *remaining*: how many more the host says it would take now."""
         with self._lock:
             self._under_way = max(0, self._under_way - 1)
             self._share *= 0.9
             if self._fixed and remaining is not None:
-                # What is under way has its turn already, but the far side may not have counted it yet.
+                # Requests under way have had their turn, but the host may not have counted them yet.
                 self._tokens = float(remaining - self._under_way)
                 self._stamp = self._clock()
                 self._burst = max(self._burst, self._tokens)
-            if self._rate != INFINITE and self._tokens < self._burst / 2:  # or it is not the rate that holds us up
+            if self._rate != INFINITE and self._tokens < self._burst / 2:  # or it isn't the rate that holds us up
                 self._rate = min(self._fastest, self._rate * GROWTH)
                 if not self._fixed:
                     self._burst = max(1.0, self._rate)
 
     def refused(self, seconds: float) -> None:
-        """The far side answered "too many requests": nobody's turn comes sooner than in *seconds* from now."""
+        """The host answered "too many requests": there are no turns for *seconds* from now."""
         with self._lock:
             self._under_way = max(0, self._under_way - 1)
             now = self._clock()
@@ -103,11 +103,11 @@ class Bucket:
 
 
 class Circuit:
-    """Whether a host still gives useful answers to a class of requests, shared by threads. Any answer but 429 and 5xx is useful,
-    and makes up for all refusals before it.
+    """Whether a host still gives useful answers to a class of requests, shared by threads. Any answer except 429 and 5xx is
+    useful, and makes up for all refusals before it.
 
-    One request that is refused to the end decides nothing for the others while useful answers come: only when none has come
-    since its first refusal, the others stop waiting too.
+    A request that is given up decides nothing for the others while useful answers come: only if none has come since its first
+    refusal do the others stop waiting too.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -116,16 +116,16 @@ class Circuit:
         self._since = INFINITE  # when the first request of the present row of refusals was sent
         self._last = -INFINITE
         self._failure: Optional[AcrError] = None  # the last refusal
-        self._told: Optional[AcrError] = None  # set once somebody was refused to the end: what all are told
-        self._not_before = 0.0  # nobody may try
+        self._told: Optional[AcrError] = None  # set once a request was given up: what all of them end with
+        self._not_before = 0.0  # until then no request is sent
         self._probe_at = 0.0
-        self._probed = False  # what a probe meets is told from then on
+        self._probed = False  # the result of a probe is what the others end with from then on
 
     @property
     def ends(self) -> float:
-        """The monotonic time after which waiting for this host makes no sense."""
+        """The time, by the clock, after which waiting for this host makes no sense."""
         if self._told is None and self._clock() - self._last > BORNE:
-            return INFINITE  # whoever was refused then has left it at that
+            return INFINITE  # nobody is still retrying what was refused then
         return self._since + (BORNE if self._told is None else ONE_EACH)
 
     def useful(self) -> None:
@@ -141,7 +141,7 @@ class Circuit:
             self._failure = failure
 
     def admits(self, tried: bool) -> bool:
-        """Whether who has *tried* already, or hasn't, may send a request."""
+        """Whether a request may be sent; *tried*: it was sent before."""
         with self._lock:
             now = self._clock()
             if self._told is None:
@@ -156,8 +156,8 @@ class Circuit:
             return True
 
     def given_up(self, failure: AcrError, first: float, wait: float = 0.0) -> AcrError:
-        """What a request ends with that was refused from *first* on, the last time by *failure*: the same words for all. The
-        host asks to *wait* so many seconds."""
+        """What a request ends with that was first sent at *first* and last refused with *failure*: the same words for all. The
+        host asks to *wait* that many seconds."""
         with self._lock:
             now = self._clock()
             if self._probed or self._told is None and self._since <= first:
@@ -168,15 +168,15 @@ class Circuit:
             return (self._told or failure).but()
 
     def lost(self) -> Optional[AcrError]:
-        """What a request ends with that had no turn; None where a useful answer has come meanwhile."""
+        """What a request ends with that got no turn; None if a useful answer has come meanwhile."""
         with self._lock:
             self._told = self._told or self._failure
             return self._told.but() if self._told is not None else None
 
 
 class Pace:
-    """The buckets and circuits of one run, one for each (host, class of request). *sleep* waits so many seconds; True: no more
-    turns."""
+    """The buckets and circuits of one run, one for each (host, class of request). *sleep* waits for that many seconds; True: no
+    more turns."""
 
     def __init__(
         self, *, sleep: Callable[[float], Optional[bool]] = time.sleep, clock: Callable[[], float] = time.monotonic
@@ -201,9 +201,9 @@ class Pace:
             return self._circuits.setdefault((host, kind), Circuit(self._clock))
 
     def turn(self, host: str, kind: str, deadline: Optional[float] = None, tried: bool = False) -> bool:
-        """Waits for a turn. False when there are no more, or it would come only after *deadline* (monotonic seconds).
+        """Waits for a turn. False if there are no more, or if it would come only after *deadline* (in seconds, by the clock).
 
-        `AcrError` where the host is lost, also for who has *tried* already.
+        `AcrError` if the host is lost. *tried*: the request was sent before.
         """
         bucket, circuit = self.bucket(host, kind), self.circuit(host, kind)
         while deadline is None or self._clock() <= deadline:

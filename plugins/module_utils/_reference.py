@@ -98,6 +98,11 @@ def is_tag(text: str) -> bool:
     return _TAG.fullmatch(text) is not None
 
 
+def valid_digest(text: Any) -> bool:
+    """Whether *text* is a digest whose algorithm is known here."""
+    return isinstance(text, str) and _DIGEST.fullmatch(text) is not None
+
+
 def default_target(source: Reference) -> Reference:
     """Where Azure puts an image if nobody says otherwise: the same repository and tag."""
     return Reference(None, source.repository, source.tag or "latest")
@@ -128,7 +133,7 @@ def host_name(text: str) -> str:
     """``host[:port]`` in the one spelling that all others come to: lower case, no dot at its end, no port 443."""
     found = re.fullmatch(r"(.*?)\.?(?::0*([0-9]{1,5}))?", text.lower(), re.DOTALL)
     name, port = found.groups() if found else (text, None)
-    return name if port in (None, "443") else f"{name}:{port}"
+    return str(name) if port in (None, "443") else f"{name}:{port}"
 
 
 def api_host(host: str) -> str:
@@ -175,7 +180,7 @@ def names_host(text: str) -> bool:
 
 def _split_image(text: str, rest: str) -> Tuple[str, Optional[str], Optional[str]]:
     name, at, digest = rest.partition("@")
-    if at and not _DIGEST.fullmatch(digest):
+    if at and not valid_digest(digest):
         raise InvalidReference(
             f"{text!r} has an invalid digest; it looks like sha256: and 64 hex digits in lower case."
         )

@@ -10,8 +10,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from ._errors import AcrError
+from ._manifest import INDEX_TYPES
 from ._plan import Origin, origin_name
-from ._registry import INDEX_TYPES, nothing_there, valid_digest
+from ._reference import valid_digest
+from ._refusals import nothing_there
 from ._sources import Source, Sources
 
 SUFFIXES = ("sig", "att", "sbom")  # of the tags under which cosign keeps what belongs to a digest

@@ -12,8 +12,10 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, Union
 
 from ._acr import PAGE, AzureRegistry, Counts
 from ._arm import Arm, RegistryResource
+from ._authorization import Credentials
 from ._errors import AcrError
 from ._http import Http
+from ._manifest import INDEX_TYPES, Descriptor, Manifest
 from ._plan import Origin
 from ._reference import (
     Platform,
@@ -21,13 +23,7 @@ from ._reference import (
     parse_platform,
     parse_registry,
 )
-from ._registry import (
-    INDEX_TYPES,
-    Credentials,
-    Descriptor,
-    Manifest,
-    Registry,
-)
+from ._registry import Registry
 from ._untrusted import mapping, parse
 
 MANIFESTS_PER_IMPORT = 50

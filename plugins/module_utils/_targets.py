@@ -16,8 +16,8 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple, Un
 
 from ._acr import PAGE, AzureRegistry, locked
 from ._errors import AcrError
+from ._manifest import INDEX_TYPES
 from ._plan import GONE, LISTED, THERE, Seen, Want, overwrites
-from ._registry import INDEX_TYPES
 
 FEW = 3  # up to so many things of a repository are asked for one by one
 # Failures that concern the whole registry, not the one thing that was asked for.

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads what hosts send, whose shape is not trusted: every reader returns what it promises, or raises `AcrError`. Pure.
+"""What hosts send, which can't be trusted to have the right shape: every reader returns what it promises or raises `AcrError`.
+Pure.
 
-*who* is the sender's name for the sentence.
+*who* is what an error's sentence calls the sender.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import math
 import re
 import socket
+from dataclasses import dataclass
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Dict, List, Mapping, Optional, Tuple
@@ -21,12 +23,43 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from ._errors import AcrError
 
-LONGEST_WAIT = 7 * 86400.0  # seconds; whoever asks to wait longer asks for that
-LONGEST_DELAY = 1e9  # a larger number is no time to wait, but one since 1970: in seconds, or beyond 1e11 in milliseconds
+LONGEST_WAIT = 7 * 86400.0  # seconds; any longer wait that a host asks for is cut to this
+LONGEST_DELAY = 1e9  # a larger number isn't a delay but a time since 1970: in seconds, or beyond 1e11 in milliseconds
+
+
+@dataclass
+class Answer:
+    """What a host answered. *headers* ignore the case of names.
+
+    An answer speaks only for the host that gave it. *host*: that host, as ``host[:port]``; empty if unknown. *strayed*: the
+    other host that the one asked redirects to; empty while all redirects stayed with it. *signed*: whether the request
+    carried credentials or a token; None if unknown.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+    host: str = ""
+    strayed: str = ""
+    signed: Optional[bool] = None
+
+    def json(self) -> Any:
+        """The body as JSON; None if it isn't JSON."""
+        return parse(self.body)
+
+    def errors(self) -> List[Dict[str, Any]]:
+        """The entries of a registry's ``{"errors": [...]}``; empty for any other body."""
+        found = self.json()
+        entries = found.get("errors") if isinstance(found, dict) else None
+        return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+
+    def codes(self) -> Tuple[str, ...]:
+        """The codes of those errors, in capitals."""
+        return tuple(str(entry.get("code", "")).upper() for entry in self.errors())
 
 
 def parse(content: bytes) -> Any:
-    """JSON, or None where it isn't JSON or is nested without end."""
+    """The JSON in *content*; None if it isn't JSON or is nested too deeply."""
     try:
         return json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError):
@@ -34,7 +67,7 @@ def parse(content: bytes) -> Any:
 
 
 def mapping(found: Any, who: str) -> Dict[str, Any]:
-    """A JSON object; null counts as an empty one."""
+    """A JSON object; null is taken as an empty one."""
     if isinstance(found, dict):
         return found
     if found is None:
@@ -43,12 +76,12 @@ def mapping(found: Any, who: str) -> Dict[str, Any]:
 
 
 def objects(found: Any, who: str) -> List[Dict[str, Any]]:
-    """A JSON list of objects; null counts as an empty one."""
+    """A JSON list of objects; null is taken as an empty one."""
     return [mapping(entry, who) for entry in _list(found, who)]
 
 
 def strings(found: Any, who: str) -> List[str]:
-    """A JSON list of strings; null counts as an empty one."""
+    """A JSON list of strings; null is taken as an empty one."""
     for entry in _list(found, who):
         if not isinstance(entry, str):
             raise _misshapen(who, "a string", entry)
@@ -56,7 +89,7 @@ def strings(found: Any, who: str) -> List[str]:
 
 
 def names(found: Any, who: str) -> List[str]:
-    """A JSON list of names of repositories or tags: text that can stand in a URL."""
+    """A JSON list of names of repositories or tags: text that can be part of a URL."""
     for name in strings(found, who):
         if not re.fullmatch("[!-~]+", name):
             raise AcrError("protocol", f"{who} lists {name!r:.140}, which can't be a name; refused.")
@@ -64,13 +97,13 @@ def names(found: Any, who: str) -> List[str]:
 
 
 def number(found: Any) -> Optional[int]:
-    """A count that a header or JSON states, or None where it states none."""
+    """A count from a header or JSON; None if it isn't one."""
     text = str(found) if isinstance(found, (str, int)) and not isinstance(found, bool) else ""
     return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
 
 
 def seconds(found: Any, most: float) -> Optional[float]:
-    """A positive time in seconds, no longer than *most*; None where there is none."""
+    """A positive time in seconds, cut to *most*; None if it isn't one."""
     try:
         value = float(found)
     except (TypeError, ValueError, OverflowError):
@@ -79,10 +112,10 @@ def seconds(found: Any, most: float) -> Optional[float]:
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
-    """The seconds that ``Retry-After`` asks to wait, from 0.0 to LONGEST_WAIT; None where it says nothing.
+    """The seconds that ``Retry-After`` asks to wait, from 0.0 to LONGEST_WAIT; None if it doesn't ask.
 
-    It may hold seconds, an HTTP date, or the seconds since 1970 (Docker Hub). A time is taken by the sender's own clock where
-    its ``Date`` shows that, else by *now*, which is in seconds since 1970.
+    It may hold seconds, an HTTP date, or the seconds since 1970 (Docker Hub). A time is measured against the sender's own clock
+    if there is a ``Date``, else against *now*, in seconds since 1970.
     """
     text = headers.get("Retry-After") or ""
     try:
@@ -120,8 +153,8 @@ def _place(host: str) -> Tuple[str, Optional[int]]:
 
 
 def challenges(header: str) -> List[Tuple[str, Dict[str, str]]]:
-    """The challenges of ``WWW-Authenticate``, of which one line may hold several and several lines may be joined by commas:
-    (scheme in lower case, parameters by lower-case name). What makes no sense is left out."""
+    """The challenges in ``WWW-Authenticate``: (scheme in lower case, parameters by lower-case name). A line may hold several, and
+    several lines may be joined by commas. What can't be read is left out."""
     found: List[Tuple[str, Dict[str, str]]] = []
     for part in _split(header, ","):
         parameter = _PARAMETER.match(part)
@@ -137,14 +170,19 @@ def challenges(header: str) -> List[Tuple[str, Dict[str, str]]]:
     return found
 
 
+def challenge_values(header: str) -> Dict[str, str]:
+    """The parameters of the first Bearer challenge in ``WWW-Authenticate``; empty if there is none."""
+    return next((values for scheme, values in challenges(header) if scheme == "bearer"), {})
+
+
 def links(header: str, who: str) -> List[Tuple[str, List[str]]]:
-    """The links of ``Link``: (target, its relations in lower case). AcrError where one of them can't be read, since it may be
-    the one that a listing goes on by."""
+    """The links in ``Link``: (target, its relations in lower case). AcrError if one of them can't be read, since it may be the
+    one that continues a listing."""
     found = []
     for part in filter(None, _split(header, ",", brackets=True)):
         target, *parameters = _split(part, ";", brackets=True)
         named = [(name.strip().lower(), _unquoted(value.strip())) for name, _is, value in (p.partition("=") for p in parameters)]
-        relations = dict(reversed(named)).get("rel", "").lower().split()  # of several, the first counts
+        relations = dict(reversed(named)).get("rel", "").lower().split()  # the first of several applies
         if not (target.startswith("<") and target.endswith(">") and relations):
             raise AcrError("protocol", f"{who} sent a Link header that can't be read ({header!r:.140}); refused.")
         found.append((target[1:-1].strip(), relations))
@@ -158,7 +196,7 @@ _TOKEN68 = re.compile("[A-Za-z0-9._~+/-]*=*$")
 
 
 def _split(text: str, separator: str, brackets: bool = False) -> List[str]:
-    """The parts between separators that stand neither in a quoted string nor, with *brackets*, in angle brackets."""
+    """The parts between separators, except separators in quoted strings or, with *brackets*, in angle brackets."""
     parts, start, ends, escaped = [], 0, "", False
     for position, character in enumerate(text):
         if escaped:
@@ -182,7 +220,7 @@ def _unquoted(value: str) -> str:
 
 
 def link(base: str, target: Any, who: str) -> SplitResult:
-    """The URL that *target*, as found at the URL *base*, leads to."""
+    """The URL that *target* means when found at the URL *base*."""
     try:
         found = urlsplit(urljoin(base, target) if isinstance(target, str) else "")
         if found.hostname and found.port != 0 and found.username is None and re.fullmatch(r"[\x21-\x7e]+", found.geturl()):
@@ -193,7 +231,7 @@ def link(base: str, target: Any, who: str) -> SplitResult:
 
 
 def local(host: Optional[str]) -> bool:
-    """Whether a host is this machine, or an address that only its own network reaches."""
+    """Whether a host is this machine, or an address that only its own network can reach."""
     name = (host or "").rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -202,7 +240,7 @@ def local(host: Optional[str]) -> bool:
     except ValueError:
         pass
     try:
-        # 127.1, 2130706433 and 0x7f000001 are addresses as well to whoever opens a connection.
+        # 127.1, 2130706433 and 0x7f000001 also work as addresses when a connection is opened.
         return not ipaddress.ip_address(socket.inet_ntoa(socket.inet_aton(name))).is_global
     except (OSError, ValueError):
         return False
@@ -217,5 +255,4 @@ def _list(found: Any, who: str) -> List[Any]:
 
 
 def _misshapen(who: str, wanted: str, found: Any) -> AcrError:
-    message = f"{who} sent JSON that makes no sense: {wanted} was expected where {found!r:.60} stands."
-    return AcrError("protocol", message)
+    return AcrError("protocol", f"{who} sent unexpected JSON: {wanted} was expected instead of {found!r:.60}.")

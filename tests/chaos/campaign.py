@@ -321,16 +321,16 @@ def _misdeeds() -> dict[str, Misdeed]:
         ),
         "a compressed bomb": Misdeed(
             {"status": 200, "headers": _MANIFEST, "body": " " * (1 << 20), "repeat": 512, "gzip": True},
-            "something else than a manifest", platform,
+            "something other than a manifest", platform,
         ),
         "JSON of a million levels": Misdeed(
-            {"status": 200, "headers": _INDEX, "body": "[" * 1_000_000}, "something else than a manifest", platform
+            {"status": 200, "headers": _INDEX, "body": "[" * 1_000_000}, "something other than a manifest", platform
         ),
         "JSON of another shape": Misdeed(
             {"status": 200, "headers": _INDEX, "body": '{"manifests": [{"digest": 5}, "x"]}'}, "expected|no digest", platform
         ),
         "HTML for a manifest": Misdeed(
-            {"status": 200, "headers": _HTML, "body": "<html>Sign in</html>"}, "something else than a manifest"
+            {"status": 200, "headers": _HTML, "body": "<html>Sign in</html>"}, "something other than a manifest"
         ),
         "HTML for a listing": Misdeed({"status": 200, "headers": _HTML, "body": "<html></html>"}, "JSON", **listing),
         "a listing in circles": Misdeed(page(link % "a"), "never ends", **listing),

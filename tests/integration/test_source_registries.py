@@ -96,8 +96,7 @@ def test_each_reason_why_an_image_can_not_be_had_is_told_from_the_others(
             "docker.io/library/nothing:1 needs credentials that may pull it (none were given), or does not exist."
         ),
         "docker.io/acme/nothing:1": (
-            "docker.io/acme/nothing:1 is not for the given credentials: they hold, but may not pull it, or it does not "
-            "exist."
+            "The given credentials are valid but don't allow pulling docker.io/acme/nothing:1, or it does not exist."
         ),
     }
     account = [{"registry": "docker.io/acme", "username": "dockeruser", "password": "dockerpass"}]

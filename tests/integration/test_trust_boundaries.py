@@ -50,7 +50,7 @@ CASES: dict[str, Case] = {
         BASIC, {"status": 200, "headers": CLAIMED, "body": '{"schemaVersion": 2}'}, IMAGE, "content of another digest"
     ),
     "html": (BASIC, {"status": 200, "headers": {"Content-Type": "text/html"}, "body": "<html>"}, {}, "than a manifest"),
-    "no-list": (BASIC, {"status": 200, "body": "[1]"}, MANY, "something else than JSON for a listing"),
+    "no-list": (BASIC, {"status": 200, "body": "[1]"}, MANY, "something other than JSON for a listing"),
     "endless": (
         BASIC,
         {"status": 200, "headers": {"Link": '</v2/trust/endless/tags/list?last=a>; rel="next"'}, "body": '{"tags": []}'},

@@ -11,38 +11,37 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry
+from ansible_collections.registryops.acr.plugins.module_utils import _refusals
 from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import FORMS, REFUSALS, Context, explain, explain_failure
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._http import Answer, Http, certificate_failure, passing_failure
-from ansible_collections.registryops.acr.plugins.module_utils._registry import Credentials, Registry
+from ansible_collections.registryops.acr.plugins.module_utils._http import certificate_failure, passing_failure
+from ansible_collections.registryops.acr.plugins.module_utils._untrusted import Answer
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/docsite/rst/troubleshooting.rst"
 
-_AZURE = AzureRegistry("contosodev.azurecr.io", Http(), entra=lambda: "")
-_HUB = Registry("registry-1.docker.io", Http(), None, "docker.io")
-_VENDOR = Registry("registry.example.com", Http(), Credentials("vendor", "secret"))
+_AZURE = _refusals.Context("contosodev.azurecr.io", "contosodev.azurecr.io", signs_in=True, azure=True)
+_HUB = _refusals.Context("registry-1.docker.io", "docker.io")
+_VENDOR = _refusals.Context("registry.example.com", "registry.example.com", has_credentials=True)
 _FIREWALL = b'{"errors":[{"code":"DENIED","message":"client with IP \'203.0.113.10\' is not allowed access."}]}'
 _SCOPE = {"WWW-Authenticate": 'Bearer realm="https://registry.example.com/token",error="insufficient_scope"'}
 _LISTING = {"WWW-Authenticate": _SCOPE["WWW-Authenticate"] + ',scope="repository:vendor/app:metadata_read"'}
+_refused = _refusals.explain
 # What registries do, and the error that it becomes.
 REGISTRIES: dict[str, AcrError] = {
-    "blocks this machine with its firewall": _AZURE.failure(Answer(403, {}, _FIREWALL), "team/app", "1.0"),
+    "blocks this machine with its firewall": _refused(Answer(403, {}, _FIREWALL), _AZURE, "team/app", "1.0"),
     "gives the account no token, for example because it has no role there": (
-        _AZURE._exchange_failure(Answer(401, {}))
+        _refused(Answer(401, {}), _AZURE, step=_refusals.EXCHANGE)
     ),
-    "doesn't let the account read a repository": _AZURE.failure(Answer(401, {}), "team/app", "1.0"),
-    "doesn't let the account list its repositories": _AZURE.failure(Answer(401, {})),
-    "requires credentials, and none were given": _HUB.failure(Answer(401, {}), "contoso/app", "1.0"),
-    "refuses the given credentials": _VENDOR.failure(Answer(401, {}), "vendor/app", "1.0"),
-    "accepts the credentials, but not for this image": _VENDOR.failure(Answer(401, _SCOPE), "vendor/app", "1.0"),
-    "accepts the credentials, but not for listing this repository": _VENDOR.failure(Answer(401, _LISTING), "vendor/app"),
-    "requires a sign-in that is neither Basic nor Bearer": _VENDOR.failure(Answer(401, {}, signed=False), "vendor/app", "1.0"),
-    "redirects to another host, which refuses": (
-        _VENDOR.failure(Answer(401, {}, strayed="cdn.example.com"), "vendor/app", "1.0")
-    ),
-    "doesn't have the image": _HUB.failure(Answer(404, {}), "library/nginx", "1.27"),
-    "is behind something that answers in its place": _HUB.failure(Answer(404, {}, b"<html>"), "library/nginx", "1.27"),
+    "doesn't let the account read a repository": _refused(Answer(401, {}), _AZURE, "team/app", "1.0"),
+    "doesn't let the account list its repositories": _refused(Answer(401, {}), _AZURE),
+    "requires credentials, and none were given": _refused(Answer(401, {}), _HUB, "contoso/app", "1.0"),
+    "refuses the given credentials": _refused(Answer(401, {}), _VENDOR, "vendor/app", "1.0"),
+    "accepts the credentials, but not for this image": _refused(Answer(401, _SCOPE), _VENDOR, "vendor/app", "1.0"),
+    "accepts the credentials, but not for listing this repository": _refused(Answer(401, _LISTING), _VENDOR, "vendor/app"),
+    "requires a sign-in that is neither Basic nor Bearer": _refused(Answer(401, {}, signed=False), _VENDOR, "vendor/app", "1.0"),
+    "redirects to another host, which refuses": _refused(Answer(401, {}, strayed="cdn.example.com"), _VENDOR, "vendor/app", "1.0"),
+    "doesn't have the image": _refused(Answer(404, {}), _HUB, "library/nginx", "1.27"),
+    "is behind something that answers in its place": _refused(Answer(404, {}, b"<html>"), _HUB, "library/nginx", "1.27"),
     "keeps answering 429 for longer than the task waits": passing_failure("registry-1.docker.io", Answer(429, {})),
     "answers 429 and asks to wait for hours": passing_failure("registry-1.docker.io", Answer(429, {}), 7200.0),
     "has a certificate that isn't trusted here": certificate_failure("registry.example.com", ValueError("unknown authority")),

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl
 import pytest
 import trustme
 
+from ansible_collections.registryops.acr.plugins.module_utils import _authorization, _http
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 
 JSON = {"Content-Type": "application/json"}
@@ -89,17 +90,19 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(content)
 
-    def trickle(self, body: bytes, seconds: float) -> None:
-        """An answer of a byte every *seconds*, until the client has had enough."""
+    def trickle(self, body: bytes, turn: Callable[[], bool]) -> None:
+        """An answer of a byte for each *turn*, until there are no more or the client has had enough."""
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         try:
             for number in range(len(body)):
+                if not turn():
+                    break
                 self.wfile.write(body[number : number + 1])
-                time.sleep(seconds)
         except OSError:
-            self.close_connection = True
+            pass
+        self.close_connection = True
 
     def hang_up(self) -> None:
         """No answer: the connection is closed."""
@@ -169,3 +172,11 @@ def http() -> Http:
     found = Http(clock=lambda: time.monotonic() + sum(pauses), sleep=sleep)
     found.pauses = pauses  # type: ignore[attr-defined]
     return found
+
+
+@pytest.fixture
+def elsewhere(serve: Callable[..., FarSide], monkeypatch: pytest.MonkeyPatch) -> FarSide:
+    """Another host; both are local here, so that this is allowed."""
+    for module in (_authorization, _http):
+        monkeypatch.setattr(module, "local", lambda _host: False)
+    return serve()

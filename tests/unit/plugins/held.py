@@ -15,13 +15,8 @@ from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureR
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._identity._clouds import Cloud
-from ansible_collections.registryops.acr.plugins.module_utils._registry import (
-    INDEX_TYPES,
-    MANIFEST_TYPES,
-    Descriptor,
-    Manifest,
-    Registry,
-)
+from ansible_collections.registryops.acr.plugins.module_utils._manifest import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Manifest
+from ansible_collections.registryops.acr.plugins.module_utils._registry import Registry
 from ansible_collections.registryops.acr.plugins.module_utils._sources import Source, Sources
 
 INDEX, IMAGE = INDEX_TYPES[0], MANIFEST_TYPES[2]

@@ -14,11 +14,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.registryops.acr.plugins.module_utils import _acr
 from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry, Counts, Tag
+from ansible_collections.registryops.acr.plugins.module_utils._authorization import Credentials
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
-from ansible_collections.registryops.acr.plugins.module_utils._registry import Credentials
 
 A, B = ("sha256:" + letter * 64 for letter in "ab")
 EXCHANGE, TOKEN = "/oauth2/exchange", "/oauth2/token"
@@ -162,18 +161,14 @@ def test_a_refresh_token_that_ended_is_replaced_once(registry: AzureRegistry, az
 @pytest.mark.parametrize(
     ("life", "exchanges"), [(3 * 3600, 1), (60, 2)]
 )
-def test_a_refresh_token_is_used_as_long_as_it_lives(
-    http: Http, far_side: Any, monkeypatch: pytest.MonkeyPatch, life: int, exchanges: int
-) -> None:
-    now = [1000.0]
-    monkeypatch.setattr(_acr.time, "monotonic", lambda: now[0])
+def test_a_refresh_token_is_used_as_long_as_it_lives(http: Http, far_side: Any, life: int, exchanges: int) -> None:
     token = jwt(iat=100, exp=100 + life)
     answers = {EXCHANGE: {"refresh_token": token}, TOKEN: {"access_token": "token", "expires_in": 60}}
     far_side.routes({**answers, "/acr/v1/team/app": COUNTS})
     registry = AzureRegistry(far_side.host, http, entra=lambda: "entra")
     for _n in range(2):
         registry.counts("team/app")
-        now[0] += 59.0
+        http.sleep(59.0)
     assert (len(far_side.forms(EXCHANGE)), len(far_side.forms(TOKEN))) == (exchanges, 2)
 
 

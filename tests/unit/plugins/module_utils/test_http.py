@@ -16,6 +16,7 @@ from dataclasses import replace
 from http.client import RemoteDisconnected
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -23,7 +24,8 @@ import urllib3
 
 from ansible_collections.registryops.acr.plugins.module_utils import _http
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._http import Answer, Http, refuse_redirect
+from ansible_collections.registryops.acr.plugins.module_utils._http import Http, refuse_redirect
+from ansible_collections.registryops.acr.plugins.module_utils._untrusted import Answer
 
 SECRET = {"Authorization": "Bearer secret"}
 
@@ -259,19 +261,36 @@ def test_no_request_is_started_after_the_deadline(far_side: Any) -> None:
     assert time.monotonic() - began < 4
 
 
+class Ticking:
+    """A clock that goes on by *seconds* whenever it is looked at; each time, the far side sends another byte."""
+
+    def __init__(self, seconds: float) -> None:
+        self.now, self.seconds = 1000.0, seconds
+        self.looks = threading.Semaphore(0)
+
+    def __call__(self) -> float:
+        self.now += self.seconds
+        self.looks.release()
+        return self.now
+
+    def byte_at_a_time(self, request: Any) -> None:
+        request.trickle(b"x" * 1000, lambda: self.looks.acquire(timeout=5.0))
+
+
 def test_a_byte_at_a_time_ends_at_the_deadline(far_side: Any) -> None:
-    far_side.answer = lambda request: request.trickle(b"x" * 200, 0.05)
-    began = time.monotonic()
-    error = error_of(Http(deadline=began + 0.5), far_side.url)
+    clock = Ticking(0.05)
+    far_side.answer = clock.byte_at_a_time
+    error = error_of(Http(deadline=clock.now + 5.0, clock=clock, sleep=lambda _seconds: False), far_side.url)
     assert error.reason == "unavailable" and "slow" in str(error)
-    assert time.monotonic() - began < 3
+    assert len(far_side.seen) == 1 and clock.now < 1006
 
 
-def test_a_byte_at_a_time_is_given_up(http: Http, far_side: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_http, "REQUEST_SECONDS", 0.3)
-    far_side.answer = lambda request: request.trickle(b"x" * 200, 0.05)
-    assert error_of(http, far_side.url).tries == _http.SLOW_TRIES
-    assert len(far_side.seen) == _http.SLOW_TRIES
+def test_a_byte_at_a_time_is_given_up(far_side: Any) -> None:
+    clock = Ticking(1.0)
+    far_side.answer = clock.byte_at_a_time
+    error = error_of(Http(clock=clock, sleep=lambda _seconds: False), far_side.url)
+    assert error.tries == len(far_side.seen) == _http.SLOW_TRIES
+    assert clock.now < 1000 + _http.SLOW_TRIES * (_http.REQUEST_SECONDS + 20)
 
 
 MANY = 500  # pieces of a body without end: 30 MB, far more than any buffer between the two ends holds
@@ -438,8 +457,12 @@ def test_no_redirect_leads_to_a_local_address(target: str) -> None:
         ("https://registry.test/v2/", "https://10.example.test/x"),
     ],
 )
-def test_other_redirects_are_followed(source: str, target: str) -> None:
-    refuse_redirect(source, target)
+def test_other_redirects_are_followed(http: Http, hops: Any, source: str, target: str) -> None:
+    asked = hops({source: moved(target), target: Answer(200, {}, b'"right"')})
+    answer = http.request("reads", "GET", source, headers=SECRET, follow=True)
+    here, there = urlsplit(source).netloc, urlsplit(target).netloc
+    assert (answer.json(), answer.strayed) == ("right", "" if here == there else there)
+    assert asked == [(source, True), (target, here == there)]
 
 
 def test_no_redirect_leaves_tls() -> None:
@@ -570,6 +593,17 @@ def test_a_proxy_that_hangs_up_is_asked_as_often_as_a_host_that_does(http: Http,
         error = error_of(http, "https://registry.test/")
     assert error.reason == "unavailable" and str(error).startswith("registry.test closed the connection: ")
     assert len(seen) == _http.TRIES and seen[0].startswith(b"CONNECT registry.test:443")
+
+
+def test_a_proxy_that_refuses_says_so(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    def request(*_args: Any, **_more: Any) -> None:
+        refused = urllib3.exceptions.ProxyError("Cannot connect to proxy.", OSError("Tunnel connection failed: 403 Forbidden"))
+        raise requests.exceptions.ProxyError(urllib3.exceptions.MaxRetryError(None, "/", refused))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(http.session, "request", request)
+    error = error_of(http, "https://registry.test/")
+    assert error.reason == "unreachable"
+    assert str(error) == "The proxy could not connect to registry.test: Tunnel connection failed: 403 Forbidden."
 
 
 def test_a_connection_lost_behind_a_proxy_is_no_proxy_that_can_not_be_reached(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:

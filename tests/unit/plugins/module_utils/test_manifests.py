@@ -17,9 +17,10 @@ from ansible_collections.registryops.acr.plugins.module_utils import _manifests
 from ansible_collections.registryops.acr.plugins.module_utils._acr import Counts, Tag
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._identity._clouds import Cloud
+from ansible_collections.registryops.acr.plugins.module_utils._manifest import Descriptor, Manifest
 from ansible_collections.registryops.acr.plugins.module_utils._manifests import Wanted, details, read
 from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference
-from ansible_collections.registryops.acr.plugins.module_utils._registry import Descriptor, Manifest, Registry
+from ansible_collections.registryops.acr.plugins.module_utils._registry import Registry
 from tests.unit.plugins.held import unhurried
 
 INDEX = "application/vnd.oci.image.index.v1+json"

@@ -17,6 +17,7 @@ from ansible_collections.registryops.acr.plugins.module_utils import _imports, _
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._identity._clouds import Cloud
+from ansible_collections.registryops.acr.plugins.module_utils._manifest import MANIFEST_TYPES
 from ansible_collections.registryops.acr.plugins.module_utils._mirror import (
     Mirror,
     Report,
@@ -28,7 +29,6 @@ from ansible_collections.registryops.acr.plugins.module_utils._mirror import (
 )
 from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, Seen, Step, Target, Want
-from ansible_collections.registryops.acr.plugins.module_utils._registry import MANIFEST_TYPES
 
 ID = "/subscriptions/s1/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/contosoprod"
 IMAGE = MANIFEST_TYPES[2]

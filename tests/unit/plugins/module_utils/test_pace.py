@@ -16,8 +16,9 @@ import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils import _http
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._http import Answer, Http
+from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._pace import INFINITE, Bucket
+from ansible_collections.registryops.acr.plugins.module_utils._untrusted import Answer
 
 
 class Clock:

@@ -16,13 +16,15 @@ import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry
 from ansible_collections.registryops.acr.plugins.module_utils._arm import RegistryResource
+from ansible_collections.registryops.acr.plugins.module_utils._authorization import Credentials
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._identity._clouds import Cloud
+from ansible_collections.registryops.acr.plugins.module_utils._manifest import Descriptor
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin
 from ansible_collections.registryops.acr.plugins.module_utils._reference import RegistryId, parse_registry
 from ansible_collections.registryops.acr.plugins.module_utils._referrers import Referrers
-from ansible_collections.registryops.acr.plugins.module_utils._registry import CONFIRM_PAUSES, Credentials, Descriptor
+from ansible_collections.registryops.acr.plugins.module_utils._registry import CONFIRM_PAUSES
 from ansible_collections.registryops.acr.plugins.module_utils._sources import (
     MANIFESTS_PER_IMPORT,
     SMALL_INDEX,
@@ -471,11 +473,11 @@ def test_e5_referrers_take_the_right_to_pull_alone(pulled: Source) -> None:
 
 def test_e5_what_takes_a_listing_names_the_right_that_is_missing(pulled: Source) -> None:
     error = error_of(lambda: sources().listing(pulled, "team/app"))
-    assert error.reason == "unauthorized" and "may not pull" not in str(error)
-    for part in ("may not list it", "the right to list them (metadata_read", "With the right to pull alone, name each tag."):
+    assert error.reason == "unauthorized" and "allow pulling" not in str(error)
+    for part in ("don't allow listing", "the right to list them (metadata_read", "With the right to pull alone, name each tag."):
         assert part in str(error), part
     error = error_of(pulled.repositories)
-    assert error.reason == "unauthorized" and "may not pull" not in str(error) and "may not list it" in str(error)
+    assert error.reason == "unauthorized" and "allow pulling" not in str(error) and "don't allow listing" in str(error)
     assert "Container Registry Repository Catalog Lister" in str(error) and "name each repository" in str(error)
 
 

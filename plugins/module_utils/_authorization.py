@@ -1,0 +1,295 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Signing in to a registry: credentials, its token service, and what goes into ``Authorization``. Requests are made by functions
+that are passed in."""
+
+from __future__ import annotations
+
+import base64
+import re
+import threading
+import time
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from urllib.parse import urlencode, urlsplit
+
+from ._errors import AcrError
+from ._refusals import TOKEN, Context, explain
+from ._untrusted import Answer, challenges, link, local, parse, seconds
+
+TOKEN_SECONDS = 86400.0  # no token is believed to live longer
+TOKEN_CHARACTERS = 6144  # Azure's front refuses header lines over 8 KiB
+TOKEN_BASE = 1200  # what a token needs besides the repositories it names
+
+
+class Credentials(NamedTuple):
+    """A user name and password; without a user name the password is an access token."""
+
+    username: Optional[str]
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Credentials(username={self.username!r})"
+
+    def basic(self) -> str:
+        """The value of an Authorization header."""
+        pair = f"{self.username or '00000000-0000-0000-0000-000000000000'}:{self.password}"
+        return "Basic " + base64.b64encode(pair.encode("utf-8")).decode("ascii")
+
+
+class Service(NamedTuple):
+    """A token service: its URL, and what it calls the registry."""
+
+    realm: str
+    name: str
+
+
+class TokenService:
+    """Asks token services for bearer tokens, as the distribution specification's token protocol says: credentials as Basic,
+    ``scope`` repeated.
+
+    *request* sends a request (see `Http.request`). *service*: the one token service to ask, if it is known without a challenge.
+    """
+
+    def __init__(
+        self,
+        request: Callable[..., Answer],
+        context: Context,
+        credentials: Optional[Credentials] = None,
+        service: Optional[Service] = None,
+    ) -> None:
+        self.request = request
+        self.context = context
+        self.credentials = credentials
+        self.service = service
+
+    def fetch(self, service: Service, scopes: List[str]) -> Tuple[str, float]:
+        """A bearer token for *scopes* and its life in seconds."""
+        query = ([("service", service.name)] if service.name else []) + [("scope", scope) for scope in scopes]
+        headers = {"Authorization": self.credentials.basic()} if self.credentials else {}
+        separator = "&" if "?" in service.realm else "?"
+        answer = self.request("tokens", "GET", service.realm + separator + urlencode(query), headers=headers)
+        answer.signed = self.credentials is not None
+        return self.read(answer, scopes)
+
+    def read(self, answer: Answer, scopes: List[str]) -> Tuple[str, float]:
+        """The token in a token service's answer and its life in seconds."""
+        content = answer.json()
+        token = (content.get("access_token") or content.get("token")) if isinstance(content, dict) else None
+        if answer.status == 200 and isinstance(token, str) and re.fullmatch(r"[\x21-\x7e]+", token):
+            return token, seconds(content.get("expires_in"), TOKEN_SECONDS) or token_seconds(token) or 60.0
+        if answer.status == 200:
+            raise AcrError("protocol", f"The token service of {self.context.name} answered without a token.")
+        repository = scopes[0].split(":")[1] if scopes and scopes[0].startswith("repository:") else ""
+        raise explain(answer, self.context, repository, step=TOKEN)
+
+
+class _Token(NamedTuple):
+    value: str
+    ends: float  # by the clock
+    scopes: Tuple[str, ...]  # as they were asked for
+
+
+class Authorization:
+    """What a registry wants to see in ``Authorization``: learnt from its challenges, kept in memory only. Shared by threads.
+
+    *ask* asks the registry how to sign in, by ``/v2/``. *clock* is in seconds.
+    """
+
+    def __init__(self, tokens: TokenService, ask: Callable[[], Answer], clock: Callable[[], float] = time.monotonic) -> None:
+        self._token_service = tokens
+        self._credentials = tokens.credentials
+        self._ask = ask
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._turns: Dict[str, Any] = {}  # locks by scope: of many threads that need the same token, one asks for it
+        self._groups: Dict[str, List[str]] = {}  # scope -> all that share a token with it
+        self._basic = False
+        self._service = tokens.service
+        self._tokens: Dict[str, _Token] = {}
+        self._scopes: Dict[str, str] = {}  # our scope -> the one that the registry's challenge names
+        self._batch = TOKEN_CHARACTERS
+        self._asking = threading.Lock()
+        self._asked = False  # how to sign in
+
+    def header(self, scope: str) -> Optional[str]:
+        """The header's value for *scope*; None while the registry hasn't asked for anything."""
+        if self._basic:
+            return self._credentials.basic() if self._credentials else None
+        found = self._ready(scope)
+        if found is not None or self._service is None:
+            return found
+        with self._turn(self._groups.get(scope, [scope])[0]):
+            return self._ready(scope) or "Bearer " + self._fetch(self._service, self._groups.get(scope, [scope]))
+
+    def _ready(self, scope: str) -> Optional[str]:
+        token = self._tokens.get(scope)
+        return "Bearer " + token.value if token and self._clock() < token.ends else None
+
+    def _turn(self, scope: str) -> Any:
+        with self._lock:
+            return self._turns.setdefault(scope, threading.Lock())
+
+    def prepare(self, scopes: List[str]) -> None:
+        """Fetches tokens for all *scopes*, as few as their size allows."""
+        now = self._clock()
+        known = dict(self._tokens)
+        missing = [scope for scope in dict.fromkeys(scopes) if scope not in known or known[scope].ends < now]
+        if len(missing) < 2 or self._basic:
+            return
+        if not self._discovered() or self._basic or self._service is None:
+            return
+        while missing:
+            batch: List[str] = []
+            size = TOKEN_BASE
+            for scope in missing:
+                # A token names each repository in JSON, and base64 makes four characters of three.
+                size += (len(scope) + 60) * 4 // 3
+                if batch and size > self._batch:
+                    break
+                batch.append(scope)
+            try:
+                self._fetch(self._service, batch)
+            except AcrError as error:
+                if error.status not in (400, 414, 431) or len(batch) < 2:
+                    raise
+                self._batch = max(TOKEN_BASE, size // 2)
+                continue
+            missing = missing[len(batch):]
+
+    def too_long(self, scope: str, sent: str) -> bool:
+        """The registry's front refused what was *sent*, perhaps for its length: two tokens then replace it. False if that can't
+        be the reason."""
+        if not sent.startswith("Bearer "):
+            return False
+        with self._lock:
+            token = self._tokens.get(scope)
+            if token is None or sent != "Bearer " + token.value:
+                return True  # another thread has replaced it meanwhile
+            group = [other for other, its in self._tokens.items() if its is token]
+            if len(group) < 2:
+                return False
+            self._batch = max(TOKEN_BASE, min(self._batch, len(sent)) // 2)
+            for half in (group[: len(group) // 2], group[len(group) // 2:]):
+                for other in half:
+                    self._groups[other] = half
+                    del self._tokens[other]
+        return True
+
+    def refused(self, scope: str, answer: Answer, sent: Optional[str]) -> bool:
+        """The registry refused what was *sent*, or that nothing was. True if there is something new to try.
+
+        What it answers to an anonymous request, even "does not exist", says nothing to somebody with credentials.
+        """
+        if answer.status not in (401, 403) and (sent is not None or answer.status != 404):
+            return False
+        values = self._learn(answer)
+        if values is None:
+            unasked = answer.status == 401 and not answer.headers.get("WWW-Authenticate")
+            return sent is None and (unasked or self._credentials is not None) and self._discovered()
+        if self._basic or self._service is None:
+            return not (sent or "").startswith("Basic ")
+        wanted = _wider(scope, values.get("scope") or scope)
+        with self._turn(scope):
+            token = self._tokens.get(scope)
+            if token is not None:
+                if sent != "Bearer " + token.value:
+                    return True  # another thread has fetched one meanwhile
+                if token.scopes == (wanted,) and values.get("error") != "invalid_token":
+                    return False  # a token of its own, and still not enough: denied
+            self._scopes[scope] = wanted
+            self._groups[scope] = [scope]
+            self._fetch(self._service, [scope])
+        return True
+
+    def _discovered(self) -> bool:
+        """Whether the registry wants a sign-in that is known here. It is asked once, unless it has said so already."""
+        with self._asking:
+            if not self._asked and self._service is None and not self._basic:
+                self._learn(self._ask())
+                self._asked = True
+        return self._service is not None or self._basic
+
+    def _learn(self, answer: Answer) -> Optional[Dict[str, str]]:
+        """The parameters of the best challenge that can be met; None if there is none.
+
+        Only here is it decided where credentials go. An answer speaks only for the host that gave it: the registry's own
+        answers say where, those of hosts that it redirects to don't.
+        """
+        if answer.strayed:
+            return None
+        problem: Optional[AcrError] = None
+        offered = challenges(answer.headers.get("WWW-Authenticate") or "")
+        for values in (values for scheme, values in offered if scheme == "bearer"):
+            try:
+                if self._token_service.service is None and "realm" in values:
+                    self._check(values["realm"])
+                    self._service = Service(values["realm"], values.get("service", ""))
+            except AcrError as error:
+                problem = problem or error
+                continue
+            if self._service is not None:
+                self._basic = False
+                return values
+        if self._credentials is not None and any(scheme == "basic" for scheme, _values in offered):
+            self._basic = True
+            return {}
+        if problem is not None:
+            raise problem
+        return None
+
+    def _check(self, realm: str) -> None:
+        """Raises if a token service must not get credentials."""
+        context = self._token_service.context
+        parts = link("", realm, context.name)
+        if parts.scheme != "https":
+            message = f"{context.name} names a token service without TLS ({realm}); no credentials were sent."
+            raise AcrError("protocol", message)
+        if local(parts.hostname) and not local(urlsplit("//" + context.host).hostname):
+            message = f"{context.name} names a token service at a local address ({parts.netloc}); no credentials were sent."
+            raise AcrError("protocol", message)
+
+    def _fetch(self, service: Service, scopes: List[str]) -> str:
+        wanted = [self._scopes.get(scope, scope) for scope in scopes]
+        value, life = self._token_service.fetch(service, wanted)
+        # Renewed a little early: a token must not end between being chosen and being checked.
+        token = _Token(value, self._clock() + max(5.0, life * 0.9), tuple(wanted))
+        with self._lock:
+            for scope in scopes:
+                self._tokens[scope] = token
+                self._groups.setdefault(scope, scopes)
+        return value
+
+
+def _wider(ours: str, theirs: str) -> str:
+    """*ours* if it already asks for all that *theirs* names; else *theirs*."""
+    one, other = ours.rsplit(":", 1), theirs.rsplit(":", 1)
+    if one[0] == other[0] and set(other[-1].split(",")) <= set(one[-1].split(",")):
+        return ours
+    return theirs
+
+
+def token_payload(token: str) -> Dict[str, Any]:
+    """What a JSON Web Token says of itself, unverified (only hints are taken from it); empty for other tokens."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return {}
+    try:
+        found = parse(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def token_seconds(token: str) -> Optional[float]:
+    """How long a JSON Web Token lives from now; None if it doesn't say. This machine's clock, which may be wrong, isn't asked.
+
+    Azure's registries backdate ``iat`` by 15 minutes.
+    """
+    payload = token_payload(token)
+    ends, begins = seconds(payload.get("exp"), 1e12), seconds(payload.get("iat"), 1e12)
+    if ends is None or begins is None:
+        return None
+    life = seconds(ends - begins, TOKEN_SECONDS)
+    return life - 900 if life is not None and life > 1800 else life
