@@ -11,6 +11,7 @@ import base64
 import re
 import threading
 import time
+from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 from urllib.parse import urlencode, urlsplit
 
@@ -45,6 +46,7 @@ class Service(NamedTuple):
     name: str
 
 
+@dataclass
 class TokenService:
     """Asks token services for bearer tokens, as the distribution specification's token protocol says: credentials as Basic,
     ``scope`` repeated.
@@ -52,17 +54,10 @@ class TokenService:
     *request* sends a request (see `Http.request`). *service*: the one token service to ask, if it is known without a challenge.
     """
 
-    def __init__(
-        self,
-        request: Callable[..., Answer],
-        context: Context,
-        credentials: Optional[Credentials] = None,
-        service: Optional[Service] = None,
-    ) -> None:
-        self.request = request
-        self.context = context
-        self.credentials = credentials
-        self.service = service
+    request: Callable[..., Answer]
+    context: Context
+    credentials: Optional[Credentials] = None
+    service: Optional[Service] = None
 
     def fetch(self, service: Service, scopes: List[str]) -> Tuple[str, float]:
         """A bearer token for *scopes* and its life in seconds."""
@@ -136,9 +131,7 @@ class Authorization:
         now = self._clock()
         known = dict(self._tokens)
         missing = [scope for scope in dict.fromkeys(scopes) if scope not in known or known[scope].ends < now]
-        if len(missing) < 2 or self._basic:
-            return
-        if not self._discovered() or self._basic or self._service is None:
+        if len(missing) < 2 or not self._discovered() or self._basic or self._service is None:
             return
         while missing:
             batch: List[str] = []

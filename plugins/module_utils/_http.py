@@ -240,25 +240,21 @@ class Http:
             requests.exceptions.ConnectTimeout,
             requests.exceptions.InvalidURL,
             requests.exceptions.InvalidSchema,
+            urllib3.exceptions.LocationValueError,
         ) as error:
-            silent = isinstance(error, requests.exceptions.ConnectTimeout)
-            hold = CONNECT_SECONDS if silent else 0.0  # many requests, one after the other, would wait for hours
-            message = f"{host} can't be reached: {root_reason(error)}."
-            raise AcrError("unreachable", message, hold=hold) from None
+            # Many requests that get no connection, one after the other, would wait for hours.
+            hold = CONNECT_SECONDS if isinstance(error, requests.exceptions.ConnectTimeout) else 0.0
+            raise AcrError("unreachable", f"{host} can't be reached: {root_reason(error)}.", hold=hold) from None
         except requests.exceptions.ConnectionError as error:
             # urllib3 has one error for all that keeps a connection from being opened, including names that don't resolve.
             opened = not isinstance(_root(error), (urllib3.exceptions.NewConnectionError, ConnectionRefusedError, gaierror))
             message = "{0} closed the connection: {1}." if opened else "{0} can't be reached: {1}. Check the name and the network."
             raise AcrError("unavailable" if opened else "unreachable", message.format(host, root_reason(error))) from None
-        except requests.exceptions.Timeout:
+        except (requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError):
             raise slow_failure(host) from None
         except (requests.exceptions.InvalidHeader, UnicodeError):  # their text repeats the header, and so a secret
             message = f"Nothing was sent to {host}: the credentials have characters that can't be sent in a header."
             raise AcrError("protocol", message) from None
-        except urllib3.exceptions.ReadTimeoutError:
-            raise slow_failure(host) from None
-        except urllib3.exceptions.LocationValueError as error:
-            raise AcrError("unreachable", f"{host} can't be reached: {root_reason(error)}.") from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
             raise AcrError("unavailable", f"{host} sent no complete answer: {root_reason(error)}.") from None
 

@@ -18,8 +18,13 @@ REPOSITORY_CHARACTERS = 255
 DOCKER_HUB = "docker.io"
 # Other names of Docker Hub that people copy from documentation.
 DOCKER_HUB_HOSTS = frozenset([DOCKER_HUB, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"])
-# Suffixes of Azure's own clouds; a custom cloud adds its own.
-AZURE_SUFFIXES = ("azurecr.io", "azurecr.cn", "azurecr.us", "azurecr.de")
+# What login servers end with in Azure's own clouds; a custom cloud adds its own.
+AZURE_SUFFIXES = {
+    "AzureCloud": "azurecr.io",
+    "AzureChinaCloud": "azurecr.cn",
+    "AzureUSGovernment": "azurecr.us",
+    "AzureGermanCloud": "azurecr.de",
+}
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
@@ -144,13 +149,13 @@ def api_host(host: str) -> str:
 def _clean(text: Any, what: str, example: str) -> str:
     if not isinstance(text, str) or not text.strip():
         raise InvalidReference(f"{what} is empty; it looks like {example}.")
-    text = text.strip()
-    _refuse_password(text, what)
-    if "://" in text:
+    cleaned: str = text.strip()
+    _refuse_password(cleaned, what)
+    if "://" in cleaned:
         raise InvalidReference(
-            f"{what} {text!r} must not start with {text.split('://')[0] + '://'!r}; write {text.split('://', 1)[1]!r}."
+            f"{what} {cleaned!r} must not start with {cleaned.split('://')[0] + '://'!r}; write {cleaned.split('://', 1)[1]!r}."
         )
-    return text
+    return cleaned
 
 
 def _refuse_password(text: str, what: str) -> None:
@@ -189,9 +194,8 @@ def _split_image(text: str, rest: str) -> Tuple[str, Optional[str], Optional[str
     repository = head + slash + last
     if colon and not _TAG.fullmatch(tag):
         raise InvalidReference(
-            f"{text!r} has an invalid tag {tag!r}; a tag has up to 128 letters, digits, '_', '.' and '-', and starts with none "
-            "of "
-            "the last two."
+            f"{text!r} has an invalid tag {tag!r}; a tag has up to 128 letters, digits, '_', '.' and '-', and can't start with "
+            "'.' or '-'."
         )
     if not _REPOSITORY.fullmatch(repository):
         hint = "; it must be in lower case" if _REPOSITORY.fullmatch(repository.lower()) else ""
@@ -241,7 +245,7 @@ def parse_registry(text: str, suffixes: List[str]) -> RegistryId:
             )
         return RegistryId("resource_id", found["name"], None, found["subscription"], found["group"])
     host = host_name(re.sub(r"^https://", "", text, flags=re.IGNORECASE).rstrip("/"))
-    suffixes = suffixes + list(AZURE_SUFFIXES)
+    suffixes = suffixes + list(AZURE_SUFFIXES.values())
     if "." not in host:
         if _LABELED_NAME.fullmatch(host):
             host = f"{host}.{suffixes[0]}"

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from .._errors import AcrError
 from .._http import Http
+from .._reference import AZURE_SUFFIXES
 from .._untrusted import link, mapping, strings
 
 METADATA_VERSION = "2022-09-01"
@@ -33,14 +34,14 @@ class Cloud(NamedTuple):
         return host.lower().endswith("." + self.registry_suffix)
 
 
-def _cloud(name: str, manager: str, authority: str, suffix: str) -> Cloud:
-    return Cloud(name, "https://" + manager, "https://" + authority, f"https://{manager}/.default", suffix)
+def _cloud(name: str, manager: str, authority: str) -> Cloud:
+    return Cloud(name, "https://" + manager, "https://" + authority, f"https://{manager}/.default", AZURE_SUFFIXES[name])
 
 
 CLOUDS = {
-    "AzureCloud": _cloud("AzureCloud", "management.azure.com", "login.microsoftonline.com", "azurecr.io"),
-    "AzureChinaCloud": _cloud("AzureChinaCloud", "management.chinacloudapi.cn", "login.chinacloudapi.cn", "azurecr.cn"),
-    "AzureUSGovernment": _cloud("AzureUSGovernment", "management.usgovcloudapi.net", "login.microsoftonline.us", "azurecr.us"),
+    "AzureCloud": _cloud("AzureCloud", "management.azure.com", "login.microsoftonline.com"),
+    "AzureChinaCloud": _cloud("AzureChinaCloud", "management.chinacloudapi.cn", "login.chinacloudapi.cn"),
+    "AzureUSGovernment": _cloud("AzureUSGovernment", "management.usgovcloudapi.net", "login.microsoftonline.us"),
 }
 # Spellings that other tools use.
 ALIASES = {"azurepubliccloud": "AzureCloud", "azureusgovernmentcloud": "AzureUSGovernment", "azurechina": "AzureChinaCloud"}
