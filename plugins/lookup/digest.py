@@ -68,11 +68,10 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ..module_utils._arm import Arm
-from ..module_utils._authorization import Credentials
 from ..module_utils._errors import Problem
 from ..module_utils._identity import AUTH_ARGUMENTS, Identity
 from ..module_utils._plan import Origin
-from ..module_utils._reference import parse_source
+from ..module_utils._reference import Credentials, parse_source
 from ..module_utils._sources import Sources
 
 

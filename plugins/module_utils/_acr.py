@@ -10,10 +10,10 @@ import threading
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 from urllib.parse import quote
 
-from ._authorization import Credentials, Service, TokenService, token_payload, token_seconds
+from ._authorization import Service, TokenService, token_payload, token_seconds
 from ._errors import AcrError
 from ._http import Http
-from ._reference import valid_digest
+from ._reference import Credentials, valid_digest
 from ._refusals import EXCHANGE, Context, explain
 from ._registry import Registry
 from ._untrusted import Answer, mapping, names, number, objects, strings

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Signing in to a registry: credentials, its token service, and what goes into ``Authorization``. Requests are made by functions
+"""Signing in to a registry: its token service, and what goes into ``Authorization``. Requests are made by functions
 that are passed in."""
 
 from __future__ import annotations
@@ -16,27 +16,13 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 from urllib.parse import urlencode, urlsplit
 
 from ._errors import AcrError
+from ._reference import Credentials
 from ._refusals import TOKEN, Context, explain
 from ._untrusted import Answer, challenges, link, local, parse, seconds
 
 TOKEN_SECONDS = 86400.0  # no token is believed to live longer
 TOKEN_CHARACTERS = 6144  # Azure's front refuses header lines over 8 KiB
 TOKEN_BASE = 1200  # what a token needs besides the repositories it names
-
-
-class Credentials(NamedTuple):
-    """A user name and password; without a user name the password is an access token."""
-
-    username: Optional[str]
-    password: str
-
-    def __repr__(self) -> str:
-        return f"Credentials(username={self.username!r})"
-
-    def basic(self) -> str:
-        """The value of an Authorization header."""
-        pair = f"{self.username or '00000000-0000-0000-0000-000000000000'}:{self.password}"
-        return "Basic " + base64.b64encode(pair.encode("utf-8")).decode("ascii")
 
 
 class Service(NamedTuple):

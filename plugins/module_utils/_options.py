@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from ._authorization import Credentials
 from ._plan import Target
 from ._reference import (
     REPOSITORY_CHARACTERS,
+    Credentials,
     InvalidReference,
     Reference,
     default_target,

@@ -2,13 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Image references, registries and platforms: parse, default, format. Pure.
+"""Image references, registries, credentials and platforms: parse, default, format. Pure.
 
 The grammar is that of the distribution specification; sizes and names of registries are Azure's.
 """
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
@@ -268,6 +269,24 @@ def parse_registry(text: str, suffixes: List[str]) -> RegistryId:
             # A domain-name label adds a hash to the name, which itself holds letters and digits only.
             return RegistryId("login_server", label.partition("-")[0], f"{label}.{suffix}")
     return RegistryId("login_server", None, host)
+
+
+# -- credentials -----------------------------------------------------------------------------------------------------
+
+
+class Credentials(NamedTuple):
+    """A user name and password; without a user name the password is an access token."""
+
+    username: Optional[str]
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Credentials(username={self.username!r})"
+
+    def basic(self) -> str:
+        """The value of an Authorization header."""
+        pair = f"{self.username or '00000000-0000-0000-0000-000000000000'}:{self.password}"
+        return "Basic " + base64.b64encode(pair.encode("utf-8")).decode("ascii")
 
 
 # -- platforms -------------------------------------------------------------------------------------------------------

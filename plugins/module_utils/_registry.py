@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from ._authorization import Authorization, Credentials, TokenService
+from ._authorization import Authorization, TokenService
 from ._errors import AcrError
 from ._http import BODY_LIMIT, LIST_LIMIT, Http
 from ._manifest import (
@@ -24,7 +24,7 @@ from ._manifest import (
     read_manifest,
     wrong_digest,
 )
-from ._reference import valid_digest
+from ._reference import Credentials, valid_digest
 from ._refusals import Context, explain, nothing_there, speaks_registry
 from ._untrusted import Answer, link, links, mapping, names, number, objects, same_host
 

@@ -12,12 +12,12 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, Union
 
 from ._acr import PAGE, AzureRegistry, Counts
 from ._arm import Arm, RegistryResource
-from ._authorization import Credentials
 from ._errors import AcrError
 from ._http import Http
 from ._manifest import INDEX_TYPES, Descriptor, Manifest
 from ._plan import Origin
 from ._reference import (
+    Credentials,
     Platform,
     api_host,
     parse_platform,

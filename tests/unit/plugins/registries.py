@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.registryops.acr.plugins.module_utils._authorization import Credentials
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._manifest import INDEX_TYPES, MANIFEST_TYPES
+from ansible_collections.registryops.acr.plugins.module_utils._reference import Credentials
 from ansible_collections.registryops.acr.plugins.module_utils._registry import Registry
 
 INDEX, IMAGE = INDEX_TYPES[0], MANIFEST_TYPES[2]

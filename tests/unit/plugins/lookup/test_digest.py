@@ -12,9 +12,9 @@ from ansible.errors import AnsibleLookupError
 
 from ansible_collections.registryops.acr.plugins.lookup.digest import LookupModule
 from ansible_collections.registryops.acr.plugins.module_utils import _registry
-from ansible_collections.registryops.acr.plugins.module_utils._authorization import Credentials
 from ansible_collections.registryops.acr.plugins.module_utils._identity import AUTH_ARGUMENTS
 from ansible_collections.registryops.acr.plugins.module_utils._manifest import MANIFEST_TYPES
+from ansible_collections.registryops.acr.plugins.module_utils._reference import Credentials
 
 A, B = ("sha256:" + letter * 64 for letter in "ab")
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry, Counts, Tag
-from ansible_collections.registryops.acr.plugins.module_utils._authorization import Credentials
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
+from ansible_collections.registryops.acr.plugins.module_utils._reference import Credentials
 
 A, B = ("sha256:" + letter * 64 for letter in "ab")
 EXCHANGE, TOKEN = "/oauth2/exchange", "/oauth2/token"

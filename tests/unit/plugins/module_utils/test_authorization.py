@@ -15,9 +15,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from ansible_collections.registryops.acr.plugins.module_utils._authorization import Credentials, TokenService, token_seconds
+from ansible_collections.registryops.acr.plugins.module_utils._authorization import TokenService, token_seconds
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
+from ansible_collections.registryops.acr.plugins.module_utils._reference import Credentials
 from ansible_collections.registryops.acr.plugins.module_utils._refusals import Context
 from ansible_collections.registryops.acr.plugins.module_utils._registry import Registry
 from ansible_collections.registryops.acr.plugins.module_utils._untrusted import Answer

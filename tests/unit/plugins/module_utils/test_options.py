@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.registryops.acr.plugins.module_utils._authorization import Credentials
 from ansible_collections.registryops.acr.plugins.module_utils._options import (
     DEFAULTS_ARGUMENTS,
     ENTRY_ARGUMENTS,
@@ -22,7 +21,12 @@ from ansible_collections.registryops.acr.plugins.module_utils._options import (
     parse_entry,
 )
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Target
-from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference, Reference, RegistryId
+from ansible_collections.registryops.acr.plugins.module_utils._reference import (
+    Credentials,
+    InvalidReference,
+    Reference,
+    RegistryId,
+)
 from ansible_collections.registryops.acr.plugins.module_utils._select import InvalidSelection, Selection
 
 SUFFIX = "azurecr.test"

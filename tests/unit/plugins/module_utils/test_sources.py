@@ -16,13 +16,12 @@ import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry
 from ansible_collections.registryops.acr.plugins.module_utils._arm import RegistryResource
-from ansible_collections.registryops.acr.plugins.module_utils._authorization import Credentials
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._identity._clouds import Cloud
 from ansible_collections.registryops.acr.plugins.module_utils._manifest import Descriptor
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin
-from ansible_collections.registryops.acr.plugins.module_utils._reference import RegistryId, parse_registry
+from ansible_collections.registryops.acr.plugins.module_utils._reference import Credentials, RegistryId, parse_registry
 from ansible_collections.registryops.acr.plugins.module_utils._referrers import Referrers
 from ansible_collections.registryops.acr.plugins.module_utils._registry import CONFIRM_PAUSES
 from ansible_collections.registryops.acr.plugins.module_utils._sources import (

@@ -29,14 +29,14 @@ from requests.structures import CaseInsensitiveDict
 from ansible_collections.registryops.acr.plugins.module_utils import _arm, _manifests, _registry
 from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry
 from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm, Operation, posture
-from ansible_collections.registryops.acr.plugins.module_utils._authorization import Credentials, token_payload, token_seconds
+from ansible_collections.registryops.acr.plugins.module_utils._authorization import token_payload, token_seconds
 from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import SHOWN, Context, explain
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http, refuse_redirect
 from ansible_collections.registryops.acr.plugins.module_utils._identity._clouds import find_cloud
 from ansible_collections.registryops.acr.plugins.module_utils._manifest import INDEX_TYPES, MANIFEST_TYPES
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin
-from ansible_collections.registryops.acr.plugins.module_utils._reference import Platform, RegistryId, valid_digest
+from ansible_collections.registryops.acr.plugins.module_utils._reference import Credentials, Platform, RegistryId, valid_digest
 from ansible_collections.registryops.acr.plugins.module_utils._referrers import Referrers
 from ansible_collections.registryops.acr.plugins.module_utils._registry import Registry, next_page
 from ansible_collections.registryops.acr.plugins.module_utils._sources import Source, Sources
