@@ -227,8 +227,16 @@ class HeldManager:
 
 def signed_in(**facts: Any) -> Any:
     """An identity that is signed in to `CLOUD`."""
-    usual = {"cloud": CLOUD, "subscription_id": "s", "tenant": "tenant", "registry_scope": "https://registry.test/.default"}
-    return SimpleNamespace(http=unhurried(), token=lambda scope: f"token for {scope}", describe=lambda: "a test", **{**usual, **facts})
+    usual = {
+        "cloud": CLOUD,
+        "subscription_id": "s",
+        "tenant": "tenant",
+        "registry_scope": "https://registry.test/.default",
+        "http": unhurried(),
+        "token": lambda scope: f"token for {scope}",
+        "describe": lambda: "a test",
+    }
+    return SimpleNamespace(**{**usual, **facts})
 
 
 class HeldContext(Azure):
