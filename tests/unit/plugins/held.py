@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -156,10 +157,16 @@ class _Held:
 
 
 def unhurried() -> Http:
-    """An Http whose pauses take no time."""
-    http = Http()
-    http.pause = lambda seconds: True  # type: ignore[method-assign]
-    return http
+    """An Http that waits for nothing: its clock jumps over its pauses, which are noted in ``http.pauses``."""
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> bool:
+        pauses.append(seconds)
+        return False
+
+    found = Http(clock=lambda: time.monotonic() + sum(pauses), sleep=sleep)
+    found.pauses = pauses  # type: ignore[attr-defined]
+    return found
 
 
 class HeldRegistry(_Held, Registry):

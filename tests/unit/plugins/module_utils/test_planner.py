@@ -25,7 +25,7 @@ from tests.unit.plugins.held import IMAGE, INDEX, HeldAzure, HeldRegistry, Opene
 
 SERVER = "contosodev.azurecr.test"
 A, B, C = (digest(number) for number in (1, 2, 3))
-TAGS = {"1.{0}".format(number): digest(10 + number) for number in range(6)}
+TAGS = {f"1.{number}": digest(10 + number) for number in range(6)}
 
 
 @pytest.fixture
@@ -169,14 +169,14 @@ def test_a1_what_is_not_listed_is_not_overwritten(plan: Plan, target: HeldAzure,
     names = list(TAGS)[:count]
     target.tagged = {"team/app": {name: digest(100 + number) for number, name in enumerate(names)}}
     target.hidden = set(target.tagged["team/app"].values())
-    items = plan(*[{"source": "{0}/team/app:{1}".format(SERVER, name), "if_exists": if_exists} for name in names])
+    items = plan(*[{"source": f"{SERVER}/team/app:{name}", "if_exists": if_exists} for name in names])
     assert set(actions(items).values()) == {"keep" if if_exists == "keep" else "exists"}
 
 
 def test_a2_what_is_not_listed_and_equal_is_left_alone(plan: Plan, target: HeldAzure) -> None:
     target.tagged = {"team/app": dict(TAGS)}
     target.hidden = set(TAGS.values())
-    items = plan(*[{"source": "{0}/team/app:{1}".format(SERVER, name)} for name in TAGS])
+    items = plan(*[{"source": f"{SERVER}/team/app:{name}"} for name in TAGS])
     assert set(actions(items).values()) == {"none"}
 
 
@@ -191,7 +191,7 @@ def test_a4_one_answer_that_a_tag_does_not_exist_overwrites_nothing(
     items = plan(app(if_exists=if_exists))
     assert actions(items) == {"team/app:1.0": "keep" if if_exists == "keep" and not lost else "exists"}
     if lost:
-        assert "its manifest {0} is gone".format(B) in error_of(items[0])
+        assert f"its manifest {B} is gone" in error_of(items[0])
         repaired = plan(app(if_exists=if_exists, repair=True))
         assert actions(repaired) == {"team/app:1.0": "repair"}
 
@@ -199,7 +199,7 @@ def test_a4_one_answer_that_a_tag_does_not_exist_overwrites_nothing(
 def test_a11_check_mode_sees_what_is_not_listed(plan: Plan, target: HeldAzure) -> None:
     target.tagged = {"team/app": dict(TAGS)}
     target.hidden = {"1.0", "1.1"}
-    items = plan(*[{"source": "{0}/team/app:{1}".format(SERVER, name)} for name in TAGS])
+    items = plan(*[{"source": f"{SERVER}/team/app:{name}"} for name in TAGS])
     assert set(actions(items).values()) == {"none"}
 
 
@@ -263,8 +263,8 @@ def test_d1_a_source_that_keeps_its_images_waiting_holds_up_no_other(
         return describe(repository, reference)
 
     quay.describe = late  # type: ignore[method-assign]
-    images = [app(target=["slow-{0}".format(number)]) for number in range(20)]
-    images += [{"source": "{0}/team/app:{1}".format(SERVER, name)} for name in TAGS]
+    images = [app(target=[f"slow-{number}"]) for number in range(20)]
+    images += [{"source": f"{SERVER}/team/app:{name}"} for name in TAGS]
     first: list[Any] = []
 
     def noted(batch: list[Any]) -> None:
@@ -288,7 +288,7 @@ def test_a_listing_that_is_at_hand_is_used(plan: Plan, azure: HeldAzure) -> None
 
 def test_only_what_will_be_imported_is_looked_at(plan: Plan, azure: HeldAzure, target: HeldAzure) -> None:
     target.tagged = {"team/app": dict(TAGS)}
-    items = plan(*[{"source": "{0}/team/app:{1}".format(SERVER, tag)} for tag in TAGS])
+    items = plan(*[{"source": f"{SERVER}/team/app:{tag}"} for tag in TAGS])
     assert set(actions(items).values()) == {"none"}
     assert [what[0] for what in azure.asked] == ["prepare", "counts", "tag_list"]
 
@@ -299,7 +299,7 @@ def test_only_what_will_be_imported_is_looked_at(plan: Plan, azure: HeldAzure, t
 @pytest.mark.parametrize("count", [1, 4])
 def test_a_source_tag_that_is_not_there(plan: Plan, azure: HeldAzure, count: int) -> None:
     tags = [*list(TAGS)[: count - 1], "9.9"]
-    items = plan(*[{"source": "{0}/team/app:{1}".format(SERVER, tag)} for tag in tags], app(target=["z"]))
+    items = plan(*[{"source": f"{SERVER}/team/app:{tag}"} for tag in tags], app(target=["z"]))
     assert list(actions(items).values()) == ["import"] * (count - 1) + ["not_found", "import"]
     assert error_of(items[count - 1]) == SERVER + "/team/app:9.9 does not exist."
 

@@ -65,7 +65,7 @@ def test_a_platform_that_an_index_lacks(quay: HeldRegistry) -> None:
     quay.manifests[B] = (INDEX, {"manifests": CHILDREN[3:]})
     error = refusal(quay, "linux/s390x")
     offers = "linux/arm, linux/arm64, windows(10.0.20348.1)/amd64"
-    assert error == "quay.io/team/app:1.0 has no image for linux/s390x; it has {0}.".format(offers)
+    assert error == f"quay.io/team/app:1.0 has no image for linux/s390x; it has {offers}."
     error = refusal(quay, "linux/s390x", "latest")
     assert error.endswith("it has none at all.")
 
@@ -79,7 +79,7 @@ def test_e7_a_platform_of_an_index_that_an_index_lists(quay: HeldRegistry) -> No
         assert find(quay, wanted).digest == digest(number)
     error = refusal(quay, "linux/386")
     offers = "linux/arm, linux/arm64, windows(10.0.20348.1)/amd64, linux/s390x"
-    assert error == "quay.io/team/app:1.0 has no image for linux/386; it has {0}.".format(offers)
+    assert error == f"quay.io/team/app:1.0 has no image for linux/386; it has {offers}."
 
 
 def test_e7_a_platform_that_only_the_image_itself_states(quay: HeldRegistry) -> None:

@@ -30,7 +30,7 @@ from tests.unit.plugins.held import IMAGE, INDEX, HeldAzure, HeldRegistry, diges
 SERVER = "contosodev.azurecr.test"
 PAIR = Credentials("u", "p")
 A, B = digest(1), digest(2)
-MANY = {"1.{0}".format(number): digest(20 + number) for number in range(5)}
+MANY = {f"1.{number}": digest(20 + number) for number in range(5)}
 ARM = {"digest": digest(11), "mediaType": IMAGE, "size": 7, "platform": {"os": "linux", "architecture": "arm64"}}
 TIMES = len(CONFIRM_PAUSES) + 1  # that something is asked for before it is told not to be there
 
@@ -83,7 +83,7 @@ def test_a_source_that_is_not_there(quay: HeldRegistry) -> None:
     assert (error.reason, str(error)) == ("not_found", "quay.io/team/app:3.0 does not exist.")
     for tag in ("1.0", "2.0"):
         error = error_of(lambda tag=tag: source.resolve(image(tag, repository="team/other")))
-        assert str(error) == "quay.io/team/other:{0} does not exist: there is no repository team/other.".format(tag)
+        assert str(error) == f"quay.io/team/other:{tag} does not exist: there is no repository team/other."
     assert quay.asked.count(("lacks", "team/other")) == TIMES, "once is no proof"
     assert quay.asked.count(("describe", "team/other", "2.0")) == 1, "where the repository is missing, it is"
 
@@ -325,7 +325,7 @@ def test_an_index_is_counted_where_it_is_big_enough_to_hold_too_many(
 def test_an_index_of_too_many_manifests_is_refused(quay: HeldRegistry) -> None:
     quay.manifests[A] = index_of(MANIFESTS_PER_IMPORT + 1)
     error = error_of(lambda: source_of(quay).check_importable(image("1.0", A)))
-    assert error.reason == "unsupported" and "quay.io/team/app@{0} lists 51 manifests".format(A) in str(error)
+    assert error.reason == "unsupported" and f"quay.io/team/app@{A} lists 51 manifests" in str(error)
 
 
 def test_an_index_of_unknown_size_is_counted(azure: HeldAzure) -> None:
