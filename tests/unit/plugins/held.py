@@ -222,7 +222,7 @@ class HeldManager:
 
     def registries(self, subscription: str) -> Iterator[RegistryResource]:
         self._ask("registries", subscription)
-        return (one for one in self.resources if one.subscription == subscription)
+        yield from [one for one in self.resources if one.subscription == subscription]
 
     def update(self, resource: RegistryResource, properties: dict[str, Any]) -> RegistryResource:
         self._ask("update", resource.name)
