@@ -345,6 +345,22 @@ def test_damage_is_looked_for_where_that_is_asked_for(
     assert (("manifest", "team/app", A) in target.asked) is repair
 
 
+def test_damage_is_believed_when_it_is_said_again(plan: Plan, target: HeldAzure, quay: HeldRegistry) -> None:
+    lose_a_child(target, quay)
+    target.tagged["team/app"]["child"] = C
+    target.late = {("manifest", "team/app", A): 1, ("describe", "team/app", C): 1}
+    assert actions(plan(app(repair=True))) == {"team/app:1.0": "none"}
+
+
+def test_a_broken_tag_that_is_not_to_be_repaired_asks_the_source_nothing(
+    plan: Plan, target: HeldAzure, quay: HeldRegistry
+) -> None:
+    target.tagged = {"team/app": {"1.0": B}}
+    target.lost = {B}
+    assert actions(plan(app(if_exists="keep"))) == {"team/app:1.0": "exists"}
+    assert quay.asked == []
+
+
 @pytest.mark.parametrize("kind", ["denied", "firewall"])
 def test_damage_that_can_not_be_looked_for(plan: Plan, target: HeldAzure, quay: HeldRegistry, kind: str) -> None:
     lose_a_child(target, quay)

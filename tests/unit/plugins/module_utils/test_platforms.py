@@ -68,6 +68,8 @@ def test_a_platform_that_an_index_lacks(quay: HeldRegistry) -> None:
     assert error == f"quay.io/team/app:1.0 has no image for linux/s390x; it has {offers}."
     error = refusal(quay, "linux/s390x", "latest")
     assert error.endswith("it has none at all.")
+    asked = {what[2] for what in quay.asked if what[0] == "manifest"}
+    assert asked == {"1.0", "latest", digest(14)}, "only what doesn't say its platform is opened, and no attestation"
 
 
 def test_e7_a_platform_of_an_index_that_an_index_lists(quay: HeldRegistry) -> None:

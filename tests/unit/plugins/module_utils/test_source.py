@@ -197,6 +197,14 @@ def test_what_is_learnt_needs_no_look_later(azure: HeldAzure) -> None:
     assert azure.asked == [("counts", "team/app"), ("manifest_list", "team/app")]
 
 
+def test_a_list_that_does_not_say_what_a_manifest_is_teaches_nothing(azure: HeldAzure) -> None:
+    azure.tagged["team/app"] = dict(MANY)
+    azure.manifests[MANY["1.0"]] = ("", {})
+    source = source_of(azure)
+    source.learn("team/app", MANY.values())
+    assert set(source.known) == set(MANY.values()) - {MANY["1.0"]}
+
+
 def test_d6_few_of_a_crowd_are_asked_for_one_by_one(azure: HeldAzure) -> None:
     azure.tagged["team/app"], azure.crowd = dict(MANY), 20_000
     source = source_of(azure)

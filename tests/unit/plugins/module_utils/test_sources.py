@@ -110,6 +110,11 @@ def test_c6_one_registry_is_one_source_however_it_is_named(credentials: Credenti
         assert opened.open(SERVER, None, Credentials("other", "p")) is not found[0], "another sign-in is another source"
 
 
+def test_a_login_server_is_the_same_in_capitals() -> None:
+    opened = sources(HeldManager(RESOURCE._replace(login_server="ContosoDev.azurecr.test")))
+    assert opened.open(None, BY_NAME, None) is opened.open(SERVER, None, None)
+
+
 def test_c6_a_resource_id_that_is_given_counts_where_nothing_can_be_looked_up() -> None:
     """AcrPull alone shows no registry: whoever gives the resource ID as well means it."""
     arm = manager("denied")

@@ -193,6 +193,10 @@ def test_what_could_not_be_read_is_not_gone() -> None:
     with pytest.raises(AcrError, match="later"):
         TargetRegistry(registry).tag("r", "a")
     assert TargetRegistry(registry).manifests("r", [digest(1)]) == {digest(1): later}
+    with pytest.raises(AcrError, match="later"):
+        TargetRegistry(registry).shown("r", "a")
+    registry.fails = {("describe",): DENIED}
+    assert TargetRegistry(registry).manifests("r", [digest(9)]) == {digest(9): DENIED}, "nor has it properties"
 
 
 def test_damage_at_any_depth() -> None:
