@@ -20,6 +20,7 @@ import trustme
 
 from ansible_collections.registryops.acr.plugins.module_utils import _authorization, _http
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
+from tests.unit.plugins.held import unhurried
 
 JSON = {"Content-Type": "application/json"}
 NOT_FOUND = '{"errors": [{"code": "NAME_UNKNOWN", "message": "repository name not known to registry"}]}'
@@ -142,7 +143,7 @@ def serve(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         handler = type("Handler", (_Handler,), {})
         server = _Server(("127.0.0.1", 0), handler)
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        handler.far_side = FarSide("127.0.0.1:{0}".format(server.server_port))  # type: ignore[attr-defined]
+        handler.far_side = FarSide(f"127.0.0.1:{server.server_port}")  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         running.append((server, thread))
@@ -162,16 +163,8 @@ def far_side(serve: Callable[..., FarSide]) -> FarSide:
 
 @pytest.fixture
 def http() -> Http:
-    """An Http that waits for nothing: its clock jumps over its pauses, which are noted in ``http.pauses``."""
-    pauses: list[float] = []
-
-    def sleep(seconds: float) -> bool:
-        pauses.append(seconds)
-        return False
-
-    found = Http(clock=lambda: time.monotonic() + sum(pauses), sleep=sleep)
-    found.pauses = pauses  # type: ignore[attr-defined]
-    return found
+    """One that waits for nothing."""
+    return unhurried()
 
 
 @pytest.fixture

@@ -1,33 +1,44 @@
 # Copyright (c) 2026 registryops.acr contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Registries that are held in memory and note what they are asked, for tests of who asks what of them, and how often."""
+"""Registries, and Azure Resource Manager, that are held in memory and note what they are asked.
+
+For tests of what is asked, of whom and how often: no connection is made.
+"""
 
 from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry, Counts, Tag
+from ansible_collections.registryops.acr.plugins.module_utils._arm import RegistryResource
+from ansible_collections.registryops.acr.plugins.module_utils._azure import Azure
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._identity._clouds import Cloud
 from ansible_collections.registryops.acr.plugins.module_utils._manifest import INDEX_TYPES, MANIFEST_TYPES, Descriptor, Manifest
+from ansible_collections.registryops.acr.plugins.module_utils._plan import SourceRegistry
+from ansible_collections.registryops.acr.plugins.module_utils._reference import RegistryId
 from ansible_collections.registryops.acr.plugins.module_utils._registry import Registry
-from ansible_collections.registryops.acr.plugins.module_utils._sources import Source, Sources
+from ansible_collections.registryops.acr.plugins.module_utils._source import Known, Source
+from ansible_collections.registryops.acr.plugins.module_utils._sources import Sources
 
 INDEX, IMAGE = INDEX_TYPES[0], MANIFEST_TYPES[2]
+CLOUD = Cloud("Test", "https://arm.test", "https://login.test", "https://arm.test/.default", "azurecr.test")
 
 
 def digest(number: int) -> str:
-    return "sha256:{0:064x}".format(number)
+    return f"sha256:{number:064x}"
 
 
 class _Held:
-    """*tagged*: repository → tag → digest; all that is tagged is there, and *manifests* besides. *fails*: what is asked →
+    """*tagged*: repository → tag → digest; whatever is tagged exists, and so do *manifests* (digest → media type and content).
+    *asked*: what was asked, in order, as (kind of question, repository, reference). *fails*: a question, or a kind of question →
     the error that it gets."""
 
     host: str
@@ -54,7 +65,7 @@ class _Held:
         if error is not None:
             raise error
         if late > 0:
-            raise AcrError("not_found", "{0} does not exist.".format(what[-1]), status=404)
+            raise AcrError("not_found", f"{what[-1]} does not exist.", status=404)
 
     def prepare(self, repositories: Iterable[str]) -> None:
         self._ask("prepare", *sorted(repositories))
@@ -72,7 +83,7 @@ class _Held:
         found = tags.get(reference, reference)
         if found in self.lost or found not in self.manifests and found not in tags.values():
             separator = "@" if ":" in reference else ":"
-            raise AcrError("not_found", "{0}/{1}{2}{3} does not exist.".format(self.host, repository, separator, reference))
+            raise AcrError("not_found", f"{self.host}/{repository}{separator}{reference} does not exist.")
         media_type, content = self.manifests.get(found, (IMAGE, {}))
         body = json.dumps(content).encode()
         return Manifest(Descriptor(found, media_type, len(body)), body)
@@ -146,10 +157,16 @@ class _Held:
 
 
 def unhurried() -> Http:
-    """An Http whose pauses take no time."""
-    http = Http()
-    http.pause = lambda seconds: True  # type: ignore[method-assign]
-    return http
+    """An Http that waits for nothing: its clock jumps over its pauses, which are noted in ``http.pauses``."""
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> bool:
+        pauses.append(seconds)
+        return False
+
+    found = Http(clock=lambda: time.monotonic() + sum(pauses), sleep=sleep)
+    found.pauses = pauses  # type: ignore[attr-defined]
+    return found
 
 
 class HeldRegistry(_Held, Registry):
@@ -168,16 +185,95 @@ class HeldAzure(_Held, AzureRegistry):
         self.hold(**repositories)
 
 
-class Opened(Sources):
-    """Real sources of these registries; no other can be reached."""
+def resource(name: str, subscription: str = "s", group: str = "rg", **properties: Any) -> RegistryResource:
+    """A registry as Azure Resource Manager knows it; *properties* are Azure's."""
+    place = f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.ContainerRegistry/registries/{name}"
+    return RegistryResource(place, name, f"{name}.{CLOUD.registry_suffix}", "westeurope", "Premium", {}, properties)
 
-    def __init__(self, *registries: Any) -> None:
-        cloud = Cloud("Test", "https://arm.test", "https://login.test", "scope", "azurecr.test")
-        super().__init__(SimpleNamespace(cloud=cloud), Http(), None)  # type: ignore[arg-type]
-        self.by_host = {registry.host: Source(registry.host, registry, None, None) for registry in registries}
+
+class HeldManager:
+    """Azure Resource Manager with these registries. *asked* and *fails* as of the registries: (name of the method, and what it
+    was asked for)."""
+
+    def __init__(self, *resources: RegistryResource) -> None:
+        self.resources = list(resources)
+        self.asked: list[tuple[Any, ...]] = []
+        self.fails: dict[tuple[Any, ...], AcrError] = {}
+        self.sent: list[dict[str, Any]] = []  # changed properties
+
+    def _ask(self, *what: Any) -> None:
+        self.asked.append(what)
+        error = self.fails.get(what) or self.fails.get(what[:1])
+        if error is not None:
+            raise error
+
+    def registry(self, registry_id: RegistryId, resource_group: str | None = None) -> RegistryResource:
+        self._ask("registry", registry_id, resource_group)
+        for one in self.resources:
+            facts = (one.name, one.login_server, one.subscription, one.resource_group)
+            if all(wanted in (None, fact) for wanted, fact in zip(registry_id[1:], facts)):
+                if resource_group in (None, one.resource_group):
+                    return one
+        raise AcrError("not_found", f"There is no registry {registry_id.login_server or registry_id.name}.")
+
+    def subscriptions(self) -> list[str]:
+        self._ask("subscriptions")
+        return sorted({one.subscription for one in self.resources})
+
+    def registries(self, subscription: str) -> Iterator[RegistryResource]:
+        self._ask("registries", subscription)
+        yield from [one for one in self.resources if one.subscription == subscription]
+
+    def update(self, resource: RegistryResource, properties: dict[str, Any]) -> RegistryResource:
+        self._ask("update", resource.name)
+        self.sent.append(properties)
+        changed = resource._replace(properties={**resource.properties, **properties})
+        self.resources[self.resources.index(resource)] = changed
+        return changed
+
+
+def signed_in(**facts: Any) -> Any:
+    """An identity that is signed in to `CLOUD`."""
+    usual = {
+        "cloud": CLOUD,
+        "subscription_id": "s",
+        "tenant": "tenant",
+        "registry_scope": "https://registry.test/.default",
+        "http": unhurried(),
+        "token": lambda scope: f"token for {scope}",
+        "describe": lambda: "a test",
+    }
+    return SimpleNamespace(**{**usual, **facts})
+
+
+class HeldContext(Azure):
+    """Azure with this Resource Manager (``arm``) and these registries; the data plane of no other can be reached."""
+
+    arm: HeldManager  # type: ignore[assignment]
+
+    def __init__(self, *registries: HeldAzure, manager: HeldManager | None = None, deadline: float | None = None) -> None:
+        super().__init__(signed_in(), deadline)
+        self.arm = manager or HeldManager(*(resource(one.host.partition(".")[0]) for one in registries))
+        self._held = {one.host: one for one in registries}
+
+    def registry(self, login_server: str, credentials: Any = None) -> AzureRegistry:
+        return self._held.get(login_server) or super().registry(login_server, credentials)
+
+
+def source_of(registry: Registry, known: Known | None = None) -> Source:
+    """A registry as a source that takes no credentials."""
+    return Source(SourceRegistry(registry.host), registry, None, {} if known is None else known)
+
+
+class Opened(Sources):
+    """Real sources of these registries; no other can be reached. *by_host*: the sources."""
+
+    def __init__(self, *registries: Registry, known: Known | None = None) -> None:
+        super().__init__(HeldContext(), known)
+        self.by_host = {registry.host: self._add(registry.host, registry, None) for registry in registries}
 
     def open(self, host: Any, registry_id: Any, credentials: Any) -> Source:
         name = registry_id.login_server if registry_id else host
         if name not in self.by_host:
-            raise AcrError("unreachable", "{0} can't be reached.".format(name))
+            raise AcrError("unreachable", f"{name} can't be reached.")
         return self.by_host[name]

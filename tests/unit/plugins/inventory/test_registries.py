@@ -21,37 +21,15 @@ from ansible_collections.registryops.acr.plugins.inventory.registries import Inv
 from ansible_collections.registryops.acr.plugins.module_utils._arm import RegistryResource
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._identity import AUTH_ARGUMENTS
+from tests.unit.plugins.held import HeldContext, HeldManager, resource
 
 try:
     from ansible.template import trust_as_template as template
 except ImportError:  # before ansible-core 2.19 every text may be one
     template = str  # type: ignore[assignment]
 
-GROUP = "/subscriptions/{0}/resourceGroups/{1}/providers/Microsoft.ContainerRegistry/registries/{2}"
-
-
-def resource(name: str, subscription: str = "s1", group: str = "RG-Registries", **properties: Any) -> RegistryResource:
-    place = GROUP.format(subscription, group, name)
-    return RegistryResource(place, name, name + ".azurecr.test", "westeurope", "Premium", {"Stage": "pre-prod"}, properties)
-
-
-class FakeArm:
-    """Azure Resource Manager with these registries; counts how often it is asked."""
-
-    def __init__(self, *found: RegistryResource) -> None:
-        self.found = found
-        self.asked: list[str] = []
-
-    def __call__(self, identity: Any) -> Any:
-        return SimpleNamespace(arm=self)
-
-    def subscriptions(self) -> list[str]:
-        self.asked.append("subscriptions")
-        return sorted({one.subscription for one in self.found})
-
-    def registries(self, subscription: str) -> list[RegistryResource]:
-        self.asked.append(subscription)
-        return [one for one in self.found if one.subscription == subscription]
+def registry(name: str, subscription: str = "s1", group: str = "RG-Registries", **properties: Any) -> RegistryResource:
+    return resource(name, subscription, group, **properties)._replace(tags={"Stage": "pre-prod"})
 
 
 class Inventory(InventoryModule):
@@ -80,10 +58,10 @@ class Inventory(InventoryModule):
 
 
 @pytest.fixture
-def arm(monkeypatch: pytest.MonkeyPatch) -> FakeArm:
+def arm(monkeypatch: pytest.MonkeyPatch) -> HeldManager:
     closed = {"publicNetworkAccess": "Disabled"}
-    found = FakeArm(resource("contosoprod"), resource("contosodev", "s2", "rg-dev", **closed))
-    monkeypatch.setattr(registries, "Azure", found)
+    found = HeldManager(registry("contosoprod"), registry("contosodev", "s2", "rg-dev", **closed))
+    monkeypatch.setattr(registries, "Azure", lambda identity: HeldContext(manager=found))
     return found
 
 
@@ -96,7 +74,7 @@ def test_which_files_are_ours(tmp_path: Path, name: str, ours: bool | None) -> N
     assert InventoryModule().verify_file(str(tmp_path / name)) is bool(ours)
 
 
-def test_hosts(arm: FakeArm) -> None:
+def test_hosts(arm: HeldManager) -> None:
     inventory = Inventory().read()
     assert sorted(inventory.hosts) == ["contosodev", "contosoprod"]
     variables = inventory.hosts["contosoprod"].vars
@@ -107,10 +85,10 @@ def test_hosts(arm: FakeArm) -> None:
     )  # fmt: skip
     assert variables["network"]["restricted"] is False
     assert "name" not in variables, "a name that is reserved in plays"
-    assert arm.asked == ["subscriptions", "s1", "s2"]
+    assert arm.asked == [("subscriptions",), ("registries", "s1"), ("registries", "s2")]
 
 
-def test_groups(arm: FakeArm) -> None:
+def test_groups(arm: HeldManager) -> None:
     groups = {name: sorted(host.name for host in group.hosts) for name, group in Inventory().read().groups.items()}
     both = ["contosodev", "contosoprod"]
     assert {name: hosts for name, hosts in groups.items() if hosts} == {
@@ -124,7 +102,7 @@ def test_groups(arm: FakeArm) -> None:
     }
 
 
-def test_what_users_compose(arm: FakeArm) -> None:
+def test_what_users_compose(arm: HeldManager) -> None:
     inventory = Inventory(
         compose={"acr_mirror_target_prefix": template("name + '/'")},
         groups={"closed": template("not network.public_network_access")},
@@ -135,13 +113,13 @@ def test_what_users_compose(arm: FakeArm) -> None:
     assert len(inventory.groups["stage_pre_prod"].hosts) == 2
 
 
-def test_where_is_looked(arm: FakeArm) -> None:
+def test_where_is_looked(arm: HeldManager) -> None:
     assert list(Inventory(subscriptions=["s2"]).read().hosts) == ["contosodev"]
-    assert arm.asked == ["s2"]
+    assert arm.asked == [("registries", "s2")]
     assert list(Inventory(resource_groups=["rg-REGISTRIES", "other"]).read().hosts) == ["contosoprod"]
 
 
-def test_the_cache_is_used_where_that_is_wanted(arm: FakeArm) -> None:
+def test_the_cache_is_used_where_that_is_wanted(arm: HeldManager) -> None:
     plugin = Inventory(cache=True)
     for cache, asked in ((True, 3), (True, 3), (False, 6)):  # without: as for meta: refresh_inventory
         assert len(plugin.read(cache).hosts) == 2 and len(arm.asked) == asked
@@ -151,24 +129,17 @@ def test_the_cache_is_used_where_that_is_wanted(arm: FakeArm) -> None:
     assert len(arm.asked) == 12 and plugin._cache == {}
 
 
-def failing(arm: FakeArm, monkeypatch: pytest.MonkeyPatch, *subscriptions: str) -> list[str]:
+def failing(arm: HeldManager, monkeypatch: pytest.MonkeyPatch, *subscriptions: str) -> list[str]:
     """These subscriptions can't be read; the warnings that come of it."""
-    read = arm.registries
-
-    def registries_of(subscription: str) -> Any:
-        yield from read(subscription)[: 1 if subscription not in subscriptions else 0]
-        if subscription in subscriptions:
-            raise AcrError("denied", "No right to {0}.".format(subscription), status=403)
-
+    arm.fails = {("registries", one): AcrError("denied", f"No right to {one}.", status=403) for one in subscriptions}
     warnings: list[str] = []
-    monkeypatch.setattr(arm, "registries", registries_of)
     monkeypatch.setattr(Display, "warning", lambda self, text: warnings.append(text))
     return warnings
 
 
 @pytest.mark.parametrize("options", [{}, {"subscriptions": ["s1", "s2"]}])
 def test_c4_a_subscription_that_can_not_be_read_is_left_out(
-    arm: FakeArm, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+    arm: HeldManager, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
     warnings = failing(arm, monkeypatch, "s1")
     plugin = Inventory(cache=True, **options)
@@ -179,15 +150,15 @@ def test_c4_a_subscription_that_can_not_be_read_is_left_out(
 
 @pytest.mark.parametrize("subscriptions", [[], ["s1"], ["s1", "s1"]])
 def test_c4_where_none_can_be_read_the_inventory_fails(
-    arm: FakeArm, monkeypatch: pytest.MonkeyPatch, subscriptions: list[str]
+    arm: HeldManager, monkeypatch: pytest.MonkeyPatch, subscriptions: list[str]
 ) -> None:
     failing(arm, monkeypatch, "s1", "s2")
     with pytest.raises(AnsibleParserError, match="No subscription can be read. s1: No right to s1."):
         Inventory(subscriptions=subscriptions).read()
 
 
-def test_an_account_without_subscriptions_has_no_hosts(arm: FakeArm) -> None:
-    arm.found = ()
+def test_an_account_without_subscriptions_has_no_hosts(arm: HeldManager) -> None:
+    arm.resources = []
     assert list(Inventory().read().hosts) == []
 
 
@@ -195,15 +166,15 @@ class Marked(str):
     """Text that ansible-core must not read as a template."""
 
 
-def test_e14_names_are_marked_as_values_are(arm: FakeArm, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_e14_names_are_marked_as_values_are(arm: HeldManager, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registries, "wrap_var", Marked)
     hostile = ["{{ 1 }}", "{% if %}", "{# x #}", '#jinja2:variable_start_string:"[["\n[[ 1 ]]']
     plain = {"Stage": "pre-prod", "cost centre": "4711/a+b, c@d.test = ü"}
-    arm.found = (
-        resource("plainone")._replace(tags=plain),
-        resource("valueone")._replace(tags={**plain, **dict(zip("abcd", hostile))}),
-        resource("nameone")._replace(tags={**plain, **dict.fromkeys(hostile, "")}),
-    )
+    arm.resources = [
+        registry("plainone")._replace(tags=plain),
+        registry("valueone")._replace(tags={**plain, **dict(zip("abcd", hostile))}),
+        registry("nameone")._replace(tags={**plain, **dict.fromkeys(hostile, "")}),
+    ]
     tags = {name: host.vars["registry_tags"] for name, host in Inventory().read().hosts.items()}
     assert not any(isinstance(text, Marked) for pair in tags["plainone"].items() for text in pair)
     assert [name for name, value in tags["valueone"].items() if isinstance(value, Marked)] == list("abcd")
@@ -214,7 +185,7 @@ def test_e14_names_are_marked_as_values_are(arm: FakeArm, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("options", [{}, {"auth_source": "auto", "client_id": "app"}])
-def test_failures_are_told_in_a_sentence(arm: FakeArm, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failures_are_told_in_a_sentence(arm: HeldManager, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> list[str]:
         raise AcrError("denied", "No right.")
 
@@ -223,7 +194,7 @@ def test_failures_are_told_in_a_sentence(arm: FakeArm, options: dict[str, Any], 
         Inventory(**options).read()
 
 
-def test_options_may_be_templates(arm: FakeArm, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_may_be_templates(arm: HeldManager, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Any] = []
 
     def identity(params: dict[str, Any], environ: Any) -> Any:

@@ -5,18 +5,30 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
-from ansible_collections.registryops.acr.plugins.module_utils._plan import GONE, LISTED, Origin, Seen, Target, Want
-from ansible_collections.registryops.acr.plugins.module_utils._targets import Targets
+from ansible_collections.registryops.acr.plugins.module_utils._plan import (
+    Desired,
+    Evidence,
+    Observed,
+    Origin,
+    Rules,
+    SourceRegistry,
+    Target,
+)
+from ansible_collections.registryops.acr.plugins.module_utils._registry import Descriptor
+from ansible_collections.registryops.acr.plugins.module_utils._target import TargetRegistry
 from tests.unit.plugins.held import IMAGE, INDEX, HeldAzure, digest
 
 DENIED = AcrError("invalid", "The operation is disallowed.", status=405)
 NAMES = ["a", "b", "c", "d", "e"]
-WANT = Want(Target("r", "a"), Origin("quay.io", "app", "1", digest(2)), "update")
+DESIRED = Desired(Target("r", "a"), Origin(SourceRegistry("quay.io"), "app", "1", digest(2)))
+THERE = Observed.there(digest(1))
 
 
 def held(**tags: str) -> HeldAzure:
@@ -29,17 +41,17 @@ def index(*children: int, media_type: str = IMAGE) -> tuple[str, dict[str, Any]]
 
 def test_few_tags_are_asked_for_one_by_one_and_many_by_listings() -> None:
     registry = held(**dict.fromkeys("abcd", digest(1)))
-    assert Targets(registry).tags("r", ["a", "b"]) == {"a": Seen(digest(1)), "b": Seen(digest(1))}
+    assert TargetRegistry(registry).tags("r", ["a", "b"]) == {"a": THERE, "b": THERE}
     assert sorted(registry.asked) == [("describe", "r", "a"), ("describe", "r", "b")]
     registry.asked.clear()
-    found = Targets(registry).tags("r", NAMES)
-    assert found["a"] == Seen(digest(1), updated="now") and found["e"] == Seen()
+    found = TargetRegistry(registry).tags("r", NAMES)
+    assert found["a"] == Observed.listed(digest(1), "now").seen() and found["e"] == Observed.absent()
     assert registry.asked == [("find_tags", "r"), ("tag", "r", "e"), ("describe", "r", digest(1))]
 
 
 def test_a_repository_that_does_not_exist_takes_one_request() -> None:
     registry = held()
-    assert set(Targets(registry).tags("none", NAMES).values()) == {Seen()}
+    assert set(TargetRegistry(registry).tags("none", NAMES).values()) == {Observed.absent()}
     assert registry.asked == [("find_tags", "none")]
 
 
@@ -47,9 +59,9 @@ def test_a_repository_that_does_not_exist_takes_one_request() -> None:
 def test_a_tag_whose_manifest_is_gone_is_broken(names: list[str]) -> None:
     registry = held(a=digest(9))
     registry.lost = {digest(9)}
-    seen = Targets(registry).tags("r", names)["a"]
-    assert isinstance(seen, Seen)
-    assert (seen.digest, seen.manifest, seen.present, seen.broken) == (digest(9), GONE, False, True)
+    seen = TargetRegistry(registry).tags("r", names)["a"]
+    assert seen == Observed.listed(digest(9), "now").lost() and not seen.present
+    assert (seen.gone, seen.evidence) == (True, Evidence.CONFIRMED)
     assert registry.asked.count(("describe", "r", digest(9))) == 5, "again and again"
 
 
@@ -57,7 +69,8 @@ def test_a_tag_whose_manifest_is_gone_is_broken(names: list[str]) -> None:
 def test_a1_what_a_listing_of_manifests_lacks_is_asked_for_by_digest(names: list[str]) -> None:
     registry = held(**{name: digest(number) for number, name in enumerate(NAMES)})
     registry.hidden = {digest(number) for number in range(5)}
-    assert all(seen.present for seen in Targets(registry).tags("r", names).values() if isinstance(seen, Seen))
+    found = TargetRegistry(registry).tags("r", names)
+    assert [found[name] for name in names if isinstance(found[name], AcrError) or not found[name].present] == []
 
 
 @pytest.mark.parametrize("hidden", [2, 10])
@@ -66,7 +79,7 @@ def test_a3_children_that_are_not_listed_are_not_missing(hidden: int) -> None:
     registry.manifests = {digest(1): index(*range(2, 2 + hidden))}
     registry.manifests.update({digest(number): (IMAGE, {}) for number in range(2, 2 + hidden)})
     registry.hidden = set(registry.manifests)
-    assert Targets(registry).damage("r", [digest(1)]) == {digest(1): []}
+    assert TargetRegistry(registry).damage("r", [digest(1)]) == {digest(1): []}
 
 
 @pytest.mark.parametrize("what", ["a", digest(1)])
@@ -74,35 +87,35 @@ def test_a3_children_that_are_not_listed_are_not_missing(hidden: int) -> None:
 def test_a4_a_tag_is_broken_only_when_its_digest_is_missed_again_and_again(what: str, times: int) -> None:
     registry = held(a=digest(1))
     registry.late = {("describe", "r", "a"): 1, ("describe", "r", what): times}
-    assert Targets(registry).tag("r", "a").present
+    assert TargetRegistry(registry).tag("r", "a").present
 
 
 def test_a11_a_tag_that_is_not_listed_is_asked_for() -> None:
     registry = held(**{name: digest(number) for number, name in enumerate(NAMES)})
     registry.hidden = {"c", "d"}
-    assert [seen.digest for seen in Targets(registry).tags("r", NAMES).values()] != [None]
-    found = Targets(registry).tags("r", NAMES)
-    assert {name: seen.digest for name, seen in found.items() if isinstance(seen, Seen)} == registry.tagged["r"]
+    found = TargetRegistry(registry).tags("r", NAMES)
+    assert {name: seen.digest for name, seen in found.items()} == registry.tagged["r"]
+    assert all(seen.present for seen in found.values())
 
 
 def test_a13_tag_manifest_and_repository_are_looked_at_for_locks() -> None:
     registry = held(a=digest(1), b=digest(2))
-    assert Targets(registry).guarded(WANT, Seen(digest(1))) == Seen(digest(1), updated="now", locks=())
+    assert TargetRegistry(registry).guarded(DESIRED, THERE) == replace(THERE, updated="now", locks=())
     for lock, name in (("r", "repository"), ("a", "tag"), (digest(1), "manifest"), (digest(2), "manifest")):
         registry.locks = {lock}
-        assert Targets(registry).guarded(WANT, Seen(digest(1))).locks == (name,)
+        assert TargetRegistry(registry).guarded(DESIRED, THERE).locks == (name,)
     registry.locks = {"r", "a", digest(1)}
-    assert Targets(registry).guarded(WANT, Seen(digest(1))).locks == ("repository", "tag", "manifest")
+    assert TargetRegistry(registry).guarded(DESIRED, THERE).locks == ("repository", "tag", "manifest")
 
 
 def test_a13_what_a_listing_says_of_locks_is_not_asked_again() -> None:
     registry = held(**{name: digest(number) for number, name in enumerate(NAMES)})
     registry.locks = {"b", digest(2)}
-    targets = Targets(registry)
-    found = {name: seen for name, seen in targets.tags("r", NAMES).items() if isinstance(seen, Seen)}
+    target = TargetRegistry(registry)
+    found = target.tags("r", NAMES)
     registry.asked.clear()
-    wants = {name: WANT._replace(target=Target("r", name)) for name in "abc"}
-    assert {name: targets.guarded(want, found[name]).locks for name, want in wants.items()} == {
+    desired = {name: DESIRED._replace(target=Target("r", name)) for name in "abc"}
+    assert {name: target.guarded(one, found[name]).locks for name, one in desired.items()} == {
         "a": ("manifest",), "b": ("tag", "manifest"), "c": ("manifest",),
     }  # fmt: skip
     assert registry.asked == [("repository", "r")]
@@ -113,7 +126,7 @@ def test_a13_a_look_for_locks_that_fails_is_no_sign_that_there_are_none(look: st
     registry = held(a=digest(1))
     registry.fails = {(look,): AcrError("denied", "No.", status=401)}
     with pytest.raises(AcrError, match="Whether r:a is locked can't be read, so it was not overwritten: No."):
-        Targets(registry).guarded(WANT, Seen(digest(1)))
+        TargetRegistry(registry).guarded(DESIRED, THERE)
 
 
 @pytest.mark.parametrize(("look", "lock"), [("repository", "r"), ("tag", "a"), ("metadata", digest(1))])
@@ -122,35 +135,45 @@ def test_a13_a_lock_is_seen_though_a_replica_does_not_know_the_thing_yet(look: s
     registry.locks = {lock}
     names = {"repository": ("repository", "r"), "tag": ("tag", "r", "a"), "metadata": ("metadata", "r", digest(1))}
     registry.late = {names[look]: 1}
-    targets = Targets(registry)
-    assert targets.guarded(WANT, targets.tag("r", "a")).locks
+    target = TargetRegistry(registry)
+    assert target.guarded(DESIRED, target.tag("r", "a")).locks
+
+
+def test_a_target_is_examined_with_its_locks_only_if_it_would_be_overwritten() -> None:
+    registry = held(a=digest(1))
+    registry.locks = {"a"}
+    target = TargetRegistry(registry)
+    assert target.examine(DESIRED) == replace(THERE, updated="now", tag_locked=True, locks=("tag",))
+    assert target.examine(DESIRED._replace(rules=Rules(if_exists="keep"))) == THERE
+    untagged = DESIRED._replace(target=Target("r", None, digest(2)))
+    assert target.examine(untagged) == Observed.absent()
+    registry.manifests = {digest(2): (IMAGE, {})}
+    assert target.examine(untagged) == Observed.there(digest(2))
 
 
 def test_c1_a_tag_that_can_not_be_read_is_no_failure_of_the_others() -> None:
     registry = held(**dict.fromkeys("abcd", digest(1)))
     registry.fails = {("describe", "r", "b"): DENIED, ("tag", "r", "b"): DENIED, ("tag", "r", "e"): DENIED}
     for names in (["a", "b"], NAMES):
-        found = Targets(registry).tags("r", names)
+        found = TargetRegistry(registry).tags("r", names)
         assert {name for name, seen in found.items() if isinstance(seen, AcrError)} == {"b" if len(names) < 4 else "e"}
 
 
 def test_c1_a_tag_that_may_not_be_pulled_is_known_by_its_properties() -> None:
     registry = held(a=digest(1))
     registry.fails = {("describe",): DENIED}
-    assert Targets(registry).tag("r", "a").present
-    assert Targets(registry).shown("r", "a") == Seen(digest(1), LISTED, "now")
+    assert TargetRegistry(registry).tag("r", "a").present
+    assert TargetRegistry(registry).shown("r", "a") == Observed.listed(digest(1), "now")
 
 
 def test_c2_an_index_that_can_not_be_read_is_no_failure_of_the_others() -> None:
     registry = held(a=digest(1), b=digest(2))
     registry.manifests = {digest(1): index(3), digest(2): index(3), digest(3): (IMAGE, {})}
     registry.fails = {("manifest", "r", digest(1)): DENIED}
-    assert Targets(registry).damage("r", [digest(1), digest(2)]) == {digest(1): DENIED, digest(2): []}
+    assert TargetRegistry(registry).damage("r", [digest(1), digest(2)]) == {digest(1): DENIED, digest(2): []}
 
 
 def test_d7_many_indexes_are_looked_into_at_once() -> None:
-    import threading
-
     registry, together = held(), threading.Barrier(8, timeout=5)
     registry.manifests = {digest(number): index() for number in range(8)}
     read = registry.manifest
@@ -160,7 +183,7 @@ def test_d7_many_indexes_are_looked_into_at_once() -> None:
         return read(repository, reference)
 
     registry.manifest = manifest  # type: ignore[method-assign]
-    assert Targets(registry).damage("r", [digest(number) for number in range(8)]) == {digest(number): [] for number in range(8)}
+    assert TargetRegistry(registry).damage("r", [digest(number) for number in range(8)]) == {digest(number): [] for number in range(8)}
 
 
 def test_what_could_not_be_read_is_not_gone() -> None:
@@ -168,8 +191,12 @@ def test_what_could_not_be_read_is_not_gone() -> None:
     registry = held(a=digest(1))
     registry.fails = {("describe",): later}
     with pytest.raises(AcrError, match="later"):
-        Targets(registry).tag("r", "a")
-    assert Targets(registry).manifests("r", [digest(1)]) == {digest(1): later}
+        TargetRegistry(registry).tag("r", "a")
+    assert TargetRegistry(registry).manifests("r", [digest(1)]) == {digest(1): later}
+    with pytest.raises(AcrError, match="later"):
+        TargetRegistry(registry).shown("r", "a")
+    registry.fails = {("describe",): DENIED}
+    assert TargetRegistry(registry).manifests("r", [digest(9)]) == {digest(9): DENIED}, "nor has it properties"
 
 
 def test_damage_at_any_depth() -> None:
@@ -179,10 +206,10 @@ def test_damage_at_any_depth() -> None:
         digest(2): index(3, 4),
         **{digest(number): (IMAGE, {}) for number in (3, 5)},
     }  # fmt: skip
-    assert Targets(registry).damage("r", [digest(1)]) == {digest(1): [digest(4)]}
+    assert TargetRegistry(registry).damage("r", [digest(1)]) == {digest(1): [digest(4)]}
     registry.manifests[digest(4)] = (IMAGE, {})
-    assert Targets(registry).damage("r", [digest(1)]) == {digest(1): []}
-    assert Targets(registry).damage("r", [digest(7)]) == {digest(7): [digest(7)]}
+    assert TargetRegistry(registry).damage("r", [digest(1)]) == {digest(1): []}
+    assert TargetRegistry(registry).damage("r", [digest(7)]) == {digest(7): [digest(7)]}
 
 
 def test_damage_that_a_late_replica_reports_is_believed_when_it_is_said_again() -> None:
@@ -190,6 +217,26 @@ def test_damage_that_a_late_replica_reports_is_believed_when_it_is_said_again() 
     registry.manifests = {digest(1): index(2), digest(2): (IMAGE, {})}
     for what in (("manifest", "r", digest(1)), ("describe", "r", digest(2))):
         registry.late = {what: 1}
-        assert Targets(registry).damage("r", [digest(1)], expected=True) == {digest(1): []}
+        assert TargetRegistry(registry).damage("r", [digest(1)], expected=True) == {digest(1): []}
         registry.late = {what: 1}
-        assert Targets(registry).damage("r", [digest(1)])[digest(1)] == [what[-1]]
+        assert TargetRegistry(registry).damage("r", [digest(1)])[digest(1)] == [what[-1]]
+
+
+def test_what_was_learnt_elsewhere_spares_a_look_into_an_image() -> None:
+    registry = held(a=digest(1))
+    known = {digest(1): Descriptor(digest(1), IMAGE)}
+    target = TargetRegistry(registry, known=known)
+    assert target.damage("r", [digest(1)]) == {digest(1): []}
+    assert registry.asked == [("describe", "r", digest(1))], "and no manifest"
+    registry.manifests = {digest(2): index()}
+    target.shown("r", digest(2))
+    assert known[digest(2)].is_index, "what is read here is known elsewhere"
+
+
+def test_after_it_is_closed_nothing_is_read() -> None:
+    registry = held(a=digest(1), b=digest(1))
+    target = TargetRegistry(registry)
+    target.close()
+    with pytest.raises(RuntimeError):
+        target.tags("r", ["a", "b"])
+    assert registry.asked == []

@@ -1,28 +1,31 @@
 # Copyright (c) 2026 registryops.acr contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From wants to steps: what each side is asked for that, and what a failure on either side does to the others."""
+"""From desired images to items that are decided: what each side is asked, and what a failure on either side does to the others."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from ansible_collections.registryops.acr.plugins.module_utils._draft import Draft
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, IdentityError
+from ansible_collections.registryops.acr.plugins.module_utils._errors import GENERAL, AcrError, IdentityError
 from ansible_collections.registryops.acr.plugins.module_utils._expand import expand
 from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries
-from ansible_collections.registryops.acr.plugins.module_utils._plan import GONE, Conflict, Seen
-from ansible_collections.registryops.acr.plugins.module_utils._targets import GENERAL, Targets
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Conflict, Item, Observed
+from ansible_collections.registryops.acr.plugins.module_utils._planner import Planner
+from ansible_collections.registryops.acr.plugins.module_utils._resolver import Resolver
+from ansible_collections.registryops.acr.plugins.module_utils._source import Known
+from ansible_collections.registryops.acr.plugins.module_utils._target import TargetRegistry
 from tests.unit.plugins.held import IMAGE, INDEX, HeldAzure, HeldRegistry, Opened, digest
 
 SERVER = "contosodev.azurecr.test"
 A, B, C = (digest(number) for number in (1, 2, 3))
-TAGS = {"1.{0}".format(number): digest(10 + number) for number in range(6)}
+TAGS = {f"1.{number}": digest(10 + number) for number in range(6)}
 
 
 @pytest.fixture
@@ -40,37 +43,44 @@ def target() -> HeldAzure:
     return HeldAzure("contosoprod.azurecr.test")
 
 
-Plan = Callable[..., Draft]
+Plan = Callable[..., list[Item]]
 
 
 @pytest.fixture
 def plan(quay: HeldRegistry, azure: HeldAzure, target: HeldAzure) -> Iterator[Plan]:
-    """``plan({"source": …}, …)``: the draft of these entries."""
+    """``plan({"source": …}, …)``: the items of these entries."""
     with ThreadPoolExecutor(4) as pool:
 
-        def draft(*images: dict[str, Any], noted: Callable[[list[Any]], None] = lambda batch: None) -> Draft:
+        def items(*images: dict[str, Any], noted: Callable[[list[Item]], None] = lambda batch: None) -> list[Item]:
             entries = parse_entries(list(images), None, None, None, "azurecr.test")
-            sources = Opened(quay, azure)
-            targets = Targets(target)
-            found = Draft(sources, lambda: targets, 4, entries)
-            wants, failures, _notes = expand(entries, sources, pool)
-            assert failures == []
-            for batch in found.batches(wants):
+            known: Known = {}
+            sources = Opened(quay, azure, known=known)
+            registry = TargetRegistry(target, known=known)
+            planner = Planner(Resolver(sources, 4), lambda: registry, 4)
+            desired, unplanned, _notes = expand(entries, sources, pool)
+            assert unplanned == []
+            yielded = []
+            for batch in planner.batches(desired):
                 noted(batch)
-            found.close()
-            return found
+                yielded += batch
+            planner.close()
+            assert len(yielded) == len(set(yielded)) and {*yielded, *planner.unverified} == set(planner.items)
+            return planner.items
 
-        yield draft
+        yield items
 
 
-def actions(draft: Draft) -> dict[str, str]:
-    """By target; what failed is there too."""
-    by_number = {number: step.action for number, step in draft.steps.items()}
-    by_number.update({number: error.reason for number, error in draft.failures.items()})
-    assert len(by_number) == len(draft.steps) + len(draft.failures) == len(draft.wants)
-    found = {str(want.target): by_number[want.number] for want in draft.wants}
-    assert len(found) == len(draft.wants), "each target once"
-    return found
+def actions(items: list[Item]) -> dict[str, str]:
+    """By target: what is to be done, or the reason why not."""
+    found = {str(item.target): item.error.reason if item.error else item.action for item in items}
+    assert len(found) == len(items), "each target once"
+    assert None not in found.values(), "all are decided, or have failed"
+    return found  # type: ignore[return-value]
+
+
+def error_of(item: Item) -> str:
+    assert item.error is not None and not item.changes and item.digest is None
+    return str(item.error)
 
 
 def app(tag: str = "1.0", **options: Any) -> dict[str, Any]:
@@ -82,10 +92,10 @@ def app(tag: str = "1.0", **options: Any) -> dict[str, Any]:
 
 def test_absent_equal_and_different(plan: Plan, target: HeldAzure, quay: HeldRegistry) -> None:
     target.tagged = {"same": {"1.0": A}, "other": {"1.0": B}}
-    draft = plan(app(target=["new", "same", "other"]))
-    assert actions(draft) == {"new:1.0": "import", "same:1.0": "none", "other:1.0": "update"}
-    assert [want.digest for want in draft.wants] == [A] * 3
-    assert [draft.seen[want.number].digest for want in draft.wants] == [None, A, B]
+    items = plan(app(target=["new", "same", "other"]))
+    assert actions(items) == {"new:1.0": "import", "same:1.0": "none", "other:1.0": "update"}
+    assert [item.desired.digest for item in items] == [A] * 3
+    assert [item.before for item in items] == [None, A, B]
     assert [what for what in quay.asked if what[0] != "prepare"] == [("describe", "team/app", "1.0")], "one origin, one look"
     assert target.asked[0] == ("prepare", "new", "other", "same"), "one token for all"
 
@@ -102,15 +112,15 @@ def test_what_is_to_be_kept_asks_the_source_nothing(plan: Plan, target: HeldAzur
 
 def test_a_release_that_differs_is_the_failure_of_its_target_alone(plan: Plan, target: HeldAzure) -> None:
     target.tagged = {"team/app": {"1.0": B, "2.0": B}}
-    draft = plan(app(if_exists="fail"), app("2.0", if_exists="fail"))
-    assert actions(draft) == {"team/app:1.0": "exists", "team/app:2.0": "none"}
-    assert "exists with digest " + B in str(draft.failures[0])
+    items = plan(app(if_exists="fail"), app("2.0", if_exists="fail"))
+    assert actions(items) == {"team/app:1.0": "exists", "team/app:2.0": "none"}
+    assert "exists with digest " + B in error_of(items[0])
 
 
 def test_without_verification_nothing_is_asked(plan: Plan, target: HeldAzure, quay: HeldRegistry) -> None:
-    draft = plan(app(verify=False), app(verify=False, target=["b"], if_exists="reimport"))
-    assert actions(draft) == {"team/app:1.0": "import", "b:1.0": "reimport"}
-    assert [step.mode for step in draft.steps.values()] == ["NoForce", "Force"]
+    items = plan(app(verify=False), app(verify=False, target=["b"], if_exists="reimport"))
+    assert actions(items) == {"team/app:1.0": "import", "b:1.0": "reimport"}
+    assert [item.mode for item in items] == ["NoForce", "Force"]
     assert quay.asked == target.asked == []
 
 
@@ -123,15 +133,16 @@ def test_two_entries_that_contradict_each_other(plan: Plan, quay: HeldRegistry, 
 def test_one_manifest_without_a_tag_is_wanted_once(plan: Plan, quay: HeldRegistry, target: HeldAzure) -> None:
     quay.tagged["team/app"]["2.0"] = A
     bare = {"target": [], "untagged_repositories": ["bare"]}
-    draft = plan(app(**bare), app("2.0", **bare))
-    assert actions(draft) == {"bare@" + A: "import"}
+    items = plan(app(**bare), app("2.0", **bare))
+    assert actions(items) == {"bare@" + A: "import"}
     target.tagged = {"bare": {"x": A}}
     assert actions(plan(app(**bare))) == {"bare@" + A: "none"}
 
 
 def test_of_two_tags_with_one_digest_each_is_told_as_it_was_named(plan: Plan) -> None:
-    draft = plan(app("1.0@" + A), app("stable@" + A))
-    assert [(want.target.tag, want.origin.tag, want.digest) for want in draft.wants] == [("1.0", "1.0", A), ("stable", "stable", A)]
+    items = plan(app("1.0@" + A), app("stable@" + A))
+    found = [(item.target.tag, item.desired.origin.tag, item.digest) for item in items]
+    assert found == [("1.0", "1.0", A), ("stable", "stable", A)]
 
 
 @pytest.mark.parametrize("lock", ["1.0", B, "team/app"])
@@ -139,9 +150,9 @@ def test_a13_a_lock_is_told_before_anything_is_overwritten(plan: Plan, target: H
     """In check mode too. Azure's forced import would ignore it."""
     target.tagged = {"team/app": {"1.0": B}, "same": {"1.0": A}, "new": {}}
     target.locks = {lock}
-    draft = plan(app(target=["team/app", "same", "new"]))
-    assert actions(draft) == {"team/app:1.0": "exists", "same:1.0": "none", "new:1.0": "import"}
-    assert "is locked against writing" in str(draft.failures[0])
+    items = plan(app(target=["team/app", "same", "new"]))
+    assert actions(items) == {"team/app:1.0": "exists", "same:1.0": "none", "new:1.0": "import"}
+    assert "is locked against writing" in error_of(items[0])
 
 
 @pytest.mark.parametrize("look", [("tag", "team/app", "1.0"), ("metadata",), ("repository",)])
@@ -158,15 +169,15 @@ def test_a1_what_is_not_listed_is_not_overwritten(plan: Plan, target: HeldAzure,
     names = list(TAGS)[:count]
     target.tagged = {"team/app": {name: digest(100 + number) for number, name in enumerate(names)}}
     target.hidden = set(target.tagged["team/app"].values())
-    draft = plan(*[{"source": "{0}/team/app:{1}".format(SERVER, name), "if_exists": if_exists} for name in names])
-    assert set(actions(draft).values()) == {"keep" if if_exists == "keep" else "exists"}
+    items = plan(*[{"source": f"{SERVER}/team/app:{name}", "if_exists": if_exists} for name in names])
+    assert set(actions(items).values()) == {"keep" if if_exists == "keep" else "exists"}
 
 
 def test_a2_what_is_not_listed_and_equal_is_left_alone(plan: Plan, target: HeldAzure) -> None:
     target.tagged = {"team/app": dict(TAGS)}
     target.hidden = set(TAGS.values())
-    draft = plan(*[{"source": "{0}/team/app:{1}".format(SERVER, name)} for name in TAGS])
-    assert set(actions(draft).values()) == {"none"}
+    items = plan(*[{"source": f"{SERVER}/team/app:{name}"} for name in TAGS])
+    assert set(actions(items).values()) == {"none"}
 
 
 @pytest.mark.parametrize("if_exists", ["keep", "fail"])
@@ -177,10 +188,10 @@ def test_a4_one_answer_that_a_tag_does_not_exist_overwrites_nothing(
     target.tagged = {"team/app": {"1.0": B}}
     target.late = {("describe", "team/app", "1.0"): 1}
     target.lost = {B} if lost else set()
-    draft = plan(app(if_exists=if_exists))
-    assert actions(draft) == {"team/app:1.0": "keep" if if_exists == "keep" and not lost else "exists"}
+    items = plan(app(if_exists=if_exists))
+    assert actions(items) == {"team/app:1.0": "keep" if if_exists == "keep" and not lost else "exists"}
     if lost:
-        assert "its manifest {0} is gone".format(B) in str(draft.failures[0])
+        assert f"its manifest {B} is gone" in error_of(items[0])
         repaired = plan(app(if_exists=if_exists, repair=True))
         assert actions(repaired) == {"team/app:1.0": "repair"}
 
@@ -188,8 +199,8 @@ def test_a4_one_answer_that_a_tag_does_not_exist_overwrites_nothing(
 def test_a11_check_mode_sees_what_is_not_listed(plan: Plan, target: HeldAzure) -> None:
     target.tagged = {"team/app": dict(TAGS)}
     target.hidden = {"1.0", "1.1"}
-    draft = plan(*[{"source": "{0}/team/app:{1}".format(SERVER, name)} for name in TAGS])
-    assert set(actions(draft).values()) == {"none"}
+    items = plan(*[{"source": f"{SERVER}/team/app:{name}"} for name in TAGS])
+    assert set(actions(items).values()) == {"none"}
 
 
 def test_c2_what_fails_while_one_source_is_planned_is_no_failure_of_the_others(
@@ -198,12 +209,12 @@ def test_c2_what_fails_while_one_source_is_planned_is_no_failure_of_the_others(
     """A sign-in that one source needs, and a token for the target that is refused once the others are under way."""
     quay.fails = {("describe",): IdentityError("Signing in failed.")}  # type: ignore[dict-item]
     other = {"source": SERVER + "/team/app:1.0", "target": ["other"]}
-    draft = plan(app(), app(target=["b"]), other)
-    assert actions(draft) == {"team/app:1.0": "sign_in", "b:1.0": "sign_in", "other:1.0": "import"}
+    items = plan(app(), app(target=["b"]), other)
+    assert actions(items) == {"team/app:1.0": "sign_in", "b:1.0": "sign_in", "other:1.0": "import"}
     quay.fails = {}
     target.fails = {("prepare", "bare"): AcrError("unauthorized", "no.")}
-    draft = plan(app(target=[], untagged_repositories=["bare"]), other)
-    assert actions(draft) == {"bare@" + A: "unauthorized", "other:1.0": "import"}
+    items = plan(app(target=[], untagged_repositories=["bare"]), other)
+    assert actions(items) == {"bare@" + A: "unauthorized", "other:1.0": "import"}
 
 
 def test_a_sign_in_that_fails_while_referrers_are_looked_for_fails_their_image(plan: Plan, quay: HeldRegistry) -> None:
@@ -217,10 +228,10 @@ def test_c6_an_image_that_fails_over_a_referrer_takes_none_from_others(plan: Pla
     signature = A.replace(":", "-") + ".sig"
     quay.tagged["team/app"][signature] = digest(51)
     azure.tagged["team/app"].update({"same": A, signature: digest(52)})
-    draft = plan(app(referrers=True), {"source": SERVER + "/team/app:same", "referrers": True})
-    found = actions(draft)
+    items = plan(app(referrers=True), {"source": SERVER + "/team/app:same", "referrers": True})
+    found = actions(items)
     assert sorted(found.values()) == ["exists", "import", "import"] and "team/app:" + signature in found
-    assert "is wanted twice" in str(next(iter(draft.failures.values())))
+    assert ["is wanted twice" in str(item.error) for item in items if item.error] == [True]
 
 
 def test_an_untagged_manifest_of_two_sources_fails_with_neither_of_them(plan: Plan, quay: HeldRegistry, azure: HeldAzure) -> None:
@@ -229,15 +240,15 @@ def test_an_untagged_manifest_of_two_sources_fails_with_neither_of_them(plan: Pl
     quay.manifests[A] = azure.manifests[A] = (INDEX, {"manifests": children})
     quay.fails = {("manifest", "team/app", A): AcrError("denied", "no.")}
     bare = {"target": [], "untagged_repositories": ["bare"]}
-    draft = plan(app(**bare), {"source": SERVER + "/team/app:same", **bare})
-    assert [step.action for step in draft.steps.values()] == ["import"] and len(draft.failures) == 1
+    items = plan(app(**bare), {"source": SERVER + "/team/app:same", **bare})
+    assert sorted(item.error.reason if item.error else str(item.action) for item in items) == ["denied", "import"]
 
 
 def test_the_time_of_the_last_update_tells_a_reimport(plan: Plan, target: HeldAzure) -> None:
     target.tagged = {"team/app": {"1.0": A}}
-    draft = plan(app(if_exists="reimport"))
-    assert actions(draft) == {"team/app:1.0": "reimport"}
-    assert draft.seen[0] == Seen(A, updated="now", locks=()) and ("tag", "team/app", "1.0") in target.asked
+    items = plan(app(if_exists="reimport"))
+    assert actions(items) == {"team/app:1.0": "reimport"}
+    assert items[0].observed == replace(Observed.there(A), updated="now", locks=()) and ("tag", "team/app", "1.0") in target.asked
 
 
 def test_d1_a_source_that_keeps_its_images_waiting_holds_up_no_other(
@@ -252,52 +263,33 @@ def test_d1_a_source_that_keeps_its_images_waiting_holds_up_no_other(
         return describe(repository, reference)
 
     quay.describe = late  # type: ignore[method-assign]
-    images = [app(target=["slow-{0}".format(number)]) for number in range(20)]
-    images += [{"source": "{0}/team/app:{1}".format(SERVER, name)} for name in TAGS]
+    images = [app(target=[f"slow-{number}"]) for number in range(20)]
+    images += [{"source": f"{SERVER}/team/app:{name}"} for name in TAGS]
     first: list[Any] = []
 
     def noted(batch: list[Any]) -> None:
         first.append(batch)
         answered.set()
 
-    draft = plan(*images, noted=noted)
-    assert [{str(step.want.target.repository) for step in batch} for batch in first][0] == {"team/app"}
-    assert len(first) == 2 and set(actions(draft).values()) == {"import"}
+    items = plan(*images, noted=noted)
+    assert [{item.target.repository for item in batch} for batch in first][0] == {"team/app"}
+    assert len(first) == 2 and set(actions(items).values()) == {"import"}
 
 
 # -- the cheaper way ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("host", "count", "asked"),
-    [
-        (SERVER, 3, {"prepare": 1, "describe": 3}),
-        (SERVER, 4, {"prepare": 1, "counts": 1, "tag_list": 1, "manifest_list": 1}),
-        ("quay.io", 4, {"describe": 4}),
-    ],
-)
-def test_many_tags_of_an_azure_repository_take_a_listing(
-    plan: Plan, azure: HeldAzure, quay: HeldRegistry, host: str, count: int, asked: dict[str, int]
-) -> None:
-    quay.tagged["team/app"] = dict(TAGS)
-    draft = plan(*[{"source": "{0}/team/app:{1}".format(host, tag)} for tag in list(TAGS)[:count]])
-    assert set(actions(draft).values()) == {"import"}
-    assert [want.digest for want in draft.wants] == list(TAGS.values())[:count]
-    kinds = [what[0] for what in (azure if host == SERVER else quay).asked]
-    assert {kind: kinds.count(kind) for kind in kinds} == asked
-
-
 def test_a_listing_that_is_at_hand_is_used(plan: Plan, azure: HeldAzure) -> None:
-    draft = plan({"source": SERVER + "/team/app", "tags": {"newest": 1}}, {"source": SERVER + "/team/app:1.0"})
-    assert [want.digest for want in draft.wants] == [TAGS["1.5"], TAGS["1.0"]]
+    items = plan({"source": SERVER + "/team/app", "tags": {"newest": 1}}, {"source": SERVER + "/team/app:1.0"})
+    assert [item.desired.digest for item in items] == [TAGS["1.5"], TAGS["1.0"]]
     assert [what[0] for what in azure.asked].count("tag_list") == 1 and ("find_tags", "team/app") not in azure.asked
     assert ("describe", "team/app", "1.0") not in azure.asked
 
 
 def test_only_what_will_be_imported_is_looked_at(plan: Plan, azure: HeldAzure, target: HeldAzure) -> None:
     target.tagged = {"team/app": dict(TAGS)}
-    draft = plan(*[{"source": "{0}/team/app:{1}".format(SERVER, tag)} for tag in TAGS])
-    assert set(actions(draft).values()) == {"none"}
+    items = plan(*[{"source": f"{SERVER}/team/app:{tag}"} for tag in TAGS])
+    assert set(actions(items).values()) == {"none"}
     assert [what[0] for what in azure.asked] == ["prepare", "counts", "tag_list"]
 
 
@@ -307,14 +299,9 @@ def test_only_what_will_be_imported_is_looked_at(plan: Plan, azure: HeldAzure, t
 @pytest.mark.parametrize("count", [1, 4])
 def test_a_source_tag_that_is_not_there(plan: Plan, azure: HeldAzure, count: int) -> None:
     tags = [*list(TAGS)[: count - 1], "9.9"]
-    draft = plan(*[{"source": "{0}/team/app:{1}".format(SERVER, tag)} for tag in tags], app(target=["z"]))
-    assert list(actions(draft).values()) == ["import"] * (count - 1) + ["not_found", "import"]
-    assert str(draft.failures[count - 1]) == SERVER + "/team/app:9.9 does not exist."
-
-
-def test_a_source_repository_that_is_not_there(plan: Plan) -> None:
-    draft = plan(*[{"source": "{0}/none:{1}".format(SERVER, tag)} for tag in "12345"])
-    assert {str(error).partition(": ")[2] for error in draft.failures.values()} == {"there is no repository none."}
+    items = plan(*[{"source": f"{SERVER}/team/app:{tag}"} for tag in tags], app(target=["z"]))
+    assert list(actions(items).values()) == ["import"] * (count - 1) + ["not_found", "import"]
+    assert error_of(items[count - 1]) == SERVER + "/team/app:9.9 does not exist."
 
 
 @pytest.mark.parametrize("kind", sorted(GENERAL))
@@ -334,9 +321,9 @@ def test_c1_a_target_that_can_not_be_read_is_no_failure_of_its_neighbours(plan: 
 def test_an_image_that_azure_can_not_import_is_no_step(plan: Plan, quay: HeldRegistry) -> None:
     children = [{"digest": digest(number), "mediaType": IMAGE} for number in range(51)]
     quay.manifests[A] = (INDEX, {"manifests": children})
-    draft = plan(app(), app("2.0"))
-    assert actions(draft) == {"team/app:1.0": "unsupported", "team/app:2.0": "import"}
-    assert "lists 51 manifests" in str(draft.failures[0])
+    items = plan(app(), app("2.0"))
+    assert actions(items) == {"team/app:1.0": "unsupported", "team/app:2.0": "import"}
+    assert "lists 51 manifests" in error_of(items[0])
 
 
 # -- repair ------------------------------------------------------------------------------------------------------------
@@ -352,10 +339,26 @@ def test_damage_is_looked_for_where_that_is_asked_for(
     plan: Plan, target: HeldAzure, quay: HeldRegistry, repair: bool, action: str
 ) -> None:
     lose_a_child(target, quay)
-    draft = plan(app(repair=repair))
-    assert actions(draft) == {"team/app:1.0": action}
-    assert draft.steps[0].seen == (Seen(A, GONE, "now", locks=()) if repair else Seen(A))
+    items = plan(app(repair=repair))
+    assert actions(items) == {"team/app:1.0": action}
+    assert items[0].observed == (replace(Observed.there(A), updated="now", locks=()).lost() if repair else Observed.there(A))
     assert (("manifest", "team/app", A) in target.asked) is repair
+
+
+def test_damage_is_believed_when_it_is_said_again(plan: Plan, target: HeldAzure, quay: HeldRegistry) -> None:
+    lose_a_child(target, quay)
+    target.tagged["team/app"]["child"] = C
+    target.late = {("manifest", "team/app", A): 1, ("describe", "team/app", C): 1}
+    assert actions(plan(app(repair=True))) == {"team/app:1.0": "none"}
+
+
+def test_a_broken_tag_that_is_not_to_be_repaired_asks_the_source_nothing(
+    plan: Plan, target: HeldAzure, quay: HeldRegistry
+) -> None:
+    target.tagged = {"team/app": {"1.0": B}}
+    target.lost = {B}
+    assert actions(plan(app(if_exists="keep"))) == {"team/app:1.0": "exists"}
+    assert quay.asked == []
 
 
 @pytest.mark.parametrize("kind", ["denied", "firewall"])
@@ -374,8 +377,8 @@ def test_what_refers_to_an_image_comes_after_it(plan: Plan, target: HeldAzure, q
     quay.manifests[digest(50)] = (IMAGE, {})
     quay.tagged["team/app"][signature] = digest(51)
     target.tagged = {"b": {"1.0": A, signature: digest(52)}}
-    draft = plan(app(referrers=True, if_exists="fail", target=["a", "b"]), app("2.0"))
-    assert actions(draft) == {
+    items = plan(app(referrers=True, if_exists="fail", target=["a", "b"]), app("2.0"))
+    assert actions(items) == {
         "a:1.0": "import", "b:1.0": "none", "team/app:2.0": "import",
         "a@" + digest(50): "import", "a:" + signature: "import",
         # A release may not change, but a signature may be added to it later.
@@ -383,9 +386,9 @@ def test_what_refers_to_an_image_comes_after_it(plan: Plan, target: HeldAzure, q
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("failing", ["release", "importable"])
+@pytest.mark.parametrize(("failing", "reason"), [("release", "exists"), ("importable", "unsupported")])
 def test_what_refers_to_an_image_that_fails_stays_away(
-    plan: Plan, target: HeldAzure, quay: HeldRegistry, failing: str
+    plan: Plan, target: HeldAzure, quay: HeldRegistry, failing: str, reason: str
 ) -> None:
     quay.referring = {A: [digest(50)]}
     quay.manifests[digest(50)] = (IMAGE, {})
@@ -393,19 +396,19 @@ def test_what_refers_to_an_image_that_fails_stays_away(
         target.tagged = {"team/app": {"1.0": B}}
     else:
         quay.manifests[A] = (INDEX, {"manifests": [{"digest": digest(n)} for n in range(100, 200)]})
-    draft = plan(app(referrers=True, if_exists="fail"))
-    assert len(draft.wants) == len(draft.failures) == 1 and draft.steps == {}
+    items = plan(app(referrers=True, if_exists="fail"))
+    assert [item.error.reason for item in items if item.error] == [reason] and len(items) == 1
 
 
 def test_referrers_that_are_wanted_anyway_are_not_wanted_twice(plan: Plan, quay: HeldRegistry) -> None:
     signature = A.replace(":", "-") + ".sig"
     quay.tagged["team/app"][signature] = digest(51)
-    draft = plan(app(referrers=True), app(signature, if_exists="keep"))
-    assert actions(draft) == {"team/app:1.0": "import", "team/app:" + signature: "import"}
+    items = plan(app(referrers=True), app(signature, if_exists="keep"))
+    assert actions(items) == {"team/app:1.0": "import", "team/app:" + signature: "import"}
 
 
 def test_referrers_that_can_not_be_found_are_the_failure_of_their_image(plan: Plan, quay: HeldRegistry) -> None:
     quay.fails = {("referrers", "team/app", A): AcrError("denied", "no.")}
-    draft = plan(app(referrers=True), app("2.0", referrers=True))
-    assert actions(draft) == {"team/app:1.0": "denied", "team/app:2.0": "import"}
-    assert str(draft.failures[0]) == "What refers to quay.io/team/app:1.0 can't be found: no."
+    items = plan(app(referrers=True), app("2.0", referrers=True))
+    assert actions(items) == {"team/app:1.0": "denied", "team/app:2.0": "import"}
+    assert error_of(items[0]) == "What refers to quay.io/team/app:1.0 can't be found: no."
