@@ -329,10 +329,3 @@ def test_finding_tags(
     assert len(tags) == found and exists
     assert all(tag.digest == "sha256:{0:064x}".format(int(name[1:])) for name, tag in tags.items())
     assert sum("_tags" in path for path in azure.reads) == pages
-
-
-@pytest.mark.parametrize(
-    ("total", "missing", "direct"), [(1000, 1, False), (1001, 1, False), (1300, 1, True), (2000, 3, True), (2000, 4, False)]
-)
-def test_four_requests_cost_as_much_as_a_page(total: int, missing: int, direct: bool) -> None:
-    assert AzureRegistry.direct(total, missing) is direct

@@ -16,10 +16,10 @@ import pytest
 from ansible_collections.registryops.acr.plugins.module_utils._acr import Counts
 from ansible_collections.registryops.acr.plugins.module_utils._arm import RegistryResource
 from ansible_collections.registryops.acr.plugins.module_utils._azure import Azure
+from ansible_collections.registryops.acr.plugins.module_utils._credentials import Credentials
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference, RegistryId
-from ansible_collections.registryops.acr.plugins.module_utils._registry import Credentials
 from tests.unit.plugins.held import HeldContext, HeldManager, resource, signed_in
 
 SERVER = "contosodev.azurecr.test"

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._manifest import Descriptor
 from ansible_collections.registryops.acr.plugins.module_utils._platforms import MOST_OPENED, platform_manifest
 from ansible_collections.registryops.acr.plugins.module_utils._reference import parse_platform
-from ansible_collections.registryops.acr.plugins.module_utils._registry import Descriptor
 from tests.unit.plugins.held import IMAGE, INDEX, HeldRegistry, digest
 
 A, B = digest(1), digest(2)

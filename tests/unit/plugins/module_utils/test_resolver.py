@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._manifest import Descriptor
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Desired, Item, Origin, Target
-from ansible_collections.registryops.acr.plugins.module_utils._registry import Descriptor
 from ansible_collections.registryops.acr.plugins.module_utils._resolver import Resolver
 from tests.unit.plugins.held import IMAGE, INDEX, HeldAzure, HeldRegistry, Opened, digest
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry
+from ansible_collections.registryops.acr.plugins.module_utils._credentials import Credentials
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._reference import RegistryId, parse_registry
-from ansible_collections.registryops.acr.plugins.module_utils._registry import Credentials
 from ansible_collections.registryops.acr.plugins.module_utils._sources import Sources
 from tests.unit.plugins.held import HeldContext, HeldManager, resource
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._manifest import Descriptor
 from ansible_collections.registryops.acr.plugins.module_utils._plan import (
     Desired,
     Evidence,
@@ -21,7 +22,6 @@ from ansible_collections.registryops.acr.plugins.module_utils._plan import (
     SourceRegistry,
     Target,
 )
-from ansible_collections.registryops.acr.plugins.module_utils._registry import Descriptor
 from ansible_collections.registryops.acr.plugins.module_utils._target import TargetRegistry
 from tests.unit.plugins.held import IMAGE, INDEX, HeldAzure, digest
 
