@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Dict, Iterable, List, Optional, TypeVar, Union
+from typing import Any, Callable, Dict, Iterable, List, Optional, Set, TypeVar, Union
 
 from ._acr import AzureRegistry, Counts
 from ._credentials import Credentials
@@ -79,6 +79,7 @@ class Source:
         self._listings: Dict[str, Dict[str, Optional[str]]] = {}  # by repository
         self._counted: Dict[str, Counts] = {}
         self._tags: Dict[str, Dict[str, Descriptor]] = {}  # repository → tag → manifest
+        self._seen: Set[str] = set()  # digests that this registry itself has shown; what others have shown may be missing here
         self._lacking: Dict[str, bool] = {}  # repositories of images that were not there
 
     @property
@@ -120,8 +121,12 @@ class Source:
                 descriptor = self.tag(origin.repository, reference)
         except AcrError as error:
             raise self.explain(origin.repository, error) from None
-        self.known[descriptor.digest] = descriptor
+        self._learnt(descriptor)
         return origin._replace(digest=descriptor.digest)
+
+    def _learnt(self, descriptor: Descriptor) -> None:
+        self.known[descriptor.digest] = descriptor
+        self._seen.add(descriptor.digest)
 
     def explain(self, repository: str, error: AcrError) -> AcrError:
         """Why something of a repository could not be read: if it doesn't exist, says whether the whole repository doesn't."""
@@ -268,7 +273,7 @@ class Source:
     def learn(self, repository: str, digests: Iterable[str]) -> None:
         """Reads what kind of manifest many digests of an Azure repository are, by its list of manifests if that pays. What
         isn't learnt is asked for one by one later, and says then what is wrong."""
-        left = {digest for digest in digests if digest not in self.known}
+        left = set(digests) - self._seen
         try:
             if self._azure is None or not listing_pays(len(left), lambda: self._counts(repository).manifests):
                 return
@@ -277,7 +282,7 @@ class Source:
                 if digest in left:
                     left.discard(digest)
                     if media_type:
-                        self.known.setdefault(digest, Descriptor(digest, media_type))
+                        self._learnt(self.known.get(digest) or Descriptor(digest, media_type))
                     if not left:
                         return
         except AcrError:
@@ -286,10 +291,10 @@ class Source:
     def check_importable(self, origin: Origin) -> None:
         """Fills in what an origin's digest names; refuses what Azure can't import: an index of more than 50 manifests."""
         registry, reference = self.registry, origin.digest or ""
-        descriptor = self.known.get(reference)
+        descriptor = self.known.get(reference) if reference in self._seen else None
         if descriptor is None:
             descriptor = self._there(origin.repository, reference)
-            self.known[reference] = descriptor
+            self._learnt(descriptor)
         if descriptor.is_index and (descriptor.size is None or descriptor.size > SMALL_INDEX):
             count = len(registry.confirmed(lambda: registry.manifest(origin.repository, reference)).children())
             if count > MANIFESTS_PER_IMPORT:

@@ -41,7 +41,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._reference import 
 from ansible_collections.registryops.acr.plugins.module_utils._referrers import Referrers
 from ansible_collections.registryops.acr.plugins.module_utils._registry import Registry, next_page
 from ansible_collections.registryops.acr.plugins.module_utils._sources import Source, Sources
-from ansible_collections.registryops.acr.plugins.module_utils._targets import Targets
+from ansible_collections.registryops.acr.plugins.module_utils._target import TargetRegistry
 from ansible_collections.registryops.acr.plugins.module_utils._untrusted import (
     LONGEST_WAIT,
     Answer,
@@ -458,9 +458,9 @@ def test_azures_lists(one: bytes, many: bytes, index: bytes, status: int) -> Non
     survives(lambda: list(azure(answer(many, status)).tag_list("team/app")))
     survives(lambda: azure(answer(many, status)).repositories())
     survives(lambda: azure(answer(many, status)).find_tags("team/app", ["1.0", "3.0"]))
-    survives(lambda: Targets(azure(answer(many, status))).tags("team/app", ["1", "2", "3", "4"]))
-    survives(lambda: Targets(azure(answer(many, status))).manifests("team/app", [A, B, C, A.replace("a", "d")]))
-    survives(lambda: Targets(azure(answer(index, Content_Type=INDEX_TYPES[0]))).damage("team/app", [A, B]))
+    survives(lambda: TargetRegistry(azure(answer(many, status))).tags("team/app", ["1", "2", "3", "4"]))
+    survives(lambda: TargetRegistry(azure(answer(many, status))).manifests("team/app", [A, B, C, A.replace("a", "d")]))
+    survives(lambda: TargetRegistry(azure(answer(index, Content_Type=INDEX_TYPES[0]))).damage("team/app", [A, B]))
     reader = _manifests._Reader(azure(answer(many, status), answer(index)), _manifests.Wanted(raw=True, referrers=True))
     survives(lambda: [reader.complete(entry) for entry in reader.entries("team/app")])
 
