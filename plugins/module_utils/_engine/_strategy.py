@@ -175,24 +175,28 @@ class Verified(Strategy):
         def then(found: Optional[Shown], failure: Optional[AcrError]) -> None:
             absent: List[Pending] = []
             forced: List[Pending] = []
+            seen: Dict[Pending, Observed] = {}
             for pending in left:
                 if pending not in job.left:
                     continue  # a look that was under way has found it
                 shown = failure or (found or {})[pending]
-                self._decide(pending, shown, absent, forced)
+                action = self._decide(pending, shown)
+                if action is not None and not isinstance(shown, AcrError):
+                    seen[pending] = shown
+                    (absent if action == _plan.IMPORT else forced).append(pending)
             if len(job.work.items) == 1 and absent:
                 self._wait_for_hidden(job, absent[0])
                 return
-            if job.tries >= TRIES:
-                for pending in forced + absent:
+            for pending in forced + absent:
+                pending.item.decide(seen[pending])
+                if job.tries >= TRIES:
                     message = (
                         f"{self._run.name(pending.item)} was there, or not, at each of {job.tries} tries: somebody else changes "
                         "it. Run again later."
                     )
                     self._run.end(pending, AcrError("exists", message))
-                return
-            for pending in forced + absent:
-                self._run.drop(pending)
+                else:
+                    self._run.drop(pending)
             # If no target shows why all were refused, each gets an import of its own.
             for pendings, together in ((forced, True), (absent, len(absent) < len(left))):
                 for work in _plan.imports([pending.item for pending in pendings], together=together):
@@ -200,29 +204,26 @@ class Verified(Strategy):
 
         self._run.loop.do(self._readers, look, then)
 
-    def _decide(
-        self, pending: Pending, shown: Union[Observed, AcrError], absent: List[Pending], forced: List[Pending]
-    ) -> None:
-        """Decides again on one target of an import that was refused; it ends, or is *absent*, or is to be *forced*."""
-        job, item = pending.job, pending.item
+    def _decide(self, pending: Pending, shown: Union[Observed, AcrError]) -> Optional[str]:
+        """Decides again on one target of an import that was refused: returns the action if it is to be imported after all;
+        otherwise it ends, or is checked."""
+        item = pending.item
         if isinstance(shown, AcrError):
             self._run.end(pending, shown)
-            return
+            return None
         try:
             action = _plan.decide(item.desired, shown)
         except _plan.Conflict as conflict:
             self._run.end(pending, AcrError("exists", str(conflict)))
-            return
-        if action not in _plan.CHANGING and job.uncertain and shown.digest == pending.digest:
+            return None
+        if action in _plan.CHANGING:
+            return action
+        if pending.job.uncertain and shown.digest == pending.digest:
             self._watch.arrived(pending)  # by an earlier try of ours
-            return
-        item.observed, item.action = shown, action
-        if action == _plan.IMPORT:
-            absent.append(pending)
-        elif item.changes:
-            forced.append(pending)
         else:
+            item.observed, item.action = shown, action
             self._run.end(pending)
+        return None
 
     def _wait_for_hidden(self, job: Job, pending: Pending) -> None:
         """Azure says that a target exists, and the registry doesn't show it yet: trying again would be refused again."""

@@ -126,14 +126,14 @@ class Watch:
             pending.unread = found
         elif found is not None:
             pending.shown = found
-            if job.repaired and job.state is not State.DONE:
+            if job.repaired and job.succeeded is None:
                 return  # what it shows is what the first import has brought
             if _landed(pending, found):
                 repository.landed += 1
                 self.arrived(pending)
 
     def _look(self, pending: Pending) -> Observed:
-        target, done = pending.item.target, pending.job.state is State.DONE
+        target, done = pending.item.target, pending.job.succeeded is not None
         if target.tag is None:
             return self._targets.shown(target.repository, pending.digest)
         if pending.updated and not pending.differed and not done:
@@ -264,14 +264,14 @@ def moved(name: str, pending: Pending, observed: Observed) -> AcrError:
 
 def _by_list(pending: Pending) -> bool:
     """Whether a listing of tags shows that the target has landed."""
-    return pending.item.target.tag is not None and pending.job.state is not State.DONE and pending.differed
+    return pending.item.target.tag is not None and pending.job.succeeded is None and pending.differed
 
 
 def _landed(pending: Pending, shown: Observed) -> bool:
     """Whether a target shows what was imported. The rest of it is checked afterwards, so a listing will do."""
     if shown.digest is None or shown.digest != pending.item.desired.digest:
         return False
-    if pending.differed or pending.job.state is State.DONE:
+    if pending.differed or pending.job.succeeded is not None:
         return True
     # The digest was right before: only a newer time stamp shows that the tag was written again.
     return pending.updated is not None and shown.updated not in (None, pending.updated)
