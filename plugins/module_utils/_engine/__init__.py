@@ -18,6 +18,7 @@ No thread waits while Azure copies. Threads only send requests; all state is cha
 
 from __future__ import annotations
 
+import math
 from typing import Any, Callable, Dict, Iterable, List, Optional
 
 from .._arm import RETRY_AFTER, Arm, Operation, RegistryResource
@@ -26,7 +27,7 @@ from .._errors import AcrError, ImportFailed
 from .._plan import STOPPED, Item, Origin
 from .._progress import Progress
 from .._target import TargetRegistry
-from ._job import IN_FLIGHT, SLOWEST, Job, State
+from ._job import IN_FLIGHT, RESTING, SLOWEST, Job, State
 from ._loop import Loop, Threads
 from ._run import Run
 from ._strategy import Strategy, Unverified, Verified
@@ -77,8 +78,6 @@ class Engine:
         self._answered = self._loop.threads.flag()
         self._starters = self._loop.pool(min(STARTERS, concurrency))
         self._askers = self._loop.pool(ASKERS)
-        self._accepted: List[Item] = []
-        self._expecting = False  # whether more items will come
 
     def run(
         self, items: Iterable[Item], progress: Optional[Progress] = None, more: Optional[Iterable[List[Item]]] = None
@@ -88,42 +87,33 @@ class Engine:
         """
         run = self._run
         run.progress = progress or Progress()
-        self._expecting = more is not None
+        run.expecting = more is not None
         try:
             self._accept(items)
             if more is not None:
-                self._loop.feed(more, self._accept, self._stop_expecting)
+                self._loop.feed(more, self._accept, run.stop_expecting)
             self._carry_out()
         finally:
             run.refusal = run.refusal or AcrError("stopped", STOPPED)  # for what still waits for its turn
             self._answered.set()
             self._loop.close()
-        return self._accepted
+        return run.accepted
 
     def _accept(self, items: Iterable[Item]) -> None:
-        changing = [item for item in items if item.changes]
-        self._accepted += changing
-        self._run.accept(changing, self._strategy.together)
-
-    def _stop_expecting(self) -> None:
-        self._expecting = False
-
-    @property
-    def _over(self) -> bool:
-        return self._run.over and not self._expecting
+        self._run.accept(items, self._strategy.together)
 
     def _carry_out(self) -> None:
         run = self._run
-        while not self._over:
-            if not run.jobs and not self._expecting:
+        while not run.over:
+            if not run.jobs and not run.expecting:
                 run.resume()
             now = self._loop.now()
             next_at = min(self._due(now), now + SLOWEST)
-            if self._over:
+            if run.over:
                 break  # the last ones ran out of time
-            if not run.jobs and run.postponed and not self._expecting:
+            if not run.jobs and run.postponed and not run.expecting:
                 continue
-            self._loop.take(max(0.005, next_at - now), now + min(ROUND * len(run.jobs), LONGEST_ROUND), lambda: self._over)
+            self._loop.take(max(0.005, next_at - now), now + min(ROUND * len(run.jobs), LONGEST_ROUND), lambda: run.over)
             if self._notify is not None:
                 run.progress.in_flight = sum(len(job.left) for job in run.jobs if job.state in IN_FLIGHT)
                 self._notify(run.progress)
@@ -145,7 +135,7 @@ class Engine:
                     else:
                         next_at = min(next_at, job.operation.ask_at)
                 flying.append(job)
-            elif job.resumes_at is not None:
+            elif job.state in RESTING and job.resumes_at is not None:
                 if now >= job.resumes_at or run.refusal is not None and job.state is State.PAUSED:
                     (run.send if job.state is State.PAUSED else self._strategy.look_again)(job)
                     continue
@@ -158,11 +148,10 @@ class Engine:
 
     def _start(self, job: Job) -> None:
         """Sends what is left of a job, when its turn comes."""
-        run = self._run
-        origin = job.work.origin
-        context = Context(
-            target=", ".join(run.name(pending.item) for pending in job.left), source=str(origin), registry=origin.registry.name
-        )
+        run, request = self._run, job.work
+        origin = request.origin
+        names = ", ".join(run.name(item) for item in request.items)
+        context = Context(names, str(origin), origin.registry.name)
 
         def check() -> None:
             if self._first is None:
@@ -172,9 +161,7 @@ class Engine:
             if run.refusal is not None:
                 raise AcrError("stopped", STOPPED)
             if run.deadline is not None and run.loop.now() >= run.deadline:
-                raise AcrError("timeout", f"The time limit passed before {context.target} could be imported.")
-
-        request = job.work = job.work._replace(items=tuple(pending.item for pending in job.left))
+                raise AcrError("timeout", f"The time limit passed before {names} could be imported.")
 
         def work() -> Operation:
             check()
@@ -208,8 +195,8 @@ class Engine:
                     self._run.end(pending)
             elif operation.done:
                 self._success(job)
-            else:
-                self._strategy.taken(job)
+            elif operation.ask_at == math.inf:
+                self._strategy.unanswered(job, now)
 
     def _ask(self, job: Job, operation: Operation) -> None:
         """Asks how a job under way is doing."""

@@ -39,6 +39,7 @@ class State(enum.Enum):
 
 
 IN_FLIGHT = frozenset([State.UNDER_WAY, State.DONE])
+RESTING = frozenset([State.PAUSED, State.HIDDEN])  # until *resumes_at*
 
 
 @dataclass(eq=False)
@@ -54,10 +55,6 @@ class Pending:
     seconds: float = 0.0  # from the import's start to its landing
     final: Optional[float] = None
     expired: bool = False  # the time limit has passed, so nothing is done about what is missing
-
-    @property
-    def repository(self) -> str:
-        return self.item.target.repository
 
     @property
     def digest(self) -> str:
@@ -92,7 +89,7 @@ class Job:
     failure: Optional[AcrError] = None  # of the last try
     last_pass: bool = False
     state: State = State.STARTING
-    resumes_at: Optional[float] = None  # it is not sent, or looked at, before
+    resumes_at: Optional[float] = None  # not before then it is sent, or looked at
     operation: Optional[Operation] = None  # the one that Azure took last, while its end is of interest
     asking: bool = False
     unanswered: Optional[AcrError] = None  # why the last question how the import is doing failed
@@ -107,19 +104,10 @@ class Job:
 
     def again(self, work: Import, failure: Optional[AcrError] = None) -> Job:
         """A job for a part of this one's targets, which knows what has happened to them so far."""
-        return Job(
-            work,
-            self.tries,
-            self.started,
-            accepted=self.accepted,
-            uncertain=self.uncertain,
-            repaired=self.repaired,
-            failure=failure,
-        )
+        return Job(work, self.tries, self.started, self.accepted, self.uncertain, self.repaired, failure)
 
     def reset(self) -> None:
-        """What follows is about what is left, and a new try."""
-        self.work = self.work._replace(items=tuple(pending.item for pending in self.left))
+        """What follows is about a new try."""
         self.operation = self.succeeded = self.unanswered = None
         for pending in self.left:
             pending.forget()
@@ -139,11 +127,6 @@ class Job:
 
     def drop(self, pending: Pending) -> None:
         """It has nothing to do any more for one of its targets."""
-        for pendings in (self.left, self.checking):
-            if pending in pendings:
-                pendings.remove(pending)
-        if not self.left:
-            if not self.checking:
-                self.state = State.OVER
-            elif self.state not in IN_FLIGHT:
-                self.state = State.CHECKING
+        (self.left if pending in self.left else self.checking).remove(pending)
+        if not self.left and (not self.checking or self.state not in IN_FLIGHT):
+            self.state = State.CHECKING if self.checking else State.OVER

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Dict, Iterable, List, Optional
 
 from .. import _plan
 from .._errors import AcrError
@@ -37,19 +37,27 @@ class Run:
         self.refusal: Optional[AcrError] = None  # set: nothing new is started
         self.start: Callable[[Job], None]
         self._stop_on_error = stop_on_error
+        self.accepted: List[Item] = []
+        self.expecting = False  # whether more items will come
         self._open = 0  # items that have not ended
 
-    def accept(self, items: List[Item], together: bool) -> None:
-        """Takes in items that change something; *together*: one import may serve several."""
-        self._open += len(items)
-        self.progress.total += len(items)
-        for work in _plan.imports(items, together=together):
+    def accept(self, items: Iterable[Item], together: bool) -> None:
+        """Takes in those items that change something; *together*: one import may serve several."""
+        changing = [item for item in items if item.changes]
+        self.accepted += changing
+        self._open += len(changing)
+        self.progress.total += len(changing)
+        for work in _plan.imports(changing, together=together):
             self.add(Job(work))
+
+    def stop_expecting(self) -> None:
+        """No more items will come."""
+        self.expecting = False
 
     @property
     def over(self) -> bool:
-        """Whether all items that were taken in have ended."""
-        return not self._open
+        """Whether all items have ended."""
+        return not self._open and not self.expecting
 
     @property
     def signed_out(self) -> bool:
@@ -77,6 +85,7 @@ class Run:
     def send(self, job: Job) -> None:
         """Has what is left of a job sent now."""
         job.state, job.resumes_at = State.STARTING, None
+        job.work = job.work._replace(items=tuple(pending.item for pending in job.left))
         self.start(job)
 
     def postpone(self, job: Job) -> None:

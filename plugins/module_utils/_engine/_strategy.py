@@ -35,11 +35,8 @@ class Strategy:
         """How often an import is tried that fails with *error*, if that says so and is believed."""
         return None
 
-    def taken(self, job: Job) -> None:
-        """Azure has taken an import."""
-
     def unanswered(self, job: Job, now: float) -> None:
-        """Azure did not say how an import is doing."""
+        """Azure did not say how an import is doing, or (if nothing is *unanswered* in the job) where to ask that."""
 
     def succeeded(self, job: Job) -> None:
         """Azure calls an import done."""
@@ -60,18 +57,13 @@ class Strategy:
 class Unverified(Strategy):
     """Believes Azure Resource Manager, and reports what it doesn't say as unknown."""
 
-    def taken(self, job: Job) -> None:
-        """It ends here if there is nothing that could be asked."""
-        if job.operation is not None and job.operation.ask_at == math.inf:
-            self._end_unknown(job, "named no place to ask how it ended.")
-
     def unanswered(self, job: Job, now: float) -> None:
-        """Azure is asked again for a while, in case that its refusal passes."""
-        error = job.unanswered
-        if error is not None and not error.passing and error.reason not in UNASKED and now - job.unanswered_since >= SETTLE:
-            self._end_unknown(job, f"doesn't say how it ended: {error}")
-
-    def _end_unknown(self, job: Job, why: str) -> None:
+        """A question that is refused is repeated for a while, in case that passes."""
+        error, why = job.unanswered, "named no place to ask how it ended."
+        if error is not None:
+            if error.passing or error.reason in UNASKED or now - job.unanswered_since < SETTLE:
+                return
+            why = f"doesn't say how it ended: {error}"
         for pending in list(job.left):
             message = f"Azure took the import of {self._run.name(pending.item)}, but {why} Run again with verify: true to find out."
             self._run.end(pending, AcrError("unknown", message))
@@ -117,7 +109,7 @@ class Verified(Strategy):
         for pending in job.checking:
             pending.final = self._run.loop.now() + SETTLE
         for pending in job.left:
-            self._watch.repository(pending.repository).next_at = 0.0
+            self._watch.repository(pending.item.target.repository).next_at = 0.0
 
     def watch(self, jobs: List[Job], now: float) -> float:
         """Looks at the repositories in which these jobs are to land; ends what the registry should show by now, and doesn't."""
@@ -126,7 +118,7 @@ class Verified(Strategy):
             if job.succeeded is not None:
                 self._give_up(job, job.succeeded)
             for pending in job.left:
-                waiting.setdefault(pending.repository, []).append(pending)
+                waiting.setdefault(pending.item.target.repository, []).append(pending)
         return self._watch.due(waiting, now)
 
     def _give_up(self, job: Job, succeeded: float) -> None:

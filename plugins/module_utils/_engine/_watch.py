@@ -150,7 +150,7 @@ class Watch:
             pending.final = (job.succeeded or now) + SETTLE
         job.landed(pending)
         self._run.pulled(job)
-        repository = self.repository(pending.repository)
+        repository = self.repository(pending.item.target.repository)
         self._quickest = min(self._quickest, max(FASTEST, pending.seconds - FASTEST))
         repository.unchecked.append(pending)
         repository.check_at = 0.0
