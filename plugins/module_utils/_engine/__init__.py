@@ -207,7 +207,7 @@ class Engine:
 
         def then(_value: None, error: Optional[AcrError]) -> None:
             job.asking = False
-            if job.state not in IN_FLIGHT or job.operation is not operation:
+            if job.state not in IN_FLIGHT:
                 return  # landed meanwhile
             if isinstance(error, ImportFailed):
                 self._verdict.failed(job, error)

@@ -18,7 +18,7 @@ from ._loop import Loop
 
 TRIES = 5  # of an import that fails for passing reasons
 FIRST_PAUSE = 2.0  # seconds before the second try; each further pause is three times as long
-SAFE = "Running again is safe: what has landed meanwhile is not imported again. A longer time limit is set by timeout."
+SAFE = "Running again is safe: what has arrived by then is not imported again. Set timeout to allow more time."
 
 
 class Run:

@@ -59,13 +59,13 @@ class Unverified(Strategy):
 
     def unanswered(self, job: Job, now: float) -> None:
         """A question that is refused is repeated for a while, in case that passes."""
-        error, why = job.unanswered, "named no place to ask how it ended."
+        error, why = job.unanswered, "didn't say where to ask how it ended."
         if error is not None:
             if error.passing or error.reason in UNASKED or now - job.unanswered_since < SETTLE:
                 return
             why = f"doesn't say how it ended: {error}"
         for pending in list(job.left):
-            message = f"Azure took the import of {self._run.name(pending.item)}, but {why} Run again with verify: true to find out."
+            message = f"Azure accepted the import of {self._run.name(pending.item)}, but {why} Run again with verify: true to find out."
             self._run.end(pending, AcrError("unknown", message))
 
     def succeeded(self, job: Job) -> None:
@@ -130,10 +130,10 @@ class Verified(Strategy):
             if pending.looked is None or pending.looked - succeeded < (FOREIGN if foreign else SETTLE):
                 continue
             if pending.unread is not None:
-                message = f"Azure says that {name} was imported, but it can't be read to check: {pending.unread}"
+                message = f"Azure says that {name} was imported, but this can't be checked: {pending.unread}"
                 error = AcrError("lost", message)
             elif pending.shown is None or digest is None:
-                error = AcrError("lost", f"Azure says that {name} was imported, but it isn't there; run again.")
+                error = AcrError("lost", f"Azure says that {name} was imported, but it isn't in the registry; run again.")
             else:
                 error = moved(name, pending, pending.shown)
             self._run.end(pending, error)
@@ -183,8 +183,8 @@ class Verified(Strategy):
                 pending.item.decide(seen[pending])
                 if job.tries >= TRIES:
                     message = (
-                        f"{self._run.name(pending.item)} was there, or not, at each of {job.tries} tries: somebody else changes "
-                        "it. Run again later."
+                        f"{self._run.name(pending.item)} kept appearing or disappearing over {job.tries} tries: something else is "
+                        "changing it. Run again later."
                     )
                     self._run.end(pending, AcrError("exists", message))
                 else:

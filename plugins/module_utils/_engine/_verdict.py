@@ -85,14 +85,14 @@ class Verdict:
             elif state is not State.UNDER_WAY:
                 message = f"The time limit of {seconds:g} s passed before {name} could be imported."
             elif unread is not None:
-                message = f"The import of {name} was started, but what became of it within {seconds:g} s can't be read: {unread}"
+                message = f"The import of {name} was started, but its outcome could not be read within {seconds:g} s: {unread}"
             elif job.operation is not None and job.operation.ask_at == math.inf:
                 message = (
-                    f"The import of {name} was started, but the registry did not show it within {seconds:g} s, and Azure named "
-                    "no place to ask how it ended."
+                    f"The import of {name} was started, but the registry did not show it within {seconds:g} s, and Azure "
+                    "didn't say where to ask how it ended."
                 )
             else:
-                message = f"Azure still calls the import of {name} pending after {seconds:g} s."
+                message = f"Azure still reports the import of {name} as pending after {seconds:g} s."
             run.end(pending, AcrError("timeout", f"{message} {SAFE}"))
         if job.checking:
             job.state = State.CHECKING

@@ -193,28 +193,23 @@ class Checker:
 
     def _checked(self, pending: Pending, found: Union[List[str], AcrError]) -> None:
         """A check has come to an end: with why it failed, or with what is missing."""
-        name, error = self._run.name(pending.item), None
+        name = self._run.name(pending.item)
         if isinstance(found, AcrError):
-            error = found.but(f"{name} was imported, but can't be checked: {found}")
-        elif found and pending.expired:
-            error = AcrError(
-                "timeout",
-                f"{name} was imported, but {len(found)} of what it lists were not there within {self._run.timeout:g} s "
-                f"({found[0]}). {SAFE}",
-            )
-        elif found and pending.job.repaired:
-            error = AcrError(
-                "lost",
-                f"Azure imported {name} twice, and still {len(found)} of what it lists are missing in the registry ({found[0]}). "
-                "Report it to Azure's support.",
-            )
-        elif found:
-            missing = f"{len(found)} of what it lists are missing in the registry ({found[0]})"
-            self._repair(pending, AcrError("lost", f"{name} was imported, but {missing}; run again."))
+            self._end(pending, found.but(f"{name} was imported, but can't be checked: {found}"))
             return
-        else:
+        if not found:
             pending.item.seconds = pending.seconds
-        self._end(pending, error)
+            self._end(pending, None)
+            return
+        missing = f"{len(found)} of the manifests it lists ({found[0]})"
+        if pending.expired:
+            message = f"{name} was imported, but after {self._run.timeout:g} s the registry still lacked {missing}. {SAFE}"
+            self._end(pending, AcrError("timeout", message))
+        elif pending.job.repaired:
+            message = f"Azure imported {name} twice, and the registry still lacks {missing}. Report this to Azure support."
+            self._end(pending, AcrError("lost", message))
+        else:
+            self._repair(pending, AcrError("lost", f"{name} was imported, but the registry lacks {missing}; run again."))
 
     def _end(self, pending: Pending, error: Optional[AcrError]) -> None:
         self._run.progress.done -= 1
@@ -257,8 +252,8 @@ def moved(name: str, pending: Pending, observed: Observed) -> AcrError:
     """What an import ends with whose target shows another digest than it should."""
     return AcrError(
         "lost",
-        f"Azure says that {name} was imported, but it has digest {observed.digest} instead of {pending.digest}; somebody else may "
-        "have moved it meanwhile. Run again.",
+        f"Azure says that {name} was imported, but it has digest {observed.digest} instead of {pending.digest}; someone else "
+        "may have moved it in the meantime. Run again.",
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-LONGEST = 4 * 3600.0  # seconds; who waits longer hangs
+LONGEST, MOST = 3 * 3600.0, 100_000  # seconds, and turns; what takes more hangs
 
 
 @dataclass(eq=False)
@@ -33,6 +33,7 @@ class Virtual:
         self._waiters: list[_Waiter] = []
         self._main = threading.current_thread()
         self._others = 0
+        self._turns = 0
         self._hangs = False
 
     # -- as the engine uses it -------------------------------------------------------------------------------------------
@@ -84,14 +85,15 @@ class Virtual:
 
     def _pass_on(self) -> None:
         """The first one that can go on does so, now or at the next moment at which one can."""
+        self._turns += 1
         while True:
             for waiter in self._waiters:
-                if waiter.until <= self._now or waiter.ready():
+                if self._turns <= MOST and (waiter.until <= self._now or waiter.ready()):
                     self._waiters.remove(waiter)
                     waiter.baton.release()
                     return
             self._now = min((waiter.until for waiter in self._waiters), default=math.inf)
-            if self._now > LONGEST:
+            if self._now > LONGEST or self._turns > MOST:
                 self._hangs = True
                 for waiter in self._waiters:
                     if waiter.main:

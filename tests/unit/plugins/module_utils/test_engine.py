@@ -100,7 +100,7 @@ def test_after_a_stop_a_damaged_image_is_told_as_damaged() -> None:
     azure.refuses = lambda number: UNAUTHORIZED if azure.targets[number] == ["x:1"] else None
     azure.damaged = damaged
     found = azure.run(item("x:1", registry="quay.io"), item("a:1"), stop_on_error=True)
-    assert "1 of what it lists are missing" in str(found[1].error) and found[1].changed
+    assert "the registry lacks 1 of the manifests it lists" in str(found[1].error) and found[1].changed
 
 
 def test_what_waits_for_its_turn_is_dropped_at_a_stop_and_not_tried_again() -> None:
@@ -250,7 +250,7 @@ def test_a7_unverified_a_question_that_does_not_reach_azure_is_asked_until_the_t
     azure = Azure()
     azure.ends = lambda number: poll
     [one] = azure.run(item("a:1"), verified=False)
-    assert one.error is not None and "what became of it within 1800 s can't be read: " + str(poll) in str(one.error)
+    assert one.error is not None and "its outcome could not be read within 1800 s: " + str(poll) in str(one.error)
 
 
 def test_a8_an_import_that_names_no_place_to_ask_is_watched() -> None:
@@ -260,7 +260,7 @@ def test_a8_an_import_that_names_no_place_to_ask_is_watched() -> None:
     azure.lands = lambda number, target: False
     azure.held.clear()
     [one] = azure.run(item("a:1"), deadline=azure.time.now() + 100.0)
-    assert one.changed and "named no place to ask" in str(one.error)
+    assert one.changed and "didn't say where to ask" in str(one.error)
 
 
 def test_a8_unverified_an_import_that_names_no_place_to_ask_is_no_success() -> None:
@@ -269,7 +269,7 @@ def test_a8_unverified_an_import_that_names_no_place_to_ask_is_no_success() -> N
     [one] = azure.run(item("a:1"), verified=False)
     assert one.changed and one.error is not None and one.error.reason == "unknown"
     assert str(one.error) == (
-        "Azure took the import of contosoprod.azurecr.test/a:1, but named no place to ask how it ended. Run again with verify: "
+        "Azure accepted the import of contosoprod.azurecr.test/a:1, but didn't say where to ask how it ended. Run again with verify: "
         "true to find out."
     )
 

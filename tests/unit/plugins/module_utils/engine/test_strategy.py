@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Desired, Observed, Target
-from tests.unit.plugins.planes import EXISTS, LOCKED, PASSING, A, Azure, B, item
+from tests.unit.plugins.planes import EXISTS, LOCKED, LOST, PASSING, A, Azure, B, item
 
 VERIFIED = pytest.mark.parametrize("verified", [True, False])
 
@@ -54,8 +54,8 @@ def test_another_digest_is_believed_sooner_than_none() -> None:
     [one] = azure.run(item("a:1"))
     assert one.error is not None and one.error.reason == "lost" and 1015.0 <= azure.time.now() < 1020.0
     assert str(one.error) == (
-        f"Azure says that contosoprod.azurecr.test/a:1 was imported, but it has digest {B} instead of {A}; somebody else may have "
-        "moved it meanwhile. Run again."
+        f"Azure says that contosoprod.azurecr.test/a:1 was imported, but it has digest {B} instead of {A}; someone else may have "
+        "moved it in the meantime. Run again."
     )
 
 
@@ -116,6 +116,14 @@ def test_a_target_that_exists_since_a_start_got_no_answer_was_imported_by_us(ver
     azure.hold("a", "1", A)
     [one] = azure.run(item("a:1", if_exists=if_exists), verified=verified)
     assert one.error is None and one.changed and one.action == "import" and one.seconds < 10.0
+
+
+@VERIFIED
+def test_a_target_that_exists_since_a_start_that_got_no_answer_brought_it_was_imported_by_us(verified: bool) -> None:
+    azure = Azure()
+    azure.refuses = lambda number: EXISTS if number else azure.hold("a", "1", A) or LOST  # type: ignore[func-returns-value]
+    [one] = azure.run(item("a:1", if_exists="fail"), verified=verified)
+    assert one.error is None and one.changed and one.action == "import" and len(azure.bodies) == 2
 
 
 def test_a_target_with_another_digest_was_not_imported_by_us_though_a_start_got_no_answer() -> None:
@@ -200,7 +208,7 @@ def test_a_target_that_comes_and_goes_is_given_up() -> None:
     azure.examine = lambda desired: replace(Observed.there(B), locks=())  # type: ignore[method-assign]
     [one] = azure.run(item("a:1"))
     assert len(azure.bodies) == 5 and str(one.error) == (
-        "contosoprod.azurecr.test/a:1 was there, or not, at each of 5 tries: somebody else changes it. Run again later."
+        "contosoprod.azurecr.test/a:1 kept appearing or disappearing over 5 tries: something else is changing it. Run again later."
     )
 
 

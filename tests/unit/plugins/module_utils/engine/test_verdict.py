@@ -12,7 +12,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._errors import Imp
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Observed
 from tests.unit.plugins.planes import EXISTS, LOCKED, LOST, PASSING, UNAUTHORIZED, A, Azure, B, item
 
-SAFE = "Running again is safe: what has landed meanwhile is not imported again. A longer time limit is set by timeout."
+SAFE = "Running again is safe: what has arrived by then is not imported again. Set timeout to allow more time."
 
 
 def test_what_landed_of_an_import_that_fails_is_checked_though_all_the_rest_is_over() -> None:
@@ -104,6 +104,21 @@ def test_what_has_landed_is_not_imported_again_though_the_next_try_fails() -> No
     assert one.error is None and one.changed and len(azure.bodies) == 2
 
 
+def test_of_a_next_try_whose_image_has_landed_meanwhile_nothing_is_asked() -> None:
+    azure = Azure()
+
+    def shown(_repository: str, _tag: str) -> Observed:
+        azure.time.sleep(80.0)
+        return Observed.there(A)
+
+    azure.shown = shown  # type: ignore[method-assign]
+    azure.ends = lambda number: PASSING
+    azure.refuses = lambda number: azure.time.sleep(160.0) if number else None  # type: ignore[func-returns-value]
+    azure.damaged = lambda repository: bool(azure.time.sleep(240.0))  # type: ignore[func-returns-value]  # not over before that
+    [one] = azure.run(item("a:1"))
+    assert one.error is None and one.changed and len(azure.bodies) == 2 and azure.asked == [0]
+
+
 def test_what_lands_in_a_pause_is_not_asked_for_again() -> None:
     """The first try brings one of two and fails; a look that was under way sees that in the pause before the next one."""
     azure = Azure()
@@ -152,7 +167,7 @@ def test_an_import_that_azure_never_ends_ends_with_its_time_limit() -> None:
     azure.ask = lambda operation: setattr(operation, "ask_at", azure.time.now() + 10.0)  # type: ignore[method-assign]
     [one] = azure.run(item("a:1"))
     assert one.changed and azure.time.now() == pytest.approx(2800.0, abs=3.0)
-    assert str(one.error) == f"Azure still calls the import of contosoprod.azurecr.test/a:1 pending after 1800 s. {SAFE}"
+    assert str(one.error) == f"Azure still reports the import of contosoprod.azurecr.test/a:1 as pending after 1800 s. {SAFE}"
 
 
 def test_an_import_that_is_done_when_the_time_is_over_is_told_as_done() -> None:

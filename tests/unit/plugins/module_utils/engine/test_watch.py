@@ -155,7 +155,7 @@ def test_only_a_look_that_began_late_enough_says_that_an_import_is_not_there() -
     azure = Azure()
     azure.lands = lambda number, target: False
     began = azure.time.now()
-    assert "it isn't there" in str(azure.run(item("a:1"))[0].error) and azure.time.now() - began >= 70.0
+    assert "it isn't in the registry" in str(azure.run(item("a:1"))[0].error) and azure.time.now() - began >= 70.0
 
 
 def test_c1_a_target_that_can_not_be_read_is_no_failure_of_its_neighbours() -> None:
@@ -176,7 +176,7 @@ def test_c1_a_target_that_can_not_be_read_is_no_failure_of_its_neighbours() -> N
     azure.shown, azure.tag = shown_or_not, tag_or_not  # type: ignore[method-assign]
     found = azure.run(item("a:1"), item("a:locked", B))
     assert found[0].error is None
-    assert "was imported, but it can't be read to check: The operation is disallowed." in str(found[1].error)
+    assert "was imported, but this can't be checked: The operation is disallowed." in str(found[1].error)
 
 
 def test_a_listing_that_fails_is_no_failure_of_what_was_asked_for_by_itself() -> None:
@@ -241,7 +241,7 @@ def test_what_stays_incomplete_twice_is_given_up() -> None:
     azure.damaged = lambda repository: True
     [one] = azure.run(item("a:1"))
     assert len(azure.bodies) == 2 and one.changed and one.error is not None and one.error.reason == "lost"
-    assert "Azure imported contosoprod.azurecr.test/a:1 twice, and still 1 of what it lists are missing" in str(one.error)
+    assert "Azure imported contosoprod.azurecr.test/a:1 twice, and the registry still lacks 1 of the manifests it lists" in str(one.error)
 
 
 @pytest.mark.parametrize("looks", [1, 30])
@@ -287,7 +287,7 @@ def test_a6_what_is_incomplete_when_the_time_is_over_is_not_imported_again() -> 
     azure.damaged = lambda repository: True
     [one] = azure.run(item("a:1"), deadline=azure.time.now() + 100.0)
     assert len(azure.bodies) == 1 and one.error is not None and one.error.reason == "timeout"
-    assert "1 of what it lists were not there within 1800 s" in str(one.error) and azure.time.now() < 1105.0
+    assert "after 1800 s the registry still lacked 1 of the manifests it lists" in str(one.error) and azure.time.now() < 1105.0
 
 
 def test_what_stays_incomplete_is_imported_once_more_unless_it_is_locked() -> None:
@@ -309,7 +309,7 @@ def test_a13_what_is_gone_again_is_not_repaired_by_force() -> None:
     azure.ends = lambda number: azure.time.sleep(60.0)  # type: ignore[func-returns-value]  # the tag is seen before that
     azure.tag = lambda repository, tag, *, expected=False: Observed.absent()  # type: ignore[method-assign]
     [one] = azure.run(item("a:1"))
-    assert len(azure.bodies) == 1 and "are missing in the registry" in str(one.error)
+    assert len(azure.bodies) == 1 and "the registry lacks 1 of the manifests it lists" in str(one.error)
 
 
 def test_a13_what_somebody_has_moved_is_not_repaired_by_force() -> None:
