@@ -18,7 +18,10 @@ from ._loop import Loop
 
 TRIES = 5  # of an import that fails for passing reasons
 FIRST_PAUSE = 2.0  # seconds before the second try; each further pause is three times as long
-SAFE = "Running again is safe: what has arrived by then is not imported again. Set timeout to allow more time."
+SAFE = (
+    "Running again is safe: what has arrived by then is not imported again. To allow more time, raise timeout (in acr_mirror, "
+    "import_timeout)."
+)
 
 
 class Run:

@@ -47,6 +47,13 @@ def test_d1_a_source_that_is_open_again_is_pulled_from_by_all() -> None:
     assert gaps(azure.begun[29:32]) == [12, 0], "the others follow as soon as one has landed"
 
 
+def test_d1_a_source_is_open_again_when_azure_says_so_if_nobody_looks() -> None:
+    azure = Azure()
+    azure.ends = lambda number: THROTTLED if number < 3 else None
+    found = azure.run(*items(3, 0), verified=False)
+    assert all(one.error is None for one in found) and gaps(azure.begun) == [0, 0, 12, 10, 0]
+
+
 def test_d1_what_was_pulled_before_a_source_refused_does_not_open_it_again() -> None:
     """Ten imports end one by one, long after ten others were refused: each end is no reason to try all of these again."""
     azure = Azure()

@@ -12,7 +12,10 @@ from ansible_collections.registryops.acr.plugins.module_utils._errors import Imp
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Observed
 from tests.unit.plugins.planes import EXISTS, LOCKED, LOST, PASSING, UNAUTHORIZED, A, Azure, B, item
 
-SAFE = "Running again is safe: what has arrived by then is not imported again. Set timeout to allow more time."
+SAFE = (
+    "Running again is safe: what has arrived by then is not imported again. To allow more time, raise timeout (in acr_mirror, "
+    "import_timeout)."
+)
 
 
 def test_what_landed_of_an_import_that_fails_is_checked_though_all_the_rest_is_over() -> None:
