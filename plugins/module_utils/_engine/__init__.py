@@ -233,7 +233,5 @@ class Engine:
     def _success(self, job: Job) -> None:
         """Azure calls the import done."""
         job.state, job.succeeded = State.DONE, self._run.loop.now()
-        for pending in job.left:
-            pending.shown = None
         self._run.pulled(job)
         self._strategy.succeeded(job)

@@ -97,10 +97,11 @@ def test_d1_what_is_planned_after_a_source_was_given_up_gets_one_try() -> None:
 
 def test_d1_a_source_is_not_waited_for_beyond_the_deadline() -> None:
     azure = Azure()
+    errors = [THROTTLED.but("quay.io refuses number {0}.".format(number)) for number in range(3)]
     azure.lands = lambda number, target: False
-    azure.ends = lambda number: THROTTLED
+    azure.ends = lambda number: errors[imported(azure, number)]
     found = azure.run(*items(3, 0), deadline=azure.time.now() + 25.0)
-    assert {one.error for one in found} == {THROTTLED} and len(azure.bodies) == 4
+    assert [one.error for one in found] == errors and len(azure.bodies) == 4
 
 
 def test_what_waits_for_a_source_keeps_its_own_failure_and_pause() -> None:

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.registryops.acr.plugins.module_utils import _plan
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Observed
-from tests.unit.plugins.planes import LOCKED, A, Azure, B, item
+from tests.unit.plugins.planes import LOCKED, PASSING, A, Azure, B, item
 
 
 def digests(count: int) -> list[str]:
@@ -266,6 +266,31 @@ def test_a6_children_are_waited_for_while_azure_is_still_copying() -> None:
     azure.ends = lambda number: azure.time.sleep(600.0) or copied.append(True)  # type: ignore[func-returns-value]
     azure.damaged = lambda repository: not copied
     assert azure.run(item("a:1"))[0].error is None and len(azure.bodies) == 1
+
+
+def test_children_of_what_landed_before_its_import_failed_are_waited_for_too() -> None:
+    azure = Azure()
+    azure.lands = lambda number, target: target == "a:1"
+    azure.ends = lambda number: LOCKED
+    azure.damaged = lambda repository: azure.time.now() < 1050.0
+    found = azure.run(item("a:1"), item("b:1"))
+    assert found[0].error is None and found[1].error is LOCKED and len(azure.bodies) == 1
+
+
+def test_children_of_what_lands_in_a_pause_are_waited_for_too() -> None:
+    """A look that was under way sees the tag when the import has failed; its children come later."""
+    azure = Azure()
+    real = azure.shown
+
+    def shown(repository: str, tag: str) -> Observed:
+        azure.time.sleep(11.0)
+        return real(repository, tag)
+
+    azure.shown = shown  # type: ignore[method-assign]
+    azure.ends = lambda number: PASSING
+    azure.damaged = lambda repository: azure.time.now() < 1050.0
+    [one] = azure.run(item("a:1"))
+    assert one.error is None and azure.targets == [["a:1"]]
 
 
 def test_a6_nothing_is_imported_again_since_one_answer_missed_a_child() -> None:
