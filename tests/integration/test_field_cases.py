@@ -97,7 +97,7 @@ def test_a8_an_import_that_names_no_place_to_ask(sandbox: Sandbox, acr_mirror: C
     sandbox.knobs(lies=[{"kind": "no_location"}])
     blind = acr_mirror([{**image, "target": ["blind"]} for image in images(content, verify=False)[:1]])
     assert blind.rc == 2 and blind.result["changed"], blind.output
-    assert "named no place to ask how it ended" in blind.result["msg"]
+    assert "didn't say where to ask how it ended" in blind.result["msg"]
 
 
 def test_a11_check_mode_sees_tags_that_are_not_listed(sandbox: Sandbox, acr_mirror: Call) -> None:
