@@ -14,24 +14,22 @@ UTILS = PLUGINS / "module_utils"
 # From the top down: each may import what stands below it, and nothing beside or above. In one row: they don't know each other.
 LAYERS = """
 _module _mirror
-_planner _report
-_expand _resolver _manifests
-_referrers _engine _target
-_sources
-_source _azure
-_platforms _arm
-_acr _identity
-_registry _operations
-_authorization _refusals _diagnosis
-_http
-_pace
-_options
-_plan _manifest _untrusted
-_select _reference _progress
-_errors
-""".split("\n")
-PURE = "_plan _options _select _reference _errors _diagnosis _manifest _untrusted".split()
-IO = {"requests", "urllib3", "socket", "threading", "concurrent", "azure", "os", "time"}
+_planner
+_expand _resolver
+_engine _manifests _sources
+_azure _referrers _report _target
+_arm _source
+_acr _operations _platforms
+_arm_client _registry
+_authorization _identity
+_http _manifest _options _refusals _resource
+_diagnosis _pace _plan _reference _select _untrusted
+_credentials _errors _listing _progress
+""".strip().split("\n")
+PURE = (
+    "_plan _options _select _reference _errors _diagnosis _manifest _untrusted _refusals _resource _credentials _listing"
+).split()
+IO = {"requests", "urllib3", "threading", "concurrent", "azure", "os", "time"}
 LARGEST = 250  # lines of a class
 IGNORED = 5  # lines that the type checker is told to leave alone
 

@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils import _registry
 from ansible_collections.registryops.acr.plugins.module_utils._azure import Azure
+from ansible_collections.registryops.acr.plugins.module_utils._engine import _job, _verdict, _watch
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, Problem, UserError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from ansible_collections.registryops.acr.plugins.module_utils._identity._clouds import Cloud
@@ -114,8 +115,9 @@ class World:
 
 @pytest.fixture
 def world(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(_imports, "FASTEST", 0.01)
-    monkeypatch.setattr(_imports, "FIRST_PAUSE", 0.01)
+    for module in (_job, _watch):
+        monkeypatch.setattr(module, "FASTEST", 0.01)
+    monkeypatch.setattr(_verdict, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(_registry, "CONFIRM_PAUSES", (0.001,) * 4)
     return World(serve(), serve())
 
