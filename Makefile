@@ -31,7 +31,10 @@ $(VENV)/.ready: requirements.txt tests/requirements.txt tests/setup
 demo: setup  ## import images into a registry of the embedded sandbox
 	@$(BIN)/python -m tests.demo
 
-test: lint test-unit test-sanity test-docs test-fidelity test-integration test-compatibility  ## everything
+# Two at a time, as most of them use one processor; the longest are first and last.
+test: setup  ## everything
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target \
+		test-integration test-sanity test-docs lint test-fidelity test-unit test-compatibility
 
 test-unit: setup  ## unit tests
 	$(PYTEST) -n $(WORKERS) tests/unit

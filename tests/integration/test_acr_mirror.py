@@ -202,7 +202,10 @@ SELECTIONS: list[tuple[str, dict[str, Any], list[str]]] = [
 
 def test_tags(sandbox: Sandbox, acr_mirror: Mirror) -> None:
     """Each selection of tags, all in one run."""
-    images = [{"source": source, "tags": tags, "target": [f"chosen/{n}"]} for n, (source, tags, _) in enumerate(SELECTIONS)]
+    images = [
+        {"source": source, "tags": tags, "target": [f"chosen/{number}"]}
+        for number, (source, tags, _expected) in enumerate(SELECTIONS)
+    ]
     run = acr_mirror(images)
     assert run.rc == 0, run.output
     for number, (source, tags, expected) in enumerate(SELECTIONS):
