@@ -22,6 +22,7 @@ import signal
 import socket
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -96,7 +97,13 @@ def preload() -> None:
     import ansible.cli.playbook
     import ansible.executor.module_common
     import ansible.executor.task_executor  # noqa: F401
+    from ansible.utils.collection_loader import _collection_finder as finder
     from ansible.utils.path import cleanup_tmp_file
+
+    # Where Ansible's own plugins have moved is a long file, which every run reads; the loader lets its reader be replaced.
+    finder._meta_yml_to_dict = lru_cache(maxsize=None)(finder._meta_yml_to_dict)
+    routing = Path(ansible.__file__).with_name("config") / "ansible_builtin_runtime.yml"
+    finder._meta_yml_to_dict(routing.read_bytes(), ("ansible.builtin", "runtime.yml"))
 
     # Its temporary directory is for all runs, and not removed by the first that ends.
     atexit.unregister(cleanup_tmp_file)
