@@ -31,8 +31,9 @@ $(VENV)/.ready: requirements.txt tests/requirements.txt tests/setup
 demo: setup  ## import images into a registry of the embedded sandbox
 	@$(BIN)/python -m tests.demo
 
-# Two at a time, as most of them use one processor; the longest are first and last.
-test: setup  ## everything
+# Two at a time, as most of them use one processor; the longest are first and last. The environments are there before, so that
+# this may run beside release-check.
+test: setup .venv-az/.ready .venv-oldest/.ready  ## everything
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target \
 		test-integration test-sanity test-docs lint test-fidelity test-unit test-compatibility
 
