@@ -1,7 +1,7 @@
 # Copyright (c) 2026 registryops.acr contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the real ansible-playbook and hands its results to a test as data."""
+"""Runs ansible-playbook and hands its results to a test as data."""
 from __future__ import annotations
 
 import json
@@ -13,15 +13,23 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 
 import yaml
 
+from tests.prefork import Forked, Server
+
 ROOT = Path(__file__).resolve().parents[1]
 # The environment whose Ansible runs: this one's, or another to test with other versions.
 ANSIBLE_BIN = Path(os.environ.get("ANSIBLE_BIN") or Path(sys.executable).parent)
+_server: Server | None = None  # while a block of preforked() runs
+
+# What every run writes for us to read, into the file that RESULTS_FILE names.
+RESULTS = {"ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/callback_plugins"), "ANSIBLE_CALLBACKS_ENABLED": "results"}
 
 
 @dataclass
@@ -72,6 +80,21 @@ def environment(home: Path, env: dict[str, str]) -> dict[str, str]:
     }
 
 
+@contextmanager
+def preforked() -> Iterator[None]:
+    """Within this block most runs need not wait for the start of ansible-playbook. See prefork.py."""
+    global _server
+    with tempfile.TemporaryDirectory(prefix="acr-ansible-") as name:
+        home = Path(name)
+        (home / "compiled").mkdir()
+        _server = Server(ANSIBLE_BIN / "python", {**environment(home, {}), **RESULTS}, home / "compiled")
+        try:
+            yield
+        finally:
+            _server.stop()
+            _server = None
+
+
 def run_playbook(
     playbook: str | Path | list[dict[str, Any]],
     env: dict[str, str],
@@ -79,9 +102,8 @@ def run_playbook(
     timeout: float = 300,
     until: Callable[[], bool] | None = None,
     signal_: signal.Signals = signal.SIGKILL,
-    **options: Any,
 ) -> Run:
-    """Run a playbook: a path, a name by FQCN, or plays as data. ``options`` go to ``subprocess.Popen``.
+    """Run a playbook: a path, a name by FQCN, or plays as data.
 
     As soon as ``until()`` is true the run is interrupted: SIGTERM goes to ansible-playbook's process group, as from a
     terminal or a scheduler; SIGKILL to all that the run has started, as when the machine goes away. A run that takes
@@ -93,23 +115,24 @@ def run_playbook(
             path = home / "playbook.yml"
             path.write_text(yaml.safe_dump(playbook, sort_keys=False))
             playbook = path
+        variables = {**environment(home, env), **RESULTS, "RESULTS_FILE": str(home / "results.jsonl")}
         began = time.monotonic()
         with open(home / "stdout", "w+") as stdout, open(home / "stderr", "w+") as stderr:
-            process = subprocess.Popen(
-                [str(ANSIBLE_BIN / "ansible-playbook"), str(playbook), *arguments],
-                env={
-                    "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/callback_plugins"),
-                    "ANSIBLE_CALLBACKS_ENABLED": "results",
-                    "RESULTS_FILE": str(home / "results.jsonl"),
-                    **environment(home, env),
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                cwd=options.pop("cwd", home),
-                start_new_session=True,
-                **options,
-            )
+            command = [str(ANSIBLE_BIN / "ansible-playbook"), str(playbook), *arguments]
+            # The processes of what is interrupted are found by their environment; other runs configure Ansible or Python.
+            own = any(name.startswith(("ANSIBLE_", "PYTHON")) for name in env)
+            if _server and until is None and not own:
+                process = _server.run(command, variables, home, stdout, stderr)
+            else:
+                process = subprocess.Popen(
+                    command,
+                    env=variables,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    cwd=home,
+                    start_new_session=True,
+                )
             try:
                 while until is not None and process.poll() is None and time.monotonic() - began < timeout:
                     if until():
@@ -121,6 +144,7 @@ def run_playbook(
                     time.sleep(0.02)
                 _wait(process, max(0.0, began + timeout - time.monotonic()))
             except BaseException:
+                process.kill()
                 kill(home)
                 process.wait()
                 raise
@@ -136,16 +160,16 @@ def run_playbook(
         return Run(process.returncode, *output, seconds, tasks, left)
 
 
-def _wait(process: subprocess.Popen[bytes], timeout: float) -> None:
+def _wait(process: subprocess.Popen[bytes] | Forked, timeout: float) -> None:
     """Wait for its end, told of it at once: Popen.wait looks every 50 ms, too coarse for what is measured."""
-    if process.poll() is not None:
-        return
-    watched = os.pidfd_open(process.pid)
-    try:
-        select.select([watched], [], [], timeout)
-    finally:
-        os.close(watched)
-    process.wait(0)
+    if isinstance(process, subprocess.Popen) and process.poll() is None:
+        watched = os.pidfd_open(process.pid)
+        try:
+            select.select([watched], [], [], timeout)
+        finally:
+            os.close(watched)
+        timeout = 0
+    process.wait(timeout)
 
 
 def processes(home: Path) -> list[int]:
@@ -179,3 +203,11 @@ def run_module(module: str, args: dict[str, Any], env: dict[str, str], *argument
     task = {"name": module, f"registryops.acr.{module}": args}
     play = {"name": "Test", "hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}
     return run_playbook([play], env, *arguments, **options)
+
+
+def run_tasks(module: str, tasks: list[dict[str, Any]], env: dict[str, str], *arguments: str) -> Run:
+    """Run a module of this collection many times in one play, with these arguments each; one that fails stops nothing."""
+    name = f"registryops.acr.{module}"
+    listed = [{"name": str(number), name: args, "ignore_errors": True} for number, args in enumerate(tasks)]
+    play = {"name": "Test", "hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": listed}
+    return run_playbook([play], env, *arguments)

@@ -12,7 +12,7 @@ from typing import Any, Callable
 
 import pytest
 
-from tests.playbook import ROOT, Run, run_module, run_playbook
+from tests.playbook import ROOT, Run, run_module, run_playbook, run_tasks
 from tests.sandbox.handle import Sandbox
 
 HELLO = "docker.io/library/hello-world:latest"
@@ -92,51 +92,53 @@ def test_every_platform_can_be_pulled(sandbox: Sandbox, acr_import: Import, tmp_
 # ---- if_exists --------------------------------------------------------------------------------------------------------
 
 
+IF_EXISTS = {
+    "update": {"absent": "import", "equal": "none", "different": "update"},
+    "keep": {"absent": "import", "equal": "keep", "different": "keep"},
+    "fail": {"absent": "import", "equal": "none", "different": "failed"},
+    "reimport": {"absent": "import", "equal": "reimport", "different": "update"},
+}
+
+
 @pytest.mark.parametrize("state", ["absent", "equal", "different"])
-@pytest.mark.parametrize(
-    ("if_exists", "expected"),
-    [
-        ("update", {"absent": "import", "equal": "none", "different": "update"}),
-        ("keep", {"absent": "import", "equal": "keep", "different": "keep"}),
-        ("fail", {"absent": "import", "equal": "none", "different": "failed"}),
-        ("reimport", {"absent": "import", "equal": "reimport", "different": "update"}),
-    ],
-)
-def test_if_exists(
-    sandbox: Sandbox, acr_import: Import, if_exists: str, expected: dict[str, str], state: str
-) -> None:
+def test_if_exists(sandbox: Sandbox, acr_import: Import, state: str) -> None:
+    """Each value of the option, on a tag of its own."""
     wanted = digest(sandbox, "contosodev", "aci-helloworld", "v2")
     if state != "absent":
-        source = "v2" if state == "equal" else "v1"
-        before = acr_import(source=f"contosodev.azurecr.test/aci-helloworld:{source}", target="t/app:1")
+        source = f"contosodev.azurecr.test/aci-helloworld:{'v2' if state == 'equal' else 'v1'}"
+        before = acr_import(source=source, target=[f"t/app:{if_exists}" for if_exists in IF_EXISTS])
         assert before.rc == 0, before.output
     earlier = contents(sandbox)
     started = len(sandbox.operations())
-    args = {"source": "contosodev.azurecr.test/aci-helloworld:v2", "target": "t/app:1", "if_exists": if_exists}
+    source = {"registry": "contosoprod", "source": "contosodev.azurecr.test/aci-helloworld:v2"}
+    tasks = [{**source, "target": f"t/app:{if_exists}", "if_exists": if_exists} for if_exists in IF_EXISTS]
 
-    checked = acr_import("--check", "--diff", **args)
+    checked = run_tasks("acr_import", tasks, sandbox.env, "--check", "--diff")
     assert contents(sandbox) == earlier and len(sandbox.operations()) == started, "check mode changed something"
-    done = acr_import("--diff", **args)
-
-    action = expected[state]
-    assert actions(done) == actions(checked) == [action], done.output
-    assert done.rc == checked.rc == (2 if action == "failed" else 0)
-    changes = action in ("import", "update", "reimport")
-    assert done.result["changed"] is checked.result["changed"] is changes
-    assert done.result["diff"] == checked.result["diff"]
-    now = sandbox.tags("contosoprod", "t/app").get("1")
-    previous = earlier["tags"].get("1")
-    assert len(sandbox.operations()) == started + changes
-    assert now == (wanted if changes else previous)
-    if changes:
-        [diff] = done.result["diff"]
-        assert diff["before"] == {"t/app:1": previous} and diff["after"] == {"t/app:1": now}
-        mode = sandbox.operations()[-1]["body"]["mode"]
-        assert mode == ("NoForce" if state == "absent" else "Force")
-    else:
-        assert not done.result["diff"]
-    if action == "failed":
-        assert "t/app:1 exists with digest" in done.result["msg"] and "if_exists: update" in done.result["msg"]
+    done = run_tasks("acr_import", tasks, sandbox.env, "--diff")
+    assert len(checked.tasks) == len(done.tasks) == len(tasks), done.output
+    operations = {operation["targets"][0]: operation for operation in sandbox.operations()[started:]}
+    for if_exists, looked, task in zip(IF_EXISTS, checked.tasks, done.tasks):
+        action, target = IF_EXISTS[if_exists][state], f"t/app:{if_exists}"
+        result = task["result"]
+        assert [line["action"] for line in result["targets"]] == [action], result
+        assert [line["action"] for line in looked["result"]["targets"]] == [action], looked
+        assert task["status"] == looked["status"] == ("failed" if action == "failed" else "ok")
+        changes = action in ("import", "update", "reimport")
+        assert result["changed"] is looked["result"]["changed"] is changes
+        assert result["diff"] == looked["result"]["diff"]
+        now, previous = sandbox.tags("contosoprod", "t/app").get(if_exists), earlier["tags"].get(if_exists)
+        assert now == (wanted if changes else previous)
+        assert (target in operations) is changes
+        if changes:
+            [diff] = result["diff"]
+            assert diff["before"] == {target: previous} and diff["after"] == {target: now}
+            assert operations[target]["body"]["mode"] == ("NoForce" if state == "absent" else "Force")
+        else:
+            assert not result["diff"]
+        if action == "failed":
+            assert f"{target} exists with digest" in result["msg"] and "if_exists: update" in result["msg"]
+    assert len(sandbox.operations()) == started + len(operations)
 
 
 def test_keep_asks_the_source_nothing_when_all_targets_are_there(sandbox: Sandbox, acr_import: Import) -> None:
@@ -205,27 +207,28 @@ def test_check_mode_fails_for_a_source_tag_that_does_not_exist(sandbox: Sandbox,
     assert real.result["msg"] == checked.result["msg"]
 
 
-@pytest.mark.parametrize(
-    ("if_exists", "again", "second"),
-    [("update", False, "none"), ("keep", False, "keep"), ("fail", None, "failed"), ("reimport", True, "reimport")],
-)
-def test_verify_false_sends_no_data_plane_request(
-    sandbox: Sandbox, acr_import: Import, if_exists: str, again: bool | None, second: str
-) -> None:
+def test_verify_false_sends_no_data_plane_request(sandbox: Sandbox) -> None:
     sandbox.knobs(retry_after=1)
-    args = {"source": HELLO, "target": ["t/app:1", "t/app:2"], "verify": False, "if_exists": if_exists}
-    first = acr_import(**args)
-    assert first.rc == 0 and first.result["changed"] and first.result["verified"] is False, first.output
-    assert sandbox.operations()[0]["body"]["source"]["sourceImage"] == "library/hello-world:latest"
-    run = acr_import(**args)
-    assert actions(run) == [second] * 2, run.output
-    modes = {operation["body"]["mode"] for operation in sandbox.operations()}
-    assert modes == {"Force" if if_exists == "reimport" else "NoForce"}
-    assert run.rc == (0 if again is not None else 2)
-    if again is not None:
-        assert run.result["changed"] is again
-    else:
-        assert "contosoprod.azurecr.test/t/app:1 already exists" in run.result["msg"]
+    expected = {"update": "none", "keep": "keep", "fail": "failed", "reimport": "reimport"}
+    options = {"registry": "contosoprod", "source": HELLO, "verify": False}
+    tasks = [{**options, "target": [f"{name}/app:1", f"{name}/app:2"], "if_exists": name} for name in expected]
+    first = run_tasks("acr_import", tasks, sandbox.env)
+    assert len(first.tasks) == len(tasks), first.output
+    for task in first.tasks:
+        assert task["status"] == "ok" and task["result"]["changed"] and task["result"]["verified"] is False, first.output
+    assert {operation["body"]["source"]["sourceImage"] for operation in sandbox.operations()} == {"library/hello-world:latest"}
+    again = run_tasks("acr_import", tasks, sandbox.env)
+    assert len(again.tasks) == len(tasks), again.output
+    for (if_exists, action), task in zip(expected.items(), again.tasks):
+        result = task["result"]
+        assert [target["action"] for target in result["targets"]] == [action] * 2, result
+        modes = {o["body"]["mode"] for o in sandbox.operations() if o["targets"][0].startswith(f"{if_exists}/")}
+        assert modes == {"Force" if if_exists == "reimport" else "NoForce"}
+        assert task["status"] == ("failed" if action == "failed" else "ok")
+        if action == "failed":
+            assert f"contosoprod.azurecr.test/{if_exists}/app:1 exists already" in result["msg"]
+        else:
+            assert result["changed"] is (if_exists == "reimport")
     assert {e["host"] for e in sandbox.log()} <= {"management.azure.test", "login.azure.test"}
 
 
@@ -255,38 +258,38 @@ def test_azures_other_ways_to_answer(sandbox: Sandbox, knobs: dict[str, Any]) ->
 # ---- bad input: one clear sentence each ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("args", "says"),
-    [
-        ({"source": "docker.io/Library/Nginx:1"}, "must be lowercase"),
-        ({"source": "library/hello-world:1"}, "doesn't name a registry"),
-        ({"source": "https://docker.io/library/nginx:1"}, "must not start with 'https://'"),
-        ({"source": HELLO, "target": "contosoprod.azurecr.test/a:1"}, "must not name a registry"),
-        ({"source": "docker.io/library/hello-world@sha256:12"}, "invalid digest"),
-        ({"registry": "contoso-prod", "source": HELLO}, "isn't the name of a registry"),
-        ({"registry": "nosuchregistry", "source": HELLO}, "There is no registry nosuchregistry"),
-        ({"source": "docker.io/library/hello-world:no"}, "docker.io/library/hello-world:no does not exist"),
-        ({"source": "docker.io/library/nothing:1"}, "docker.io/library/nothing:1 needs credentials that may pull it"),
-        ({"source": "mcr.microsoft.com/dotnet/nothing:1"}, "mcr.microsoft.com/dotnet/nothing:1 does not exist"),
-        (
-            {"source": "basic.vendor.test/vendor/tool:1.0", "source_username": "vendor", "source_password": "wrong"},
-            "refuses the given credentials",
-        ),
-        ({"source": "basic.vendor.test/vendor/tool:1.0"}, "needs credentials"),
-        ({"source": "nowhere.example.test/vendor/tool:1.0"}, "The proxy could not connect to nowhere.example.test: "),
-        ({"source": HELLO, "source_username": "x"}, "source_password is empty"),
-        (
-            {"registry": "contosoprod-abc.azurecr.test", "resource_group": "rg-registries", "source": HELLO, "verify": False},
-            "has the login server contosoprod.azurecr.test, not contosoprod-abc.azurecr.test",
-        ),
-    ],
-)
-def test_bad_input(sandbox: Sandbox, acr_import: Import, args: dict[str, Any], says: str) -> None:
-    run = acr_import(**args)
-    assert run.rc == 2, run.output
-    message = run.result["msg"]
-    assert says in message, message
-    assert "Traceback" not in run.output and "\n" not in message and len(message) < 600
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"source": "docker.io/Library/Nginx:1"}, "must be lowercase"),
+    ({"source": "library/hello-world:1"}, "doesn't name a registry"),
+    ({"source": "https://docker.io/library/nginx:1"}, "must not start with 'https://'"),
+    ({"source": HELLO, "target": "contosoprod.azurecr.test/a:1"}, "must not name a registry"),
+    ({"source": "docker.io/library/hello-world@sha256:12"}, "invalid digest"),
+    ({"registry": "contoso-prod", "source": HELLO}, "isn't the name of a registry"),
+    ({"registry": "nosuchregistry", "source": HELLO}, "There is no registry nosuchregistry"),
+    ({"source": "docker.io/library/hello-world:no"}, "docker.io/library/hello-world:no does not exist"),
+    ({"source": "docker.io/library/nothing:1"}, "docker.io/library/nothing:1 needs credentials that may pull it"),
+    ({"source": "mcr.microsoft.com/dotnet/nothing:1"}, "mcr.microsoft.com/dotnet/nothing:1 does not exist"),
+    (
+        {"source": "basic.vendor.test/vendor/tool:1.0", "source_username": "vendor", "source_password": "wrong"},
+        "refuses the given credentials",
+    ),
+    ({"source": "basic.vendor.test/vendor/tool:1.0"}, "needs credentials"),
+    ({"source": "nowhere.example.test/vendor/tool:1.0"}, "The proxy could not connect to nowhere.example.test: "),
+    ({"source": HELLO, "source_username": "x"}, "source_password is empty"),
+    (
+        {"registry": "contosoprod-abc.azurecr.test", "resource_group": "rg-registries", "source": HELLO, "verify": False},
+        "has the login server contosoprod.azurecr.test, not contosoprod-abc.azurecr.test",
+    ),
+]
+
+
+def test_bad_input(sandbox: Sandbox) -> None:
+    run = run_tasks("acr_import", [{"registry": "contosoprod", **args} for args, _says in BAD], sandbox.env)
+    assert len(run.tasks) == len(BAD) and "Traceback" not in run.output, run.output
+    for task, (_args, says) in zip(run.tasks, BAD):
+        message = task["result"]["msg"]
+        assert task["status"] == "failed" and says in message, f"{says!r} is not what was said: {message}"
+        assert "\n" not in message and len(message) < 600
     assert not sandbox.operations()
 
 

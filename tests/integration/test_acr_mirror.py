@@ -11,7 +11,7 @@ from typing import Any, Callable
 
 import pytest
 
-from tests.playbook import Run, run_playbook
+from tests.playbook import Run, run_playbook, run_tasks
 from tests.sandbox.handle import Sandbox
 
 HUB, MCR, DEV = "registry-1.docker.io", "mcr.microsoft.com", "contosodev"
@@ -178,37 +178,43 @@ def test_a_changed_source_is_an_update_by_digest(sandbox: Sandbox, acr_mirror: M
 # ---- choosing tags and repositories ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("source", "tags", "expected"),
-    [
-        (APP, {"include": ["1.2.*", "2.0.0"], "exclude": ["*.5"]},
-         [*(f"1.2.{n}" for n in range(10) if n != 5), "2.0.0"]),
-        (APP, {"semver": ">=3.9.5"}, [f"3.9.{n}" for n in range(5, 10)]),
-        (APP, {"semver": "^1.9 || 3.0.0"}, [*(f"1.9.{n}" for n in range(10)), "3.0.0"]),
-        (APP, {"newest": 3}, ["3.9.7", "3.9.8", "3.9.9"]),
-        (APP, {"semver": "<2", "newest": 2}, ["1.9.8", "1.9.9"]),
-        (APP, {"newest": 1, "same_digest": True}, [f"3.9.{n}" for n in range(5, 10)]),
-        (APP, {"exclude": ["1.*", "2.*", "3.[1-9].*"], "newest": 1}, ["3.0.9"]),
-        (f"{DEV_HOST}/aci-helloworld:v2", {"same_digest": True}, ["latest", "v2"]),
-        ("docker.io/library/hello-world", {}, ["1.0", "1.1", "latest", "linux"]),
-        ("docker.io/library/hello-world", {"include": ["l*"], "exclude": ["la*"]}, ["linux"]),
-        ("docker.io/library/hello-world", {"semver": "1.x"}, ["1.0", "1.1"]),
-        ("docker.io/library/hello-world", {"newest": 1}, ["1.1"]),
-        ("docker.io/library/hello-world", {"newest": 1, "same_digest": True}, ["1.1", "latest", "linux"]),
-        ("docker.io/hello-world:linux", {"same_digest": True}, ["1.1", "latest", "linux"]),
-        ("docker.io/library/busybox", {"semver": "~1.36", "same_digest": True}, ["1.36"]),
-        ("mcr.microsoft.com/dotnet/runtime", {"newest": 1}, ["8.0.10"]),  # by version, and not as text
-        ("mcr.microsoft.com/dotnet/runtime", {"include": ["6.*"], "newest": 1, "same_digest": True}, ["6.0", "6.0.36"]),
-    ],
-)  # fmt: skip
-def test_tags(sandbox: Sandbox, acr_mirror: Mirror, source: str, tags: dict[str, Any], expected: list[str]) -> None:
-    host, _slash, repository = source.partition("/")
-    repository = repository.partition(":")[0]
-    repository = repository if "/" in repository or host != "docker.io" else f"library/{repository}"
-    there = sandbox.tags({"docker.io": HUB, DEV_HOST: DEV}.get(host, host), repository)
-    run = acr_mirror([{"source": source, "tags": tags, "target": ["chosen/here"]}])
+SELECTIONS: list[tuple[str, dict[str, Any], list[str]]] = [
+    (APP, {"include": ["1.2.*", "2.0.0"], "exclude": ["*.5"]},
+     [*(f"1.2.{n}" for n in range(10) if n != 5), "2.0.0"]),
+    (APP, {"semver": ">=3.9.5"}, [f"3.9.{n}" for n in range(5, 10)]),
+    (APP, {"semver": "^1.9 || 3.0.0"}, [*(f"1.9.{n}" for n in range(10)), "3.0.0"]),
+    (APP, {"newest": 3}, ["3.9.7", "3.9.8", "3.9.9"]),
+    (APP, {"semver": "<2", "newest": 2}, ["1.9.8", "1.9.9"]),
+    (APP, {"newest": 1, "same_digest": True}, [f"3.9.{n}" for n in range(5, 10)]),
+    (APP, {"exclude": ["1.*", "2.*", "3.[1-9].*"], "newest": 1}, ["3.0.9"]),
+    (f"{DEV_HOST}/aci-helloworld:v2", {"same_digest": True}, ["latest", "v2"]),
+    ("docker.io/library/hello-world", {}, ["1.0", "1.1", "latest", "linux"]),
+    ("docker.io/library/hello-world", {"include": ["l*"], "exclude": ["la*"]}, ["linux"]),
+    ("docker.io/library/hello-world", {"semver": "1.x"}, ["1.0", "1.1"]),
+    ("docker.io/library/hello-world", {"newest": 1}, ["1.1"]),
+    ("docker.io/library/hello-world", {"newest": 1, "same_digest": True}, ["1.1", "latest", "linux"]),
+    ("docker.io/hello-world:linux", {"same_digest": True}, ["1.1", "latest", "linux"]),
+    ("docker.io/library/busybox", {"semver": "~1.36", "same_digest": True}, ["1.36"]),
+    ("mcr.microsoft.com/dotnet/runtime", {"newest": 1}, ["8.0.10"]),  # by version, and not as text
+    ("mcr.microsoft.com/dotnet/runtime", {"include": ["6.*"], "newest": 1, "same_digest": True}, ["6.0", "6.0.36"]),
+]  # fmt: skip
+
+
+def test_tags(sandbox: Sandbox, acr_mirror: Mirror) -> None:
+    """Each selection of tags, all in one run."""
+    images = [
+        {"source": source, "tags": tags, "target": [f"chosen/{number}"]}
+        for number, (source, tags, _expected) in enumerate(SELECTIONS)
+    ]
+    run = acr_mirror(images)
     assert run.rc == 0, run.output
-    assert sandbox.tags("contosoprod", "chosen/here") == {tag: there[tag] for tag in expected}
+    for number, (source, tags, expected) in enumerate(SELECTIONS):
+        host, _slash, repository = source.partition("/")
+        repository = repository.partition(":")[0]
+        repository = repository if "/" in repository or host != "docker.io" else f"library/{repository}"
+        there = sandbox.tags({"docker.io": HUB, DEV_HOST: DEV}.get(host, host), repository)
+        chosen = sandbox.tags("contosoprod", f"chosen/{number}")
+        assert chosen == {tag: there[tag] for tag in expected}, f"{tags} of {source}"
 
 
 def test_newest_goes_by_version_and_never_by_time(sandbox: Sandbox, acr_mirror: Mirror) -> None:
@@ -342,37 +348,37 @@ def test_an_entrys_own_credentials_come_before_the_list(sandbox: Sandbox, acr_mi
 # ---- what is refused before anything starts --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("images", "says"),
-    [
-        ([BUSYBOX, BUSYBOX], "library/busybox:1.36 is listed twice (entries 1 and 2)"),
-        ([BUSYBOX, {"source": "index.docker.io/busybox:1.36"}], "library/busybox:1.36 is"),
-        ([BUSYBOX, {"source": "docker.io/library/busybox:1.37", "target": ["library/busybox:1.36"]}],
-         "library/busybox:1.36 is wanted twice: from docker.io/library/busybox:1.36 (entry 1) and from "
-         "docker.io/library/busybox:1.37 (entry 2)"),
-        ([{"source": "docker.io/library/busybox", "tags": {}},
-          {"source": f"{APP}:1.0.0", "target": ["library/busybox:latest"]}],
-         "library/busybox:latest is wanted twice"),
-        ([{"source": "docker.io/library/busybox:1.36", "target": ["a:1", "a:1"]}], "a:1 is listed twice"),
-        ([BUSYBOX, {"source": "docker.io/library/busybox:1.37", "tags": {"newest": 1}}],
-         "Entry 2 of images: docker.io/library/busybox:1.37 names one image, but tags selects others"),
-        ([BUSYBOX, {"source": "docker.io/library/busybox", "tags": {"semver": "newer than 1"}}],
-         "Entry 2 of images: semver 'newer than 1'"),
-        ([BUSYBOX, {"source": "docker.io/library/busybox", "tags": {"newest": 0}}], "newest must be at least 1"),
-        ([BUSYBOX, {"source": "docker.io/Library/Busybox:1"}], "must be lowercase"),
-        ([BUSYBOX, {"source": "library/busybox:1.37"}], "Entry 2 of images:"),
-        ([BUSYBOX, {"source": "docker.io/library/busybox", "tags": {}, "target": ["a:1"]}],
-         "names a tag, but tags selects several"),
-        ([BUSYBOX, {"source": f"{APP}:1.0.0", "verify": False, "referrers": True}],
-         "referrers needs verify: true"),
-    ],
-)  # fmt: skip
-def test_contradictions_are_refused_before_anything_starts(
-    sandbox: Sandbox, acr_mirror: Mirror, images: list[dict[str, Any]], says: str
-) -> None:
-    run = acr_mirror(images)
-    assert run.rc == 2 and says in run.result["msg"], run.output
-    assert "results" not in run.result and "\n" not in run.result["msg"]
+CONTRADICTIONS: list[tuple[list[dict[str, Any]], str]] = [
+    ([BUSYBOX, BUSYBOX], "library/busybox:1.36 is listed twice (entries 1 and 2)"),
+    ([BUSYBOX, {"source": "index.docker.io/busybox:1.36"}], "library/busybox:1.36 is"),
+    ([BUSYBOX, {"source": "docker.io/library/busybox:1.37", "target": ["library/busybox:1.36"]}],
+     "library/busybox:1.36 is wanted twice: from docker.io/library/busybox:1.36 (entry 1) and from "
+     "docker.io/library/busybox:1.37 (entry 2)"),
+    ([{"source": "docker.io/library/busybox", "tags": {}},
+      {"source": f"{APP}:1.0.0", "target": ["library/busybox:latest"]}],
+     "library/busybox:latest is wanted twice"),
+    ([{"source": "docker.io/library/busybox:1.36", "target": ["a:1", "a:1"]}], "a:1 is listed twice"),
+    ([BUSYBOX, {"source": "docker.io/library/busybox:1.37", "tags": {"newest": 1}}],
+     "Entry 2 of images: docker.io/library/busybox:1.37 names one image, but tags selects others"),
+    ([BUSYBOX, {"source": "docker.io/library/busybox", "tags": {"semver": "newer than 1"}}],
+     "Entry 2 of images: semver 'newer than 1'"),
+    ([BUSYBOX, {"source": "docker.io/library/busybox", "tags": {"newest": 0}}], "newest must be at least 1"),
+    ([BUSYBOX, {"source": "docker.io/Library/Busybox:1"}], "must be lowercase"),
+    ([BUSYBOX, {"source": "library/busybox:1.37"}], "Entry 2 of images:"),
+    ([BUSYBOX, {"source": "docker.io/library/busybox", "tags": {}, "target": ["a:1"]}],
+     "names a tag, but tags selects several"),
+    ([BUSYBOX, {"source": f"{APP}:1.0.0", "verify": False, "referrers": True}],
+     "referrers needs verify: true"),
+]  # fmt: skip
+
+
+def test_contradictions_are_refused_before_anything_starts(sandbox: Sandbox) -> None:
+    run = run_tasks("acr_mirror", [{"registry": "contosoprod", "images": images} for images, _says in CONTRADICTIONS], sandbox.env)
+    assert len(run.tasks) == len(CONTRADICTIONS), run.output
+    for task, (_images, says) in zip(run.tasks, CONTRADICTIONS):
+        message = task["result"]["msg"]
+        assert task["status"] == "failed" and says in message and "\n" not in message, f"{says!r} is not what was said: {message}"
+        assert "results" not in task["result"]
     assert not sandbox.operations()
 
 

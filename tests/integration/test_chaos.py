@@ -21,7 +21,13 @@ def battlefield() -> Iterator[Sandbox]:
     assert not errors, f"the sandbox itself failed:\n{errors}"
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+# What these meet is decided by our code alone; the others meet Python, Ansible and the libraries for HTTP as well.
+OURS = ("moving", "twice", "permissions", "killed")
+
+
+@pytest.mark.parametrize(
+    "scenario", [pytest.param(name, marks=pytest.mark.any_version if name in OURS else ()) for name in SCENARIOS]
+)
 def test_nothing_is_lost(battlefield: Sandbox, scenario: str) -> None:
     # Other tests run at the same time: what is late by seconds here is measured by `make chaos`.
     row = SCENARIOS[scenario](battlefield, 1, Size(images=10, moving=10, kills=3, patient=False, late=10.0))

@@ -27,6 +27,7 @@ CLOSED = {
 }
 
 Role = Callable[..., Run]
+Refusals = Callable[..., list[list[dict[str, Any]]]]
 
 
 @pytest.fixture
@@ -51,6 +52,30 @@ def role(sandbox: Sandbox) -> Role:
             del play["vars"]["acr_mirror_registry"]
         inventory = () if "-i" in arguments else ("-i", "localhost,")
         return run_playbook([play], {**sandbox.env, **(env or {})}, *inventory, *arguments)
+
+    return call
+
+
+@pytest.fixture
+def refusals(sandbox: Sandbox) -> Refusals:
+    """``refusals([variables, …])``: the role with each of these, all in one play; returns the tasks of each, of which the last
+    failed."""
+
+    def call(cases: list[dict[str, Any]], env: dict[str, str] | None = None) -> list[list[dict[str, Any]]]:
+        tasks = [
+            {
+                "block": [{"ansible.builtin.include_role": {"name": "registryops.acr.mirror"}, "vars": variables}],
+                "rescue": [{"name": "Go on", "ansible.builtin.meta": "noop"}],
+            }
+            for variables in cases
+        ]
+        play = {"name": "Test", "hosts": "localhost", "gather_facts": False, "vars": {"acr_mirror_registry": "contosoprod"}}
+        run = run_playbook([{**play, "tasks": tasks}], {**sandbox.env, **(env or {})})
+        assert run.rc == 0 and run.recap["rescued"] == len(cases), run.output
+        done = [task for task in run.tasks if task["status"] != "skipped"]
+        ends = [number for number, task in enumerate(done, 1) if task["status"] == "failed"]
+        assert len(ends) == len(cases) and ends[-1] == len(done), run.output
+        return [done[start:end] for start, end in zip([0, *ends], ends)]
 
     return call
 
@@ -132,8 +157,11 @@ def test_trusted_services_without_the_right_to_change(sandbox: Sandbox, closed: 
 def test_without_trusted_services_the_import_fails_as_azures_does(sandbox: Sandbox, closed: str, role: Role) -> None:
     run = role([{"source": HELLO}], acr_mirror_trusted_services="ignore")
     assert run.rc == 2
-    failed = [task for task in run.tasks if task["status"] == "failed"]
-    assert "denied" in failed[0]["result"]["msg"].lower() or "firewall" in failed[0]["result"]["msg"].lower(), run.output
+    [failed] = [task["result"]["msg"].splitlines() for task in run.tasks if task["status"] == "failed"]
+    image, said = failed[1].split(": ", 1)
+    assert image == "contosoprod.azurecr.test/library/hello-world:latest" and said.startswith("The firewall of"), run.output
+    assert "refuses Azure's import service" in said and "registryops.acr.acr_trusted_services" in said
+    assert said.partition("Azure says: ")[2].startswith('Invalid message Forbidden Forbidden {"errors":[{"code":"DENIED"')
     assert sandbox.tags("contosoprod", "library/hello-world") == {}
 
 
@@ -186,24 +214,24 @@ def test_a_restricted_source_is_opened_too(sandbox: Sandbox, role: Role) -> None
     ]
 
 
-def test_a_source_registry_without_a_name_is_as_if_not_given(sandbox: Sandbox, role: Role) -> None:
+def test_a_source_registry_without_a_name_is_as_if_not_given(sandbox: Sandbox, refusals: Refusals) -> None:
     """The source's host is looked at then, and no registry called None, or nothing, is."""
     created = sandbox.create_registry("closednamed", properties=CLOSED)
     sandbox.push("closednamed", "team/app", ["1.0"])
     source = f"{created['login_server']}/team/app:1.0"
+    cases: list[dict[str, Any]] = []
     for name in (None, ""):
-        for images, defaults in (
-            ([{"source": source, "source_registry": name}], {}),
-            ([{"source": source}], {"source_registry": name}),
-        ):
-            run = role(images, acr_mirror_trusted_services="check", acr_mirror_defaults=defaults)
-            assert run.rc == 2 and run.result["msg"].startswith("closednamed: network access is restricted"), run.output
-            read = next(task for task in run.tasks if task["task"].endswith("Read the network rules of Azure sources"))
-            assert [one["acr_mirror_source"] for one in read["result"]["results"]] == [created["login_server"]]
+        cases.append({"acr_mirror_images": [{"source": source, "source_registry": name}]})
+        cases.append({"acr_mirror_images": [{"source": source}], "acr_mirror_defaults": {"source_registry": name}})
     # The registry of the defaults counts for an entry without a name.
-    images = [{"source": "team/app:1.0", "source_registry": None}]
-    run = role(images, acr_mirror_trusted_services="check", acr_mirror_defaults={"source_registry": "closednamed"})
-    assert run.rc == 2 and run.result["msg"].startswith("closednamed: network access is restricted"), run.output
+    defaults = {"source_registry": "closednamed"}
+    cases.append({"acr_mirror_images": [{"source": "team/app:1.0", "source_registry": None}], "acr_mirror_defaults": defaults})
+    refused = refusals([{"acr_mirror_trusted_services": "check", **case} for case in cases])
+    for tasks in refused:
+        assert tasks[-1]["result"]["msg"].startswith("closednamed: network access is restricted"), tasks[-1]
+    for tasks in refused[:-1]:
+        read = next(task for task in tasks if task["task"].endswith("Read the network rules of Azure sources"))
+        assert [one["acr_mirror_source"] for one in read["result"]["results"]] == [created["login_server"]]
 
 
 def test_a_target_without_public_access(sandbox: Sandbox, closed: str, role: Role) -> None:
@@ -312,18 +340,19 @@ ENCRYPTED = """source_password: !vault |
 """  # vendorpass, by the password pw
 
 
-def test_e13_encrypted_values_in_a_text(sandbox: Sandbox, role: Role, tmp_path: Path) -> None:
+def test_e13_encrypted_values_in_a_text(sandbox: Sandbox, role: Role, refusals: Refusals, tmp_path: Path) -> None:
     """The sentence says how, and that works."""
     vault = {"ANSIBLE_VAULT_PASSWORD_FILE": str(tmp_path / "password")}
     (tmp_path / "password").write_text("pw")
     images = "- source: basic.vendor.test/vendor/tool:1.0\n  source_username: vendor\n  " + ENCRYPTED
     (tmp_path / "list.yml").write_text(images)
     looked_up = "{{ lookup('ansible.builtin.file', '" + str(tmp_path / "list.yml") + "') }}"
-    for given in ({"acr_mirror_images": looked_up}, {"acr_mirror_images": images}, {"acr_mirror_credentials": ENCRYPTED},
-                  {"acr_mirror_defaults": "{a: 1, " + ENCRYPTED.replace("|", "x}").partition("\n")[0]}):  # fmt: skip
-        run = role([{"source": HELLO}], env=vault, **given)
-        assert run.rc == 2 and "constructor" not in run.output, run.output
-        assert "is text with !vault in it" in run.result["msg"] and "ansible.builtin.include_vars" in run.result["msg"]
+    cases = [{"acr_mirror_images": looked_up}, {"acr_mirror_images": images}, {"acr_mirror_credentials": ENCRYPTED},
+             {"acr_mirror_defaults": "{a: 1, " + ENCRYPTED.replace("|", "x}").partition("\n")[0]}]  # fmt: skip
+    for case, tasks in zip(cases, refusals([{"acr_mirror_images": [{"source": HELLO}], **case} for case in cases], vault)):
+        message = tasks[-1]["result"]["msg"]
+        assert "is text with !vault in it" in message and "ansible.builtin.include_vars" in message, case
+        assert "constructor" not in message
     # A comment is none.
     run = role("# no !vault here\n- source: " + HELLO + "\n", "--check")
     assert run.rc == 0, run.output
@@ -357,21 +386,18 @@ def test_hosts_are_registries(sandbox: Sandbox, role: Role, tmp_path: Path) -> N
         assert report["registry"] == name and images == [f"{name}.azurecr.test/library/hello-world:{tags[name]}"]
 
 
-@pytest.mark.parametrize(
-    "variables",
-    [
-        {"acr_mirror_images": [{"source": "docker.io/library/python", "tags": {"include": [3.10]}}]},
-        {"acr_mirror_images": "- source: docker.io/library/python\n  tags:\n    semver: 3.10\n"},
+def test_e10_a_version_without_quotes_is_refused(sandbox: Sandbox, refusals: Refusals) -> None:
+    python = "docker.io/library/python"
+    cases: list[dict[str, Any]] = [
+        {"acr_mirror_images": [{"source": python, "tags": {"include": [3.10]}}]},
+        {"acr_mirror_images": f"- source: {python}\n  tags:\n    semver: 3.10\n"},
         {"acr_mirror_images": [{"source": HELLO}], "acr_mirror_defaults": {"tags": {"include": [3.10]}}},
-    ],
-    ids=["a list", "text", "defaults"],
-)
-def test_e10_a_version_without_quotes_is_refused(sandbox: Sandbox, role: Role, variables: dict[str, Any]) -> None:
-    images = variables.pop("acr_mirror_images")
-    run = role(images, acr_mirror_trusted_services="ignore", **variables)
-    said = [str(task["result"].get("msg")) for task in run.tasks if task["status"] == "failed"]
-    assert run.rc == 2 and len(said) == 1 and "must be text, but 3.1 was read as a number" in said[0], run.output
-    assert said[0].endswith("Quote it, as in '3.10'.") and not sandbox.operations()
+    ]
+    for case, tasks in zip(cases, refusals([{"acr_mirror_trusted_services": "ignore", **case} for case in cases])):
+        message = tasks[-1]["result"]["msg"]
+        assert "must be text, but 3.1 was read as a number" in message, case
+        assert message.endswith("Quote it, as in '3.10'."), message
+    assert not sandbox.operations()
 
 
 def test_tags_run_a_part(sandbox: Sandbox, closed: str, role: Role, tmp_path: Path) -> None:
@@ -427,16 +453,12 @@ def test_every_variable_may_be_text(sandbox: Sandbox, closed: str, role: Role, t
     assert run.rc == 0 and list(sandbox.tags("contosoprod", "library/hello-world")) == ["latest"], run.output
 
 
-@pytest.mark.parametrize(
-    "images",
-    ["nonsense", "", 7, {"source": HELLO}, [HELLO], f"source: {HELLO}", "- 1"],
-    ids=repr,
-)
-def test_nonsense_for_images_is_one_clear_sentence(sandbox: Sandbox, role: Role, images: Any) -> None:
-    run = role(images)
-    assert run.rc == 2, run.output
-    assert "acr_mirror_images must be a list of entries" in run.result["msg"], run.result
-    assert len(run.result["msg"].splitlines()) == 1 and sandbox.log() == []
+def test_nonsense_for_images_is_one_clear_sentence(sandbox: Sandbox, refusals: Refusals) -> None:
+    nonsense: list[Any] = ["nonsense", "", 7, {"source": HELLO}, [HELLO], f"source: {HELLO}", "- 1"]
+    for images, tasks in zip(nonsense, refusals([{"acr_mirror_images": images} for images in nonsense])):
+        message = tasks[-1]["result"]["msg"]
+        assert "acr_mirror_images must be a list of entries" in message and "\n" not in message, images
+    assert sandbox.log() == []
 
 
 def test_text_that_is_no_yaml_is_told_with_its_place(sandbox: Sandbox, role: Role) -> None:
