@@ -81,8 +81,9 @@ test-sanity: $(SANITY)  ## ansible-test sanity
 	cd $(SANITY) && ansible-test sanity --local --requirements --color no \
 		--python $$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
-lint: $(SANITY)  ## ruff, and ansible-lint in its production profile
+lint: $(SANITY)  ## ruff, mypy, and ansible-lint in its production profile
 	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
 	cd $(SANITY) && ansible-lint --offline --profile production
 
 docs: setup  ## build the documentation site, .build/docs/html/index.html
