@@ -38,5 +38,5 @@ def test_every_reason_is_described() -> None:
 def test_the_same_in_other_words_keeps_all_facts() -> None:
     first = ImportFailed("throttled", "quay.io limits.", status=400, cause="upstream throttles", throttled_source=True)
     second = first.but("quay.io limits pulls.", uncertain=True)
-    assert type(second) is ImportFailed and str(second) == "quay.io limits pulls."
+    assert second.__class__ is ImportFailed and str(second) == "quay.io limits pulls."
     assert vars(second) == {**vars(first), "uncertain": True} and not first.uncertain and str(first) == "quay.io limits."
