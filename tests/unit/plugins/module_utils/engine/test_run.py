@@ -104,6 +104,18 @@ def test_d1_a_source_is_not_waited_for_beyond_the_deadline() -> None:
     assert [one.error for one in found] == errors and len(azure.bodies) == 4
 
 
+def test_what_was_started_after_the_last_refusal_and_is_pulled_opens_a_source() -> None:
+    """Its turn came late, so it was sent although others had been refused."""
+    azure = Azure()
+    azure.refuses = lambda number: azure.time.sleep(15.0) if number == 2 else None  # type: ignore[func-returns-value]
+    azure.lands = lambda number, target: number in (2, 4, 5)
+    azure.ends = lambda number: THROTTLED if number in (0, 1, 3) else None
+    found = azure.run(*items(3, 0))
+    assert all(one.error is None for one in found)
+    assert [imported(azure, number) for number in range(len(azure.bodies))] == [0, 1, 2, 0, 1, 0]
+    assert gaps(azure.begun)[3:] == [3, 9], "the second one as soon as the third has landed"
+
+
 def test_what_waits_for_a_source_keeps_its_own_failure_and_pause() -> None:
     """One fails for a passing reason while another finds out about their source."""
     azure = Azure()
