@@ -164,7 +164,6 @@ class _Throttled:
     probe: Optional[Job] = None
     tries: int = 0
     waiting: List[Job] = field(default_factory=list)
-    over: bool = False  # it was tried to the end: whatever comes now gets one try
 
 
 class Sources:
@@ -186,13 +185,11 @@ class Sources:
         was tried to the end."""
         throttled = self._throttled.setdefault(job.work.origin.registry, _Throttled(now))
         throttled.since = now
-        if throttled.over:
-            return False
         if throttled.probe is job:
             throttled.tries += 1
         pause = FIRST_PAUSE * 3**throttled.tries
         if throttled.tries + 1 >= TRIES or deadline is not None and now + pause >= deadline:
-            throttled.over, throttled.probe = True, None
+            throttled.probe = None  # and whatever comes now gets one try
             return False
         if throttled.probe in (None, job):
             throttled.probe = job

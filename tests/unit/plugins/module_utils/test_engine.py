@@ -64,12 +64,13 @@ def test_seconds_count_to_the_landing_and_not_to_the_check() -> None:
             azure.time.sleep(200.0)
             azure.hold("a", "2", B)
 
-    azure.ends = ends
+    checks: list[float] = []
+    azure.ends, azure.damaged = ends, lambda repository: bool(checks.append(azure.time.now()))  # type: ignore[func-returns-value]
     progress: set[tuple[int, int]] = set()
     found = azure.run(item("a:1"), item("a:2", B), notify=lambda numbers: progress.add((numbers.done, numbers.in_flight)))
     assert found[0].error is found[1].error is None
     assert found[0].seconds == pytest.approx(0.2) and 210.0 <= found[1].seconds < 213.0
-    assert (1, 1) in progress and (2, 0) in progress
+    assert (1, 1) in progress and (2, 0) in progress and min(checks) >= 1210.0
 
 
 # -- stops -------------------------------------------------------------------------------------------------------------

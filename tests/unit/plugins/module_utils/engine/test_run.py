@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import ImportFailed
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Item
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Item, Observed
 from tests.unit.plugins.planes import LOCKED, PASSING, Azure, item
 
 THROTTLED = ImportFailed("throttled", "quay.io limits how often Azure may pull from it.", status=400, throttled_source=True)
@@ -102,6 +102,32 @@ def test_d1_a_source_is_not_waited_for_beyond_the_deadline() -> None:
     azure.ends = lambda number: errors[imported(azure, number)]
     found = azure.run(*items(3, 0), deadline=azure.time.now() + 25.0)
     assert [one.error for one in found] == errors and len(azure.bodies) == 4
+
+
+def test_what_was_started_after_the_last_refusal_and_is_pulled_opens_a_source() -> None:
+    """Its turn came late, so it was sent although others had been refused."""
+    azure = Azure()
+    azure.refuses = lambda number: azure.time.sleep(15.0) if number == 2 else None  # type: ignore[func-returns-value]
+    azure.lands = lambda number, target: number in (2, 4, 5)
+    azure.ends = lambda number: THROTTLED if number in (0, 1, 3) else None
+    found = azure.run(*items(3, 0))
+    assert all(one.error is None for one in found)
+    assert [imported(azure, number) for number in range(len(azure.bodies))] == [0, 1, 2, 0, 1, 0]
+    assert gaps(azure.begun)[3:] == [3, 9], "the second one as soon as the third has landed"
+
+
+def test_what_a_look_finds_of_an_import_that_waits_for_its_source_is_left_to_its_next_try() -> None:
+    azure = Azure()
+    real = azure.shown
+
+    def shown(repository: str, tag: str) -> Observed:
+        azure.time.sleep(13.0 if repository == "a0" else 10.5)  # until the other one has its next try, or just has failed
+        return real(repository, tag)
+
+    azure.shown = shown  # type: ignore[method-assign]
+    azure.ends = lambda number: THROTTLED if number < 2 else None
+    found = azure.run(*items(2, 0))
+    assert all(one.error is None for one in found) and azure.targets == [["a0:1"], ["a1:1"], ["a0:1"], ["a1:1"]]
 
 
 def test_what_waits_for_a_source_keeps_its_own_failure_and_pause() -> None:

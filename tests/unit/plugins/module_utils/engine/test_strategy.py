@@ -159,6 +159,24 @@ def test_a_look_that_is_under_way_may_find_what_azure_refuses_as_existing() -> N
     assert one.error is None and not one.changed and one.action == "none" and looks == ["shown", "examine"]
 
 
+def test_what_the_look_after_a_refusal_has_found_is_found_once() -> None:
+    """An earlier try of ours has brought it. The look after the refusal comes back first, then the one that was under way."""
+    azure = Azure()
+    looks: list[float] = []
+
+    def shown(_repository: str, _tag: str) -> Observed:
+        azure.time.sleep(20.0)
+        looks.append(azure.time.now())
+        return Observed.there(A)
+
+    azure.shown = shown  # type: ignore[method-assign]
+    azure.refuses = lambda number: None if number else azure.hold("a", "1", A) or LOST  # type: ignore[func-returns-value]
+    azure.ends = lambda number: EXISTS
+    azure.damaged = lambda repository: bool(azure.time.sleep(60.0))  # type: ignore[func-returns-value]  # not over before that
+    [one] = azure.run(item("a:1"))
+    assert one.error is None and one.changed and one.action == "import" and len(azure.bodies) == 2 and looks
+
+
 def test_a_tag_that_azure_sees_before_we_do_keeps_no_other_target_back() -> None:
     azure = Azure()
 

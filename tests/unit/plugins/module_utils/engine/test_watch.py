@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils import _plan
+from ansible_collections.registryops.acr.plugins.module_utils._arm import Operation
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Observed
 from tests.unit.plugins.planes import LOCKED, PASSING, A, Azure, B, item
@@ -95,6 +96,23 @@ def test_looks_become_rarer_the_longer_an_import_takes() -> None:
     pauses = [later - earlier for earlier, later in zip(times, times[1:])]
     assert times[0] == pytest.approx(0.2) and pauses[0] == pytest.approx(0.2) and pauses[-1] == pytest.approx(2.0, abs=0.01)
     assert pauses == sorted(pauses, key=lambda one: round(one, 6)) and 35 < len(times) < 60
+
+
+def test_when_azure_calls_an_import_done_the_registry_is_looked_at_at_once() -> None:
+    azure = Azure()
+    done: list[float] = []
+
+    def ask(operation: Operation) -> None:
+        operation.ask_at = azure.time.now() + 9.9
+        if azure.time.now() > 1090.0:
+            operation.done = True
+            done.append(azure.time.now())
+            azure.hold("a", "1", A)
+
+    azure.ask = ask  # type: ignore[method-assign]
+    azure.lands = lambda number, target: False
+    [one] = azure.run(item("a:1"))
+    assert one.error is None and one.seconds == pytest.approx(done[0] - azure.begun[0], abs=0.05)
 
 
 def test_what_lands_in_many_repositories_is_first_looked_for_in_a_few() -> None:
@@ -233,7 +251,8 @@ def test_a_second_import_is_judged_by_what_it_brings_itself() -> None:
             whole.append(number)
 
     azure.ends, azure.damaged = ends, lambda repository: not whole
-    assert azure.run(item("a:1"))[0].error is None and len(azure.bodies) == 2
+    [one] = azure.run(item("a:1"))
+    assert one.error is None and len(azure.bodies) == 2 and one.seconds >= 110.0
 
 
 def test_what_stays_incomplete_twice_is_given_up() -> None:
