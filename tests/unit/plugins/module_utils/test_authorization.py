@@ -206,6 +206,14 @@ def test_many_threads_ask_for_one_token(registry: Registry, far_side: Any) -> No
     assert guarded.scopes == [SCOPES, [SCOPES[0]]]
 
 
+def test_a_token_of_its_own_that_ended_too_early_is_renewed(registry: Registry, far_side: Any) -> None:
+    guarded = Guarded(far_side)
+    read(registry, "a")
+    guarded.renewed = 1
+    read(registry, "a")
+    assert guarded.scopes == [["repository:a:pull"]] * 2
+
+
 def test_a_registry_that_names_another_scope_gets_it(registry: Registry, far_side: Any) -> None:
     guarded = Guarded(far_side)
     guarded.challenge += ',scope="repository:a:pull,push"'
