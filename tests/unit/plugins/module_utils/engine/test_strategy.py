@@ -261,6 +261,24 @@ def test_a5_what_was_there_all_along_is_not_repaired_as_if_we_had_brought_it(if_
     assert one.error is None and not one.changed and len(azure.bodies) == 1
 
 
+def test_a_check_of_what_somebody_else_has_brought_ends_nothing() -> None:
+    """It is under way when Azure refuses the import, and comes back before the look at what there is."""
+    azure = Azure()
+    azure.hold("a", "1", A)
+    azure.lands = lambda number, target: False
+    azure.ends = lambda number: EXISTS
+    azure.damaged = lambda repository: bool(azure.time.sleep(30.0))  # type: ignore[func-returns-value]
+    real = azure.examine
+
+    def examine(desired: Desired) -> Observed:
+        azure.time.sleep(60.0)
+        return real(desired)
+
+    azure.examine = examine  # type: ignore[method-assign]
+    [one] = azure.run(item("a:1", if_exists="keep"))
+    assert one.error is None and one.action == "keep" and not one.changed and one.seconds == 0.0
+
+
 def test_a12_a_tag_that_azure_sees_and_we_do_not_is_not_imported_again_and_again() -> None:
     azure = Azure()
     azure.refuses = lambda number: EXISTS

@@ -341,10 +341,13 @@ def test_what_stays_incomplete_is_imported_once_more_unless_it_is_locked() -> No
     assert ("tag again", "a:1") in azure.reads
     azure = Azure()
     azure.damaged = lambda repository: len(azure.bodies) < 2
-    azure.guarded = lambda desired, observed: replace(observed, locks=("manifest",))  # type: ignore[method-assign]
+    gone: list[bool] = []
+    azure.guarded = lambda desired, observed: gone.append(observed.gone) or replace(  # type: ignore[func-returns-value, method-assign]
+        observed, locks=("manifest",)
+    )
     [one] = azure.run(item("a:1"))
     assert "locked against writing" in str(one.error) and len(azure.bodies) == 1
-    assert one.error is not None and one.error.reason == "locked"
+    assert one.error is not None and one.error.reason == "locked" and gone == [True]
 
 
 def test_a13_what_is_gone_again_is_not_repaired_by_force() -> None:
