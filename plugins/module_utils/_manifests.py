@@ -14,7 +14,7 @@ from ._acr import AzureRegistry
 from ._azure import Azure
 from ._errors import GENERAL, AcrError, UserError
 from ._listing import listing_pays
-from ._manifest import INDEX_TYPES, Child
+from ._manifest import Child, is_index
 from ._reference import Platform, valid_digest
 
 CONCURRENCY = 16
@@ -178,13 +178,13 @@ class _Reader:
         return result
 
     def _look_inside(self, repository: str, digest: str, result: Dict[str, Any]) -> None:
-        is_index = result["media_type"] in INDEX_TYPES
-        if not (is_index or self._query.raw):
+        index = is_index(result["media_type"])
+        if not (index or self._query.raw):
             return
         manifest = self.registry.confirmed(lambda: self.registry.manifest(repository, digest))
         if self._query.raw:
             result["raw"] = manifest.content.decode("utf-8")
-        if is_index:
+        if index:
             result["platforms"] = [_platform(child) for child in self.registry.walk(repository, manifest) if _runs(child)]
 
     def _look_around(self, repository: str, digest: str, result: Dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import List, Optional
 
 from ._errors import AcrError
-from ._manifest import INDEX_TYPES, Descriptor, Manifest
+from ._manifest import Descriptor, Manifest
 from ._reference import Platform
 from ._registry import Registry
 from ._untrusted import mapping, parse
@@ -36,7 +36,7 @@ def platform_manifest(registry: Registry, name: str, repository: str, reference:
             return Descriptor(child.digest, child.media_type, child.size)
         if platform.os != "unknown":
             offers.append(str(platform))
-        elif not child.platform and child.media_type not in INDEX_TYPES:
+        elif not child.platform and not child.is_index:
             unsaid.append(child.digest)
     for digest in unsaid[:MOST_OPENED]:
         image = _image(registry, repository, digest)

@@ -107,6 +107,8 @@ def test_no_challenge_leads_to_another_token_service(registry: AzureRegistry, az
     )
     assert error_of(lambda: registry.counts("team/app")).reason == "unauthorized"
     assert len(far_side.forms(TOKEN)) == 1
+    azure.content["/acr/v1/other"] = COUNTS
+    assert registry.counts("other") == Counts(7, 5) and len(far_side.forms(TOKEN)) == 2
 
 
 REFRESH = jwt(grant_type="refresh_token")

@@ -221,6 +221,21 @@ def test_a_registry_that_names_another_scope_gets_it(registry: Registry, far_sid
     assert guarded.scopes == [["repository:a:pull,push"]]
 
 
+def test_a_registry_that_names_another_scope_late_gets_it(registry: Registry, far_side: Any) -> None:
+    """Only once it has seen that the first token isn't enough."""
+    guarded = Guarded(far_side)
+
+    def answer(request: Any) -> None:
+        if request.headers.get("Authorization") and len(guarded.scopes) == 1:
+            sends(401, b"", WWW_Authenticate=guarded.challenge + ',scope="repository:a:pull,push"')(request)
+        else:
+            guarded.answer(request)
+
+    far_side.answer = answer
+    read(registry, "a")
+    assert guarded.scopes == [["repository:a:pull"], ["repository:a:pull,push"]]
+
+
 def test_a_registry_that_names_less_gets_what_we_ask_for(http: Http, far_side: Any) -> None:
     registry = Registry(far_side.host, http)
     registry.scope_actions = "metadata_read,pull"

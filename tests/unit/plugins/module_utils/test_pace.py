@@ -92,6 +92,16 @@ def test_a_refusal_holds_everybody_up_no_longer_than_it_says() -> None:
     assert bucket.take() == 0.0
 
 
+def test_a_wave_of_refusals_halves_the_rate_once() -> None:
+    clock = Clock()
+    bucket = Bucket(1, 10, clock=clock)
+    for _n in range(6):
+        bucket.refused(1.0)
+    clock.now += 1.0
+    assert bucket.take() == 0.0
+    assert bucket.take() == pytest.approx(1 / 4), "0.8 for the first one, half for the wave"
+
+
 def test_refusals_by_chance_do_not_slow_everything_down() -> None:
     """One request in twenty is refused, however slowly they come: going slower and slower would help nobody."""
     clock, chance = Clock(), random.Random(1)
