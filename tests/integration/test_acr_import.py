@@ -51,14 +51,15 @@ def test_first_run_changes_second_does_not(sandbox: Sandbox, acr_import: Import)
     assert first.result["digest"] == there
     assert first.result["media_type"] == "application/vnd.oci.image.index.v1+json"
     assert first.result["source"] == HELLO
-    assert first.result["targets"] == [
-        {
-            "image": "contosoprod.azurecr.test/library/hello-world:latest",
-            "digest": there,
-            "previous_digest": None,
-            "action": "import",
-        }
-    ]
+    (target,) = first.result["targets"]
+    assert target.pop("seconds") > 0
+    assert target == {
+        "image": "contosoprod.azurecr.test/library/hello-world:latest",
+        "source": HELLO,
+        "digest": there,
+        "previous_digest": None,
+        "action": "import",
+    }
     second = acr_import(source=HELLO)
     assert second.rc == 0 and second.recap["changed"] == 0, second.output
     assert actions(second) == ["none"]
@@ -226,7 +227,7 @@ def test_verify_false_sends_no_data_plane_request(sandbox: Sandbox) -> None:
         assert modes == {"Force" if if_exists == "reimport" else "NoForce"}
         assert task["status"] == ("failed" if action == "failed" else "ok")
         if action == "failed":
-            assert f"contosoprod.azurecr.test/{if_exists}/app:1 exists already" in result["msg"]
+            assert f"contosoprod.azurecr.test/{if_exists}/app:1 already exists" in result["msg"]
         else:
             assert result["changed"] is (if_exists == "reimport")
     assert {e["host"] for e in sandbox.log()} <= {"management.azure.test", "login.azure.test"}

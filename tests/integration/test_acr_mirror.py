@@ -252,7 +252,7 @@ def test_repositories_of_a_whole_registry_under_a_prefix(sandbox: Sandbox, acr_m
 
 def test_only_azure_registries_list_their_repositories(sandbox: Sandbox, acr_mirror: Mirror) -> None:
     run = acr_mirror([{"source": "docker.io/library/busybox", "repositories": {"include": ["*"]}}])
-    assert run.rc == 2 and "Entry 1 of images: repositories chooses among" in run.result["msg"], run.output
+    assert run.rc == 2 and "Entry 1 of images: repositories selects among" in run.result["msg"], run.output
 
 
 def test_target_prefix_counts_for_every_target(sandbox: Sandbox, acr_mirror: Mirror) -> None:
@@ -618,13 +618,13 @@ def test_the_same_content_from_two_registries_without_a_tag(sandbox: Sandbox, ac
         {"source": f"{DEV_HOST}/mirror/same:none", **places},
     ]
     run = acr_mirror(images)
-    assert [(r["image"].partition("/")[2], r["action"]) for r in run.result["results"]] == [
-        (f"no/tag@{digest}", "import"),
-        (f"no/tag@{digest}", "import"),
-        ("no/tag", "failed"),
-        ("no/tag", "failed"),
-    ], run.output
-    assert set(sandbox.manifests("contosoprod", "no/tag")) == {digest} and len(operations(sandbox)) == 2
+    found = [(r["image"].partition("/")[2], r["action"]) for r in run.result["results"]]
+    assert [image for image, _action in found] == [f"no/tag@{digest}"] * 2 + ["no/tag"] * 2, run.output
+    done = [action for _image, action in found]
+    # Each source is planned as soon as it has answered: the later one may see what the earlier one has brought.
+    assert sorted(done[:2]) in (["import", "import"], ["import", "none"]) and done[2:] == ["failed", "failed"], run.output
+    assert set(sandbox.manifests("contosoprod", "no/tag")) == {digest}
+    assert len(operations(sandbox)) == done.count("import")
 
 
 def test_details(sandbox: Sandbox, acr_mirror: Mirror) -> None:

@@ -42,7 +42,7 @@ TASKS: list[tuple[str, dict[str, Any]]] = [
     ("acr_manifest_info", {"all": True}),
     ("acr_trusted_services", {"registry": "contosovault"}),
     *((module, {"registry": "missing", "resource_group": "rg-registries", **more}) for module, more in (
-        ("acr_mirror", {"images": [SIGNED]}), ("acr_manifest_info", {"all": True}), ("acr_trusted_services", {}),
+        ("acr_import", SIGNED), ("acr_mirror", {"images": [SIGNED]}), ("acr_manifest_info", {"all": True}), ("acr_trusted_services", {}),
     )),
 ]  # fmt: skip
 

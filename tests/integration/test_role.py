@@ -160,7 +160,7 @@ def test_without_trusted_services_the_import_fails_as_azures_does(sandbox: Sandb
     [failed] = [task["result"]["msg"].splitlines() for task in run.tasks if task["status"] == "failed"]
     image, said = failed[1].split(": ", 1)
     assert image == "contosoprod.azurecr.test/library/hello-world:latest" and said.startswith("The firewall of"), run.output
-    assert "refuses Azure's import service" in said and "registryops.acr.acr_trusted_services" in said
+    assert "blocks Azure's import service" in said and "registryops.acr.acr_trusted_services" in said
     assert said.partition("Azure says: ")[2].startswith('Invalid message Forbidden Forbidden {"errors":[{"code":"DENIED"')
     assert sandbox.tags("contosoprod", "library/hello-world") == {}
 
@@ -209,8 +209,8 @@ def test_a_restricted_source_is_opened_too(sandbox: Sandbox, role: Role) -> None
     told = next(task["result"]["results"] for task in run.tasks if task["task"].endswith("network rules could not be read"))
     assert [line["msg"] for line in told] == [
         f"The network rules of {DEV_ID} could not be read, so it is not known whether they block Azure's import service: Azure "
-        "Resource Manager answered for registry contosodev in resource group rg-registries with status 400 and nothing that "
-        "explains it."
+        "Resource Manager answered with status 400 for registry contosodev in resource group rg-registries, without an "
+        "explanation."
     ]
 
 
