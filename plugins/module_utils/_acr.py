@@ -270,4 +270,3 @@ def _path(repository: str) -> str:
 def locked(entry: Dict[str, Any], who: str) -> bool:
     """Whether Azure's properties of a repository, tag or manifest forbid writing to it."""
     return mapping(entry.get("changeableAttributes"), who).get("writeEnabled") is False
-

@@ -303,6 +303,7 @@ class TargetRegistry:
         self._there.add((repository, found.digest))
         return found.digest
 
+
 def _listed(tag: Tag) -> Observed:
     return Observed.listed(tag.digest, tag.updated, tag.locked)
 

@@ -115,7 +115,8 @@ class Job:
     @property
     def since(self) -> float:
         """When Azure took it, or may have."""
-        assert self.started is not None
+        if self.started is None:
+            raise ValueError("it was not started")
         return self.started
 
     def landed(self, pending: Pending) -> None:

@@ -28,6 +28,7 @@ try:
 except ImportError:  # before ansible-core 2.19 every text may be one
     template = str  # type: ignore[assignment]
 
+
 def registry(name: str, subscription: str = "s1", group: str = "RG-Registries", **properties: Any) -> RegistryResource:
     return resource(name, subscription, group, **properties)._replace(tags={"Stage": "pre-prod"})
 

@@ -86,6 +86,9 @@ class World:
             for target in targets:
                 repository, _colon, tag = target.partition(":")
                 self.held[repository, tag] = body["source"]["sourceImage"].rpartition("@")[2]
+            for repository in body.get("untaggedTargetRepositories", []):
+                digest = body["source"]["sourceImage"].rpartition("@")[2]
+                self.held[repository, digest] = digest
             request.reply(202, "", {"Location": self.azure.url + "/operationResults/registries-1", "Retry-After": "0"})
         elif path.startswith("/operationResults"):
             request.reply(200, "")

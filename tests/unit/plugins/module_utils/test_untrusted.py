@@ -36,11 +36,11 @@ from ansible_collections.registryops.acr.plugins.module_utils._errors import Acr
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http, refuse_redirect
 from ansible_collections.registryops.acr.plugins.module_utils._identity._clouds import find_cloud
 from ansible_collections.registryops.acr.plugins.module_utils._manifest import INDEX_TYPES, MANIFEST_TYPES
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, SourceRegistry
 from ansible_collections.registryops.acr.plugins.module_utils._reference import Platform, RegistryId, valid_digest
 from ansible_collections.registryops.acr.plugins.module_utils._referrers import Referrers
 from ansible_collections.registryops.acr.plugins.module_utils._registry import Registry, next_page
-from ansible_collections.registryops.acr.plugins.module_utils._sources import Source, Sources
+from ansible_collections.registryops.acr.plugins.module_utils._source import Source
 from ansible_collections.registryops.acr.plugins.module_utils._target import TargetRegistry
 from ansible_collections.registryops.acr.plugins.module_utils._untrusted import (
     LONGEST_WAIT,
@@ -162,6 +162,9 @@ INDEX = {
 statuses = st.sampled_from([200, 200, 200, 200, 201, 204, 301, 400, 401, 403, 404, 405, 418, 431])
 
 
+REGISTRY = SourceRegistry("registry.test")
+
+
 @fuzz
 @given(
     mutated(INDEX) | mutated(MANIFEST),
@@ -191,13 +194,12 @@ def test_manifests(body: bytes, status: int, media_type: str, digest: str, text:
 @fuzz
 @given(mutated(INDEX), mutated(MANIFEST), st.sampled_from(INDEX_TYPES))
 def test_choosing_a_platform(index: bytes, config: bytes, media_type: str) -> None:
-    sources = Sources(None, Http(), None)  # type: ignore[arg-type]
     for answers in ([answer(index, Content_Type=media_type)], [answer(dump(MANIFEST)), answer(config)], [answer(config)]):
-        source = Source("registry.test", Registry("registry.test", Wire(*answers)), None, None)
+        source = Source(REGISTRY, Registry("registry.test", Wire(*answers)), None, {})
         source.registry.blob = lambda repository, digest: config  # type: ignore[method-assign]
         for platform in ("linux/amd64", "windows(10.0)/amd64"):
-            survives(lambda: sources.resolve(Origin(source, "team/app", "1.0", None, platform)))
-        survives(lambda: sources.check_importable(Origin(source, "team/app", None, A)))
+            survives(lambda: source.resolve(Origin(REGISTRY, "team/app", "1.0", None, platform)))
+        survives(lambda: source.check_importable(Origin(REGISTRY, "team/app", None, A)))
 
 
 @fuzz
@@ -211,10 +213,9 @@ def test_listings(tags: bytes, index: bytes, status: int, link_header: str) -> N
         registry = Registry("registry.test", Wire(*answers))
         found = survives(lambda: registry.referrers("team/app", A))
         assert isinstance(found, AcrError) or all(isinstance(entry, dict) for entry in found)
-        source = Source("registry.test", Registry("registry.test", Wire(*answers)), None, None)
-        sources = Sources(None, Http(), None)  # type: ignore[arg-type]
+        source = Source(REGISTRY, Registry("registry.test", Wire(*answers)), None, {})
         with ThreadPoolExecutor(1) as pool:
-            survives(lambda: Referrers(sources, pool).of([Origin(source, "team/app", "1.0", A)]))
+            survives(lambda: Referrers(source, pool).of([Origin(REGISTRY, "team/app", "1.0", A)]))
 
 
 HOSTS = ["registry.test", ""]
@@ -461,7 +462,7 @@ def test_azures_lists(one: bytes, many: bytes, index: bytes, status: int) -> Non
     survives(lambda: TargetRegistry(azure(answer(many, status))).tags("team/app", ["1", "2", "3", "4"]))
     survives(lambda: TargetRegistry(azure(answer(many, status))).manifests("team/app", [A, B, C, A.replace("a", "d")]))
     survives(lambda: TargetRegistry(azure(answer(index, Content_Type=INDEX_TYPES[0]))).damage("team/app", [A, B]))
-    reader = _manifests._Reader(azure(answer(many, status), answer(index)), _manifests.Wanted(raw=True, referrers=True))
+    reader = _manifests._Reader(azure(answer(many, status), answer(index)), _manifests.ManifestQuery(raw=True, referrers=True))
     survives(lambda: [reader.complete(entry) for entry in reader.entries("team/app")])
 
 
