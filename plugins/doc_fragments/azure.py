@@ -11,9 +11,9 @@ options:
   auth_source:
     description:
       - Where the credentials come from.
-      - V(auto) uses the profile if the option O(profile) is set, otherwise the options below if they contain credentials,
-        otherwise the environment variables, otherwise the profile in C(~/.azure/credentials), otherwise the Azure CLI.
-        Credentials from different places are never mixed.
+      - V(auto) uses the profile if the option O(profile) is set, otherwise options with credentials, such as O(client_id) and
+        O(secret), if there are any, otherwise environment variables, otherwise the profile that E(AZURE_PROFILE)
+        names or C(default), otherwise the Azure CLI. Credentials from different places are never mixed.
       - V(env) uses the environment variables, V(credential_file) the profile, V(cli) the account signed in to the Azure CLI,
         V(msi) the machine's managed identity (the system-assigned one, or the user-assigned one given by O(client_id)).
       - With V(auto), E(ANSIBLE_AZURE_AUTH_SOURCE) takes precedence if set.
@@ -68,7 +68,8 @@ options:
     type: str
   oidc_token_file_path:
     description:
-      - A file with such a token, which is read again for each sign-in. Can also be set with E(AZURE_FEDERATED_TOKEN_FILE).
+      - A file with a token as described for O(oidc_token). It is read again for each sign-in. Can also be set with
+        E(AZURE_FEDERATED_TOKEN_FILE).
     type: path
   cloud_environment:
     description:

@@ -10,7 +10,8 @@ short_description: The digest of an image
 version_added: 0.1.0
 description:
   - Returns the digest that an image reference currently resolves to, in any registry, so that templates can pin it.
-  - Digests are read with C(HEAD) requests, which don't count as pulls on Docker Hub. Only O(platform) takes a pull.
+  - Digests are read with C(HEAD) requests, which don't count as pulls on Docker Hub. With O(platform), manifests are read too,
+    and that counts as a pull.
 options:
   _terms:
     description:

@@ -100,7 +100,7 @@ def _stop(module: AnsibleModule) -> None:
     try:
         module.fail_json(
             msg=f"The time limit of {module.params['timeout']} s passed while Azure or a registry was being asked. "
-            "Running again is safe; a longer limit is set by timeout.",
+            "Running again is safe. To allow more time, raise timeout.",
             reason="timeout",
         )
     finally:

@@ -42,7 +42,8 @@ options:
     description:
       - An Azure container registry in the same tenant to import from, by resource ID, name or login server. It may be in another
         subscription. It is read with the rights of the account that signs in (V(Reader) or V(AcrPull)).
-      - The resource ID is the only way to import from a registry whose public endpoint is disabled.
+      - Azure can import from a registry whose public endpoint is disabled only by its resource ID, and without
+        O(source_password). The ID is looked up if the account can see the registry (V(Reader)); otherwise, give it here.
     type: str
   source_username:
     description:
@@ -57,7 +58,7 @@ options:
     type: str
   target:
     description:
-      - Where the image goes in O(registry), each as C(repository[:tag]). Without a tag, the source's tag is used.
+      - One or more places in O(registry) for the image, as C(repository[:tag]). Without a tag, the source's tag is used.
       - The default is the source's repository and tag, so that V(docker.io/library/nginx:1.27) becomes V(library/nginx:1.27).
         A source given by digest alone is tagged V(latest); set O(target) to avoid that.
     type: list
@@ -74,8 +75,8 @@ options:
       - V(keep) never touches it. If all targets exist, the source isn't contacted.
       - V(fail) fails if its digest differs from the source's, which suits release tags.
       - V(reimport) always imports again and overwrites it.
-      - A tag whose manifest is gone can't be pulled. V(update) and V(reimport) import it again. V(keep) and V(fail) report an
-        error, unless O(repair=true). V(fail) also imports it again if it names the source's digest.
+      - A tag whose manifest is gone can't be pulled. V(update) and V(reimport) import it again, and so does V(fail) if the tag
+        has the source's digest. Otherwise, V(keep) and V(fail) report an error, unless O(repair=true).
       - Azure's forced import ignores locks. The locks on the tag, the manifest and the repository are therefore read first, and a
         target that is locked, or whose locks can't be read, isn't overwritten.
     type: str
@@ -99,6 +100,7 @@ options:
         can't notice that the source has changed.
       - With V(false), check mode always announces an import.
       - With V(false), locks can't be read, so O(if_exists=reimport) overwrites a locked tag.
+      - O(platform), O(referrers) and O(repair) require V(true).
     type: bool
     default: true
   repair:
@@ -285,27 +287,27 @@ changed:
   sample: true
 digest:
   description: The digest of the image, which is that of the first of RV(targets). Null if that has none.
-  returned: always, unless nothing could be planned
+  returned: always, unless the task failed before anything was planned
   type: str
   sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
 media_type:
   description: The media type of the image's manifest. Null if the manifest wasn't read.
-  returned: always, unless nothing could be planned
+  returned: always, unless the task failed before anything was planned
   type: str
   sample: application/vnd.oci.image.index.v1+json
 source:
   description: The requested image, with its registry.
-  returned: always, unless nothing could be planned
+  returned: always, unless the task failed before anything was planned
   type: str
   sample: docker.io/library/nginx:1.27
 verified:
   description: Whether digests were compared, as set by O(verify).
-  returned: always, unless nothing could be planned
+  returned: always, unless the task failed before anything was planned
   type: bool
   sample: true
 targets:
   description: All targets and, with O(referrers=true), all referrers.
-  returned: always, unless nothing could be planned
+  returned: always, unless the task failed before anything was planned
   type: list
   elements: dict
   contains:
@@ -378,7 +380,7 @@ reason:
   sample: not_found
 status:
   description: The status of the HTTP response that caused the failure.
-  returned: if nothing could be planned because of such a response
+  returned: if the whole task failed because of such a response
   type: int
   sample: 404
 """

@@ -35,7 +35,7 @@ options:
     default: false
   tag:
     description:
-      - Return only the manifest that this tag of O(repository) points to.
+      - Return only the manifest that this tag of O(repository) points to. Can't be combined with O(digest).
     type: str
   digest:
     description:
@@ -81,7 +81,7 @@ seealso:
 notes:
   - The account needs the right to read the registry's content, which the built-in roles C(AcrPull) and C(Container Registry Data
     Importer and Data Reader) include. O(all) also needs the right to list repositories, which is separate in registries with
-    attribute-based permissions.
+    permissions per repository (ABAC).
 author:
   - registryops.acr contributors (@registryops)
 """
@@ -294,7 +294,7 @@ unreadable:
       description: What failed, and what to do.
       type: str
       returned: always
-      sample: contosoprod.azurecr.io/team/secret denies access. The account needs the right to pull it.
+      sample: contosoprod.azurecr.io/team/secret can't be read by the account that signs in. It needs the right to pull…
 reason:
   description:
     - Why the task failed, as a word to use in conditions.

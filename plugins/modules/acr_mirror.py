@@ -34,8 +34,8 @@ options:
     description:
       - What the registry should hold. Each entry takes the options of M(registryops.acr.acr_import) for one image, or selects
         several with O(images[].tags) or O(images[].repositories).
-      - If two entries want different images for the same target tag, or name the same target twice, the list is refused before
-        anything starts. If one entry names an image and another selects it, the entry that names it decides.
+      - If two entries want different images for the same target tag, or both name the same image for it, the list is refused
+        before anything starts. If one entry names an image and another selects it, the entry that names it decides.
     type: list
     elements: dict
     required: true
@@ -51,7 +51,9 @@ options:
         description:
           - An Azure container registry in the same tenant to import from, by resource ID, name or login server. It may be in
             another subscription. It is read with the rights of the account that signs in (V(Reader) or V(AcrPull)).
-          - The resource ID is the only way to import from a registry whose public endpoint is disabled.
+          - Azure can import from a registry whose public endpoint is disabled only by its resource ID, and without
+            O(images[].source_password). The ID is looked up if the account can see the registry (V(Reader)); otherwise, give it
+            here.
         type: str
       source_username:
         description:
@@ -66,7 +68,7 @@ options:
         type: str
       target:
         description:
-          - Where the image goes in O(registry), each as C(repository[:tag]). Without a tag, the source's tag is used.
+          - One or more places in O(registry) for the image, as C(repository[:tag]). Without a tag, the source's tag is used.
           - The default is the source's repository and tag, so that V(docker.io/library/nginx:1.27) becomes V(library/nginx:1.27).
             A source given by digest alone is tagged V(latest); set O(images[].target) to avoid that.
           - With O(images[].tags), give repositories only; each gets the selected tags.
@@ -84,8 +86,8 @@ options:
           - V(keep) never touches it. If all targets exist, the source isn't contacted.
           - V(fail) fails if its digest differs from the source's, which suits release tags.
           - V(reimport) always imports again and overwrites it.
-          - A tag whose manifest is gone can't be pulled. V(update) and V(reimport) import it again. V(keep) and V(fail) report an
-            error, unless O(images[].repair=true). V(fail) also imports it again if it names the source's digest.
+          - A tag whose manifest is gone can't be pulled. V(update) and V(reimport) import it again, and so does V(fail) if the
+            tag has the source's digest. Otherwise, V(keep) and V(fail) report an error, unless O(images[].repair=true).
           - Azure's forced import ignores locks. The locks on the tag, the manifest and the repository are therefore read first,
             and a target that is locked, or whose locks can't be read, isn't overwritten.
           - The default is V(update).
@@ -109,6 +111,8 @@ options:
             therefore can't notice that the source has changed.
           - With V(false), check mode always announces an import.
           - With V(false), locks can't be read, so O(images[].if_exists=reimport) overwrites a locked tag.
+          - O(images[].platform), O(images[].referrers), O(images[].repair), O(images[].tags) and O(images[].repositories) require
+            V(true).
           - The default is V(true).
         type: bool
       repair:
@@ -136,7 +140,8 @@ options:
             elements: str
           semver:
             description:
-              - Only tags that are versions in this range, such as V(>=1.26 <2), V(^1.27), V(1.x) or V(1.26 - 1.28).
+              - Only tags that are versions in this range, in npm's syntax, such as V(>=1.26 <2), V(^1.27), V(1.x) or
+                V(1.26 - 1.28).
               - Tags with a suffix, such as V(1.27.3-alpine), are versions only if O(images[].tags.include) is given.
               - Build metadata may follow C(_), as Helm writes it, so that V(1.2.0_build.7) is version 1.2.0.
               - A bare number of five or more digits, such as V(20240807), is considered a date or a build number, not a version,
@@ -228,7 +233,8 @@ options:
             elements: str
           semver:
             description:
-              - Only tags that are versions in this range, such as V(>=1.26 <2), V(^1.27), V(1.x) or V(1.26 - 1.28).
+              - Only tags that are versions in this range, in npm's syntax, such as V(>=1.26 <2), V(^1.27), V(1.x) or
+                V(1.26 - 1.28).
               - Tags with a suffix, such as V(1.27.3-alpine), are versions only if O(defaults.tags.include) is given.
               - Build metadata may follow C(_), as Helm writes it, so that V(1.2.0_build.7) is version 1.2.0.
               - A bare number of five or more digits, such as V(20240807), is considered a date or a build number, not a version,
@@ -312,6 +318,7 @@ options:
       - The maximum number of seconds that one import may take from its start. Waiting to be started doesn't count.
     type: int
     default: 1800
+    version_added: 0.2.0
 extends_documentation_fragment:
   - registryops.acr.azure
   - registryops.acr.azure.attributes
@@ -392,7 +399,7 @@ changed:
   sample: true
 results:
   description: All targets, in the order of O(images), and, with O(images[].referrers=true), all referrers.
-  returned: always, unless nothing could be planned
+  returned: always, unless the task failed before anything was planned
   type: list
   elements: dict
   contains:
@@ -461,7 +468,7 @@ results:
       sample: [linux/amd64, linux/arm64]
 summary:
   description: The run in numbers.
-  returned: always, unless nothing could be planned
+  returned: always, unless the task failed before anything was planned
   type: dict
   contains:
     targets:
@@ -524,8 +531,8 @@ reason:
       import such an image, V(refused) if Azure or a registry refuses for another reason.
     - V(throttled) or V(unavailable) if it is temporary, V(unreachable) if there is no connection, V(certificate) if a TLS
       certificate isn't trusted, V(timeout) if the time limit was reached, V(protocol) if a response was invalid.
-    - V(lost) if Azure calls an image imported but it isn't there, V(unknown) if the outcome of an import is unknown, V(stopped) if
-      it wasn't started because another image failed.
+    - V(lost) if Azure calls an image imported but it isn't there, V(unknown) if the outcome of an import is unknown, V(stopped)
+      if it wasn't started because another image failed.
     - V(several) if images failed for different reasons; RV(results) has the reason of each.
   returned: failure
   type: str

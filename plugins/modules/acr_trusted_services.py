@@ -25,7 +25,7 @@ options:
     type: str
   state:
     description:
-      - Whether trusted services are allowed. Check mode also reads the registry's network rules.
+      - Whether to allow trusted services. In check mode, the registry's network rules are only read.
     type: str
     choices: [enabled, disabled]
     default: enabled

@@ -170,7 +170,10 @@ def storm(sandbox: Sandbox, seed: int, size: Size) -> Row:
     ratio = len(log) / calm
     # A few requests are many of a small run's: the bound is for the real size.
     row.expect(ratio <= 1.3 or size.images < 100, f"{len(log)} requests, {calm} without faults")
-    row.note = f"{size.images} images right after {run.seconds:.0f} s; {ratio:.2f} of the requests without faults"
+    row.note = (
+        f"all {size.images} images right, after {run.seconds:.0f} s; "
+        f"{ratio:.2f} times the requests of a run without faults"
+    )
     return row
 
 

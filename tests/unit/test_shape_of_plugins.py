@@ -65,6 +65,15 @@ def test_imports_run_downward() -> None:
     assert upward == set()
 
 
+def test_contributing_shows_each_helper_in_a_row_that_imports_itself_or_rows_below() -> None:
+    table = (PLUGINS.parent / "CONTRIBUTING.md").read_text().partition("## The helpers")[2].partition("\n## ")[0]
+    rows = [re.findall(r"`(_\w+)/?`", line) for line in table.splitlines() if line.startswith("|")]
+    shown = {name: number for number, row in enumerate(rows) for name in row}
+    assert sorted(name for row in rows for name in row) == sorted(files())
+    pairs = {(name, other) for name, paths in files().items() for path in paths for other in imported(path)}
+    assert {f"{name} → {other}" for name, other in pairs if shown[other] < shown[name]} == set()
+
+
 def test_what_is_pure_does_no_input_or_output() -> None:
     for name in PURE:
         (path,) = files()[name]
