@@ -22,6 +22,8 @@ _CONTAINERS = frozenset(["container", "containers", "ephemeralContainers", "init
 _SPLIT = ("registry", "repository", "tag", "digest", "sha")
 _COMPOSE = frozenset(["configs", "include", "models", "name", "networks", "secrets", "services", "version", "volumes"])
 _FLAG = re.compile(r"--?[\w.-]+=", re.ASCII)
+# An image with registry and version, amid other text.
+_AMID = re.compile(r"(?<![^\s=,;\"'])[\w-]+(?:\.[\w-]+)+(?::\d+)?(?:/[\w.-]+)+(?::\w|@sha256:)", re.ASCII)
 
 
 def places_in(tree: Tree) -> List[Place]:
@@ -110,18 +112,20 @@ class _Finder:
         return True
 
     def _scalars(self, owner: str, path: str, value: Tree, sure: bool, short: bool) -> bool:
+        """Adds the images that a field holds as one text, or as several. Whether nothing is left to look into."""
         if isinstance(value, Scalar):
             self._whole(owner, path, value, sure, short)
             return True
-        named = [(f"{path}[{n}]", one) for n, one in enumerate(value)] if isinstance(value, list) else [
-            (_join(path, name), one) for name, one in value.items()
-        ]
-        if path.endswith("images"):
-            for place, one in named:
-                if isinstance(one, Scalar):
-                    self._whole(owner, place, one, False, False)
-                elif isinstance(one, dict) and {"newName", "newTag"} & set(one) and isinstance(one.get("name"), Scalar):
-                    self._add(owner, place, [("image", one["name"])], why="it changes other images; read what kustomize builds")
+        several = {}
+        if isinstance(value, list):
+            several = {f"{path}[{number}]": child for number, child in enumerate(value)}
+        elif path.endswith("images"):
+            several = {_join(path, name): child for name, child in value.items()}
+        for place, child in several.items():
+            if isinstance(child, Scalar):
+                self._whole(owner, place, child, False, False)
+            elif isinstance(child, dict) and {"newName", "newTag"} & set(child) and isinstance(child.get("name"), Scalar):
+                self._add(owner, place, [("image", child["name"])], why="it changes other images; read what kustomize builds")
         return False
 
     def _whole(self, owner: str, path: str, scalar: Scalar, sure: bool, short: bool) -> None:
@@ -162,7 +166,7 @@ class _Finder:
                 self._add(owner, path, fields, why=str(unknown))
 
     def _container(self, tree: Dict[str, Any], owner: str, path: str) -> None:
-        """Images that a container is told of: whole ones, with registry and version, so that they can't be anything else."""
+        """The images that a container is told of. With registry and version, they can't be anything else."""
         for key in ("command", "args"):
             words = tree.get(key)
             for number, word in enumerate(words if isinstance(words, list) else []):
@@ -181,8 +185,11 @@ class _Finder:
         if slash and "." in host and states_version(rest):
             try:
                 self._add(owner, path, [("image", word)], complete(text), prefix=prefix)
+                return
             except Unknown:
                 pass
+        if _AMID.search(text):
+            self._add(owner, path, [("image", word)], why="it has images amid other text")
 
     def _add_composed(self, owner: str, path: str, scalar: Scalar) -> None:
         if _absent(scalar):

@@ -19,14 +19,15 @@ _expand _resolver
 _engine _manifests _sources
 _azure _referrers _report _target
 _arm _source
-_acr _operations _platforms
-_arm_client _registry
-_authorization _identity
-_http _manifest _options _refusals _resource
+_acr _containers _operations _platforms
+_arm_client _registry _workloads
+_authorization _dockerfile _identity _yaml
+_http _manifest _options _places _refusals _resource
 _diagnosis _pace _plan _reference _select _untrusted
 _credentials _errors _listing _progress
 """.strip().split("\n")
 PURE = (
+    "_containers _dockerfile _places _workloads _yaml "
     "_plan _options _select _reference _errors _diagnosis _manifest _untrusted _refusals _resource _credentials _listing"
 ).split()
 IO = {"requests", "urllib3", "threading", "concurrent", "azure", "os", "time"}
