@@ -90,7 +90,7 @@ def images(content: Any, unknown: str = "fail") -> List[Dict[str, Any]]:
     try:
         found, problems = find_images(content)
     except UserError as error:
-        raise AnsibleFilterError(f"registryops.acr.images: {error}") from error
+        raise AnsibleFilterError(f"registryops.acr.images: {error}") from None
     if problems and unknown == "fail":
         start = "registryops.acr.images: It can't be known which images these are (set unknown='warn' to leave them out)"
         raise AnsibleFilterError(sentence(start, problems))

@@ -97,9 +97,9 @@ def rewrite(content: Any, results: Any, digest: Any = False, missing: str = "fai
     try:
         found, problems = rewrite_images(content, results, boolean(digest))
     except UserError as error:
-        raise AnsibleFilterError(f"registryops.acr.rewrite: {error}") from error
-    except TypeError as error:
-        raise AnsibleFilterError(f"registryops.acr.rewrite: digest must be true or false, not {digest}.") from error
+        raise AnsibleFilterError(f"registryops.acr.rewrite: {error}") from None
+    except TypeError:
+        raise AnsibleFilterError(f"registryops.acr.rewrite: digest must be true or false, not {digest}.") from None
     if problems and missing == "fail":
         start = "registryops.acr.rewrite: Not all images can be replaced (set missing='warn' to leave these as they are)"
         raise AnsibleFilterError(sentence(start, problems))
