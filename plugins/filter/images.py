@@ -9,13 +9,15 @@ name: images
 short_description: The images of manifests, compose files and Dockerfiles
 version_added: 0.1.0
 description:
-  - Finds the images that Kubernetes manifests, rendered Helm charts, compose files and Dockerfiles run or build on, as entries for
-    O(registryops.acr.acr_mirror#module:images).
+  - Finds the images that Kubernetes manifests, rendered Helm charts, compose files and Dockerfiles run or build on, as entries
+    for O(registryops.acr.acr_mirror#module:images).
   - Names are completed as Docker does. V(nginx) becomes V(docker.io/library/nginx:latest).
   - In manifests, the images of containers, init containers, ephemeral containers and image volumes are found in any kind of
     object, at any depth. Custom resources and Helm values are searched for the fields C(image), C(imageName) and C(images), for
-    fields whose names end in C(Image), and for images split into C(registry), C(repository), C(tag) and C(digest). A container's
-    arguments and environment variables count if they hold nothing but an image with its registry and version.
+    fields whose names end in C(Image), and for images split into C(registry), C(repository), C(tag) and C(digest).
+  - Arguments and environment variables of containers name images if they hold nothing but an image with its registry and
+    version, such as V(--reloader=quay.io/contoso/reloader:1.2). Several images in one text can't be rewritten, so they are
+    reported as unknown.
   - ConfigMaps, Secrets and CustomResourceDefinitions aren't searched, and neither are labels, annotations, the status of objects
     and comments. The exception is the C(# syntax=) line of a Dockerfile, which names an image that builds pull.
   - In compose files, the defaults of variables are used (C(${TAG:-1.2})). The images of services that are built aren't included.
@@ -41,7 +43,7 @@ seealso:
     plugin_type: filter
   - module: registryops.acr.acr_mirror
 notes:
-  - Text is searched more safely than data, since messages can name lines, and quotes can be seen.
+  - Prefer text to data. Messages then name lines, and only text can be rewritten without any other change.
 author:
   - registryops.acr contributors (@registryops)
 """

@@ -13,6 +13,8 @@ description:
     M(registryops.acr.acr_mirror) made. It finds them as P(registryops.acr.images#filter) does.
   - Everything else in a text stays exactly as it is, including comments, quotes, anchors and line endings.
   - Images that are split into several fields are rewritten field by field.
+  - A value with an anchor is rewritten where it is defined, so it also changes where its aliases are. If two images share a value
+    but go to different places, the filter fails.
   - An image with a variable is replaced as a whole, so the variable has no effect afterwards.
   - Images that are in the mirror already stay there, so that rewriting twice does no harm.
 positional: _input, results
@@ -63,9 +65,11 @@ EXAMPLES = r"""
 
 - name: Write manifests that run exactly what was mirrored
   ansible.builtin.copy:
-    content: "{{ lookup('ansible.builtin.file', 'app.yml', rstrip=false) | registryops.acr.rewrite(mirror.results, digest=true) }}"
+    content: "{{ manifests | registryops.acr.rewrite(mirror.results, digest=true) }}"
     dest: /srv/manifests/app.yml
     mode: "0644"
+  vars:
+    manifests: "{{ lookup('ansible.builtin.file', 'app.yml', rstrip=false) }}"
 """
 
 RETURN = r"""

@@ -34,7 +34,7 @@ def rewrite(content: Any, results: Any, pin: bool) -> Tuple[Any, List[str]]:
     edits: Dict[Hashable, str] = {}
     for place in places:
         # What stays must not change with what it shares a value with, by an anchor.
-        wanted = {handle: handle.value for handle in place.fields.values() if isinstance(handle, Span)}
+        wanted: Dict[Hashable, str] = {span: span.value for span in place.fields.values() if isinstance(span, Span)}
         if place.image:
             try:
                 wanted = place.written(mirror.place_of(place.image, pin))

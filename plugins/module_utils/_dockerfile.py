@@ -116,7 +116,8 @@ def _read(text: str) -> Tuple[Dict[str, Tuple[int, str]], List[Instruction]]:
     escape = directives.get("escape", (0, "\\"))[1]
     instructions = []
     while number < len(lines):
-        first, pieces = number, []
+        first = number
+        pieces: List[Tuple[int, str]] = []
         while number < len(lines):
             start, line = lines[number]
             number += 1

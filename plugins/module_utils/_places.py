@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Hashable, Mapping, NamedTuple, Optional
+from typing import Dict, Hashable, Mapping, NamedTuple, Optional
 
 from ._reference import DOCKER_HUB, InvalidReference, Reference, names_host, parse_source
 
@@ -46,18 +46,17 @@ class Place(NamedTuple):
     def written(self, image: Reference) -> Dict[Hashable, str]:
         """What to write where for the place to name *image*, which has a host."""
         fields = self.fields
-        if "image" in fields and "repository" not in fields and "tag" not in fields:
+        if set(fields) == {"image"}:
             return {fields["image"]: f"{self.prefix}{image}"}
-        texts: Dict[str, Any] = {"registry": image.host, "repository": image.repository}
-        if "registry" not in fields:
-            texts["repository"] = f"{image.host}/{image.repository}"
-        texts["image"] = texts["repository"]
-        texts["tag"] = image.tag or (self.image.tag if self.image else None)
-        texts["digest"] = image.digest or ""
-        texts["sha"] = (image.digest or "").partition(":")[2]
-        if image.digest and "digest" not in fields and "sha" not in fields:
-            texts["tag"] = f"{texts['tag'] or 'latest'}@{image.digest}"
-        return {handle: texts[name] for name, handle in fields.items() if texts[name] is not None}
+        digest, version = image.digest or "", image.tag or (self.image.tag if self.image else None)
+        if digest and "digest" not in fields and "sha" not in fields:
+            version = f"{version or 'latest'}@{digest}"
+        repository = image.repository if "registry" in fields else f"{image.host}/{image.repository}"
+        if version and "tag" not in fields and not (digest and "@" not in version):
+            repository += ":" + version
+        texts = {"registry": image.host, "image": repository, "repository": repository, "tag": version}
+        texts.update(digest=digest, sha=digest.partition(":")[2])
+        return {handle: text for name, handle in fields.items() for text in [texts[name]] if text is not None}
 
 
 def complete(text: str) -> Reference:

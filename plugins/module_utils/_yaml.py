@@ -16,8 +16,8 @@ _TAG = "tag:yaml.org,2002:"
 
 
 class Scalar(NamedTuple):
-    """A value. *kind*: ``text``, ``integer``, ``null`` or ``other``. *handle* is a Span or, in data, a path; *line* counts from 1,
-    0 in data."""
+    """A value. *kind*: ``text``, ``integer``, ``null`` or ``other``. *handle* is a Span or, in data, a path. *line* counts from
+    1; it is 0 in data."""
 
     text: str
     kind: str
@@ -73,7 +73,8 @@ class _Builder:
             return self._anchors[event.anchor]
         tree: Tree
         if kind == "ScalarEvent":
-            span = Span(event.start_mark.index + self._skipped, event.end_mark.index + self._skipped, event.style or None, event.value)
+            start, end = (mark.index + self._skipped for mark in (event.start_mark, event.end_mark))
+            span = Span(start, end, event.style or None, event.value)
             tree = self._anchors[event.anchor] = Scalar(event.value, self._kind(event), span, line)
         elif kind == "SequenceStartEvent":
             tree = self._anchors[event.anchor] = []
@@ -147,7 +148,8 @@ def _replacement(text: str, span: Span, new: str) -> Tuple[int, int, str]:
 
 def _is_text(value: str) -> bool:
     """Whether YAML, of any version, reads it as text without quotes."""
-    return "/" in value or (value[:1].isalpha() and value.lower() not in ("y", "yes", "n", "no", "on", "off", "true", "false", "null"))
+    words = ("y", "yes", "n", "no", "on", "off", "true", "false", "null")
+    return "/" in value or (value[:1].isalpha() and value.lower() not in words)
 
 
 # -- data --------------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ COLLECTION = "registryops.acr"
 OTHERS = "azure.azcollection."  # modules of the guide that leads away from them; they need not be installed here
 PLACES = ("*.md", "docs/**/*.md", "docs/**/*.rst", "playbooks/**/*.md", "roles/**/*.md")
 PAGES = sorted(page for place in PLACES for page in ROOT.glob(place))
-PLUGINS = sorted(path for kind in ("modules", "inventory", "lookup") for path in ROOT.glob(f"plugins/{kind}/*.py"))
+PLUGINS = sorted(path for kind in ("modules", "inventory", "lookup", "filter") for path in ROOT.glob(f"plugins/{kind}/*.py"))
 TASK_KEYWORDS = {
     "name", "register", "vars", "loop", "loop_control", "when", "check_mode", "changed_when", "failed_when", "environment",
     "tags", "delegate_to", "run_once",
@@ -273,8 +273,9 @@ def test_ansible_reads_all_plays_and_tasks(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_lookups_are_there() -> None:
+def test_lookups_and_filters_are_there() -> None:
     assert {f"{COLLECTION}.digest", "ansible.builtin.file"} <= set(described("lookup"))
+    assert {f"{COLLECTION}.images", f"{COLLECTION}.rewrite"} == set(described("filter"))
 
 
 # ---- commands and files ---------------------------------------------------------------------------------------------
@@ -353,6 +354,8 @@ def test_documentation_has_every_part(path: Path) -> None:
     whole = described(kind)[f"{COLLECTION}.{path.stem}"]
     doc = whole["doc"]
     parts: Iterable[str] = ("short_description", "description", "version_added", "author", "requirements", "notes", "seealso")
+    if kind == "filter":
+        parts = [part for part in parts if part != "requirements"]  # what Ansible itself has is enough
     assert not [part for part in parts if not doc.get(part)]
     if kind == "module":
         wanted = {"check_mode", "diff_mode", "idempotent", "async", "platform", "action_group"}

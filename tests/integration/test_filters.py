@@ -50,7 +50,8 @@ CHANGED = {"manifests.yml": 4, "compose.yml": 1, "Dockerfile": 2}
 
 
 def play(sandbox: Sandbox, home: Path, *tasks: dict[str, Any], **variables: Any) -> Run:
-    content = {"name": "Test", "hosts": "localhost", "gather_facts": False, "vars": {"home": str(home), **variables}, "tasks": list(tasks)}
+    variables["home"] = str(home)
+    content = {"name": "Test", "hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": list(tasks)}
     path = home / "play.yml"
     path.write_text(yaml.safe_dump([content], sort_keys=False))
     return run_playbook(path, sandbox.env)
@@ -105,7 +106,8 @@ def test_from_manifests_to_a_mirror_and_back(sandbox: Sandbox, tmp_path: Path) -
         .replace("docker.io/library/busybox:1.37", mirrored["docker.io/library/busybox:1.37"])
         .replace("mcr.microsoft.com/dotnet/runtime:8.0.10", mirrored["mcr.microsoft.com/dotnet/runtime:8.0.10"])
         .replace("registry: docker.io", "registry: contosoprod.azurecr.test")
-        .replace("repository: library/hello-world, tag: latest", f"repository: mirror/library/hello-world, tag: latest@{hello[2]}")
+        .replace("repository: library", "repository: mirror/library")
+        .replace("tag: latest", f"tag: latest@{hello[2]}")
     )
     assert (tmp_path / "new-manifests.yml").read_bytes().decode() == manifests
     shown = [entry["source"] for item in run.result["results"] for entry in item["msg"]]

@@ -85,7 +85,7 @@ def test_an_execution_environment_gets_what_it_needs(release: Release, tmp_path:
 def test_ansible_lists_it_once_it_is_installed(release: Release, tmp_path: Path) -> None:
     env = clean(tmp_path, ANSIBLE_COLLECTIONS_PATH=str(release.installed), PYTHONDONTWRITEBYTECODE="1")
     run(ANSIBLE_BIN / "ansible-galaxy", "collection", "verify", "--offline", "registryops.acr", env=env, cwd=tmp_path)
-    for kind, folder in (("module", "modules"), ("inventory", "inventory"), ("lookup", "lookup")):
+    for kind, folder in (("module", "modules"), ("inventory", "inventory"), ("lookup", "lookup"), ("filter", "filter")):
         shown = run(ANSIBLE_BIN / "ansible-doc", "--json", "-t", kind, "-l", "registryops.acr", env=env, cwd=tmp_path)
         listed = json.loads(shown)
         names = {path.stem for path in (ROOT / "plugins" / folder).glob("[!_]*.py")}

@@ -53,7 +53,11 @@ def test_what_is_neither_text_nor_data_is_refused(content: Any) -> None:
 
 
 def test_data_is_read_as_text_is() -> None:
-    text = "a: {containers: [{image: nginx}, {image: '{{ x }}'}]}\nb: {image: {repository: a/b, tag: '1'}}\nc: {image: {repository: a, tag: 1.3}}"
+    text = """\
+a: {containers: [{image: nginx}, {image: '{{ x }}'}]}
+b: {image: {repository: a/b, tag: '1'}}
+c: {image: {repository: a, tag: 1.3}}
+"""
     entries, unknown = images(yaml.safe_load(text))
     assert entries == images(text)[0] == [{"source": "docker.io/a/b:1"}, {"source": "docker.io/library/nginx:latest"}]
     assert [message.removeprefix("line 1: ").removeprefix("line 3: ") for message in images(text)[1]] == unknown
@@ -90,7 +94,7 @@ def test_which_result_replaces_an_image(image: str, pin: bool, results: list[dic
         ("nginx:1.27", False, [], f"{NGINX} is in none of the results"),
         ("nginx:1.26", False, [result()], "docker.io/library/nginx:1.26 is in none of the results"),
         (f"nginx:1.27@{B}", False, [result()], f"{NGINX}@{B} is in none of the results"),
-        ("nginx:1.27", False, [result(action="failed", digest=None, error="It is locked.")], f"{NGINX} was not mirrored (It is locked)"),
+        ("nginx:1.27", False, [result(action="failed", error="It is locked.")], f"{NGINX} was not mirrored (It is locked)"),
         ("nginx:1.27", True, [result(digest=None)], f"{NGINX} can't be pinned, since its result has no digest"),
         ("'{{ x }}'", False, [result()], "'{{ x }}' has a variable that isn't filled in"),
     ],
@@ -99,14 +103,17 @@ def test_an_image_without_a_result_stays_and_is_reported(image: str, pin: bool, 
     assert rewrite(pod(image), results, pin) == (pod(image), [f"line 2: containers[0].image: {problem}"])
 
 
-@pytest.mark.parametrize("results", ["x", {"results": []}, None, [1], [{}], [result(source="x y")], [result(image="x")], [result(source=None)]])
+NO_RESULTS = ["x", {"results": []}, None, [1], [{}], [result(source="x y")], [result(image="x")], [result(source=None)]]
+
+
+@pytest.mark.parametrize("results", NO_RESULTS)
 def test_results_that_are_none_are_refused(results: Any) -> None:
     with pytest.raises(UserError, match="results must be"):
         rewrite(pod("nginx"), results, False)
 
 
 def test_several_fields_in_text_and_data() -> None:
-    text = "web:\n  image: {registry: docker.io, repository: library/nginx, tag: 1.27-é, digest: ''}\n".replace("-é", "-x")
+    text = "web:\n  image: {registry: docker.io, repository: library/nginx, tag: 1.27-x, digest: ''}\n"
     results = [result(NGINX + "-x", "c.test/base/nginx:7")]
     after, problems = rewrite(text, results, True)
     assert after == f"web:\n  image: {{registry: c.test, repository: base/nginx, tag: \"7\", digest: '{A}'}}\n" and problems == []
@@ -125,7 +132,7 @@ def test_a_value_that_two_images_share_is_never_written_for_one_of_them() -> Non
 
 
 def test_a_dockerfile() -> None:
-    text = "# syntax=docker/dockerfile:1\r\nARG V=1.27\r\nFROM  nginx:${V}\tAS web # c\r\nFROM web\r\nCOPY --from=nginx:1.27 a b\r\n"
+    text = "# syntax=docker/dockerfile:1\r\nARG V=1.27\r\nFROM  nginx:${V}\tAS web\r\nFROM web\r\nCOPY --from=nginx:1.27 a b\r\n"
     results = [result(), result("docker.io/docker/dockerfile:1", "c.test/docker/dockerfile:1")]
     after = text.replace("nginx:${V}", "c.test/base/nginx:1.27").replace("nginx:1.27 a", "c.test/base/nginx:1.27 a")
     assert rewrite(text, results, False) == (after.replace("=docker/", "=c.test/docker/"), [])
@@ -138,12 +145,28 @@ def test_a_message_names_some_problems_and_counts_the_rest() -> None:
 
 # ---- any text -----------------------------------------------------------------------------------------------------------
 
-IMAGES = [NGINX, "quay.io/a/b:v1", f"ghcr.io/a/c@{A}", "mcr.microsoft.com/x/y:8.0-é".replace("-é", "")]
+IMAGES = [NGINX, "quay.io/a/b:v1", f"ghcr.io/a/c@{A}", "mcr.microsoft.com/x/y:8.0"]
 COMMENTS = st.sampled_from(["", "  # plain", " #\ttab\there", " # image: nginx:1", "  # ünï — 漢字 🐳", "   "])
 # Ways to write an image in block style: before it, after it, and whether that ends the line.
-STYLES = [("", "", False), ("'", "'", False), ('"', '"', False), ("&anchor{n} ", "", False), ("!!str ", "", False), ("&a{n} !!str '", "'", False),
-          (">-\n        ", "\n", True), ("|-  # nginx\n          ", "\n\n", True), ("\n        ", "", False), ('\n       "', '"', False)]  # fmt: skip
-FLOWS = ["{{name: é, image: {0}}}", "{{image: '{0}', name: x}}", '{{ "image" : "{0}" }}', "{{? image : {0}, x: [a, {{}}]}}", "{{image:\n         {0}\n        , x: y}}"]
+STYLES = [
+    ("", "", False),
+    ("'", "'", False),
+    ('"', '"', False),
+    ("&anchor{n} ", "", False),
+    ("!!str ", "", False),
+    ("&a{n} !!str '", "'", False),
+    (">-\n        ", "\n", True),
+    ("|-  # nginx\n          ", "\n\n", True),
+    ("\n        ", "", False),
+    ('\n       "', '"', False),
+]
+FLOWS = [
+    "{{name: é, image: {0}}}",
+    "{{image: '{0}', name: x}}",
+    '{{ "image" : "{0}" }}',
+    "{{? image : {0}, x: [a, {{}}]}}",
+    "{{image:\n         {0}\n        , x: y}}",
+]
 
 
 @st.composite
@@ -158,7 +181,8 @@ def manifests(draw: st.DrawFn) -> list[str]:
     for document in range(draw(st.integers(1, 3))):
         if document:
             add(draw(st.sampled_from(["---\n", "--- # image: x\n", "...\n---\n", "...\n# é\n\n--- !!map\n"])))
-        add(f"kind: Pod{draw(COMMENTS)}\napiVersion: v1\nmetadata: {{name: 'ä', annotations: {{image: \"nginx:1\"}}}}\nspec:\n  containers:\n")
+        add(f"kind: Pod{draw(COMMENTS)}\napiVersion: v1\nmetadata: {{name: 'ä', annotations: {{image: nginx:1}}}}\n")
+        add("spec:\n  containers:\n")
         for _container in range(draw(st.integers(1, 3))):
             number += 1
             image, end = draw(st.sampled_from(IMAGES)), draw(COMMENTS)
@@ -168,7 +192,7 @@ def manifests(draw: st.DrawFn) -> list[str]:
                 pieces.extend((image, after + end + "\n"))
             else:
                 before, after, whole = draw(st.sampled_from(STYLES))
-                add(f"    -{draw(st.sampled_from([' ', '   ']))}image: ".replace("-   ", "-\n      ") + before.replace("{n}", str(number)))
+                add(draw(st.sampled_from(["    - ", "    -\n      "])) + "image: " + before.replace("{n}", str(number)))
                 pieces.extend((image, after if whole else after + end + "\n"))
             add(draw(st.sampled_from(["", "\n", "# image: nginx:1\n", "    # ÿ\t\n"])))
         add(draw(st.sampled_from(["", "other: |\n  image: nginx:1\n\n", 'text: "FROM nginx\\n"\n', "? [a, b]\n: x: ~\n"])))

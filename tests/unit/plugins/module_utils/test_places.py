@@ -66,7 +66,10 @@ def test_variables_stand_for_values_and_defaults(text: str, found: str) -> None:
     assert substitute(text, {"VARIANT": "alpine", "EMPTY": "", "TAG": None}) == found
 
 
-@pytest.mark.parametrize("text", ["a:$TAG", "a:${TAG}", "a:${TAG:?needed}", "a:${TAG:+b}", "a:${TAG", "$", "$(TAG)", "$$TAG", "${TAG#v}"])
+UNFILLED = ["a:$TAG", "a:${TAG}", "a:${TAG:?needed}", "a:${TAG:+b}", "a:${TAG", "$", "$(TAG)", "$$TAG", "${TAG#v}"]
+
+
+@pytest.mark.parametrize("text", UNFILLED)
 def test_variables_without_a_value_are_unknown(text: str) -> None:
     with pytest.raises(Unknown):
         substitute(text, {"TAG": None})
@@ -82,6 +85,11 @@ def test_variables_without_a_value_are_unknown(text: str) -> None:
         ("repository tag sha", "c.test/a:1@" + A, {"repository": "c.test/a", "tag": "1", "sha": "a" * 64}),
         ("repository tag digest", "c.test/a@" + A, {"repository": "c.test/a", "tag": "old", "digest": A}),
         ("image tag", "c.test/a:1", {"image": "c.test/a", "tag": "1"}),
+        ("image digest", "c.test/a:1@" + A, {"image": "c.test/a", "digest": A}),
+        ("repository", "c.test/a:1", {"repository": "c.test/a:1"}),
+        ("registry repository", "c.test/a:1@" + A, {"registry": "c.test", "repository": "a:1@" + A}),
+        ("repository digest", "c.test/a:1", {"repository": "c.test/a:1", "digest": ""}),
+        ("repository digest", "c.test/a:1@" + A, {"repository": "c.test/a", "digest": A}),
     ],
 )
 def test_an_image_is_written_field_by_field(fields: str, image: str, written: dict[str, str]) -> None:
@@ -90,4 +98,5 @@ def test_an_image_is_written_field_by_field(fields: str, image: str, written: di
 
 
 def test_what_stands_before_an_image_stays() -> None:
-    assert Place("here", {"image": 1}, complete("x"), prefix="--image=").written(complete("c.test/a:1")) == {1: "--image=c.test/a:1"}
+    place = Place("here", {"image": 1}, complete("x"), prefix="--image=")
+    assert place.written(complete("c.test/a:1")) == {1: "--image=c.test/a:1"}

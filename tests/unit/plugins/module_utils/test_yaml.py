@@ -36,8 +36,8 @@ def only(text: str) -> Any:
 
 @pytest.mark.parametrize(
     ("value", "kind"),
-    [("a", "text"), ("'1'", "text"), ("!!str 1", "text"), ("7", "integer"), ("1.30", "other"), ("010", "other"), ("true", "other"),
-     ("~", "null"), ("", "null"), ("!vault x", "other"), ("1_000", "other"), ("2024-01-01", "other")],
+    [("a", "text"), ("'1'", "text"), ("!!str 1", "text"), ("7", "integer"), ("1.30", "other"), ("010", "other"),
+     ("true", "other"), ("~", "null"), ("", "null"), ("!vault x", "other"), ("1_000", "other"), ("2024-01-01", "other")],
 )  # fmt: skip
 def test_scalars_are_of_the_kind_that_yaml_gives_them(value: str, kind: str) -> None:
     assert only(f"a: {value}\n")["a"].kind == kind
@@ -55,7 +55,8 @@ def test_aliases_merges_and_anchors_that_are_defined_again() -> None:
 
 
 def test_documents() -> None:
-    assert [plain(tree) for tree in documents("%YAML 1.1\n---\na: b\n...\n---\n- c\n---\n")] == [{"a": ("b", "text")}, [("c", "text")], ("", "null")]
+    trees = [plain(tree) for tree in documents("%YAML 1.1\n---\na: b\n...\n---\n- c\n---\n")]
+    assert trees == [{"a": ("b", "text")}, [("c", "text")], ("", "null")]
     assert list(documents("# nothing\n")) == []
 
 
@@ -94,7 +95,10 @@ def test_only_the_value_is_written(before: str, after: str) -> None:
     assert written(whole, {tree["a"].handle: tree["a"].text}) == whole
 
 
-@pytest.mark.parametrize(("new", "shown"), [("7", '"7"'), ("1.30", '"1.30"'), ("v1", "v1"), ("no", '"no"'), ("latest", "latest"), ("1@sha256:a", '"1@sha256:a"')])
+@pytest.mark.parametrize(
+    ("new", "shown"),
+    [("7", '"7"'), ("1.30", '"1.30"'), ("v1", "v1"), ("no", '"no"'), ("latest", "latest"), ("1@sha256:a", '"1@sha256:a"')],
+)
 def test_plain_text_gets_quotes_if_it_would_be_something_else(new: str, shown: str) -> None:
     tree = only("{tag: old}")
     assert written("{tag: old}", {tree["tag"].handle: new}) == f"{{tag: {shown}}}"
