@@ -54,13 +54,12 @@ EXAMPLES = r"""
     registry: contosoprod
     images: "{{ lookup('ansible.builtin.pipe', 'helm template monitoring charts/monitoring') | registryops.acr.images }}"
 
-- name: Mirror what a compose file and a Dockerfile name, except for what can't be known
+- name: Mirror what several files name, except for what can't be known
   registryops.acr.acr_mirror:
     registry: contosoprod
-    images: "{{ compose + dockerfile }}"
+    images: "{{ texts | map('registryops.acr.images', unknown='warn') | flatten | unique }}"
   vars:
-    compose: "{{ lookup('ansible.builtin.file', 'compose.yml') | registryops.acr.images(unknown='warn') }}"
-    dockerfile: "{{ lookup('ansible.builtin.file', 'Dockerfile') | registryops.acr.images(unknown='warn') }}"
+    texts: "{{ query('ansible.builtin.file', 'compose.yml', 'web/Dockerfile', 'jobs/nightly.yml') }}"
 """
 
 RETURN = r"""

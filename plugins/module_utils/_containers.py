@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Hashable, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Hashable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from . import _dockerfile, _workloads
 from ._errors import UserError
@@ -20,7 +20,7 @@ EXPECTED = "the text of manifests, of a compose file or of a Dockerfile, or such
 
 def images(content: Any) -> Tuple[List[Dict[str, Any]], List[str]]:
     """The images of a text or of data as entries for ``acr_mirror``, sorted and each once, and why some can't be known."""
-    places = _places(content)
+    places = _places(list(content) if isinstance(content, Iterator) else content)
     found = {place.image for place in places if place.image}
     return [_entry(image) for image in sorted(found, key=str)], _unknown(places)
 
@@ -29,6 +29,7 @@ def rewrite(content: Any, results: Any, pin: bool) -> Tuple[Any, List[str]]:
     """The same text or data with the images of a mirror, by digest if *pin* or where
     they were, and why some stay as they are."""
     mirror = _Mirror(results)
+    content = list(content) if isinstance(content, Iterator) else content  # as from_yaml_all returns it
     places = _places(content)
     problems = _unknown(places)
     edits: Dict[Hashable, str] = {}
@@ -73,6 +74,8 @@ def _places(content: Any) -> List[Place]:
             return _dockerfile.places_in(text)
         trees = list(documents(text))
     elif isinstance(content, (Mapping, list, tuple)):
+        if not isinstance(content, Mapping) and any(isinstance(one, str) for one in content):
+            raise UserError("Expected one text, not a list of texts; use the filter map to read each of them.")
         trees = [of_data(content)]
     else:
         raise UserError(f"Expected {EXPECTED}, not {content}.")  # undefined content says so itself here

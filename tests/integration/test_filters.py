@@ -62,7 +62,7 @@ def test_from_manifests_to_a_mirror_and_back(sandbox: Sandbox, tmp_path: Path) -
     for name, text in texts.items():
         (tmp_path / name).write_bytes(text.encode())
     read = "lookup('ansible.builtin.file', home ~ '/' ~ item, rstrip=false)"
-    files = [f"lookup('ansible.builtin.file', home ~ '/{name}') | registryops.acr.images" for name in texts]
+    files = ", ".join(f"home ~ '/{name}'" for name in texts)
     run = play(
         sandbox,
         tmp_path,
@@ -70,7 +70,7 @@ def test_from_manifests_to_a_mirror_and_back(sandbox: Sandbox, tmp_path: Path) -
             "registryops.acr.acr_mirror": {
                 "registry": "contosoprod",
                 "target_prefix": "mirror/",
-                "images": "{{ (" + " + ".join(f"({one})" for one in files) + ") | unique }}",
+                "images": "{{ query('ansible.builtin.file', " + files + ") | map('registryops.acr.images') | flatten | unique }}",
             },
             "register": "mirror",
         },

@@ -52,6 +52,14 @@ def test_what_is_neither_text_nor_data_is_refused(content: Any) -> None:
         images(content)
 
 
+def test_a_list_of_texts_is_refused_and_documents_one_by_one_are_not() -> None:
+    for content in ([pod("nginx")], ("", {})):
+        with pytest.raises(UserError, match="use the filter map"):
+            images(content)
+    assert images(iter([{"image": "a:1"}]))[0] == [{"source": "docker.io/library/a:1"}]
+    assert rewrite(iter([{"image": "nginx:1.27"}]), [result()], False)[0] == [{"image": "c.test/base/nginx:1.27"}]
+
+
 def test_data_is_read_as_text_is() -> None:
     text = """\
 a: {containers: [{image: nginx}, {image: '{{ x }}'}]}
