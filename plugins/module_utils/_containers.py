@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The images of texts and data that describe containers: as entries of a list to mirror, and replaced by what a mirror has."""
+"""The images of texts and data that describe containers: as a list to mirror, and replaced by their copies in a mirror. Pure."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def images(content: Any) -> Tuple[List[Dict[str, Any]], List[str]]:
 
 
 def rewrite(content: Any, results: Any, pin: bool) -> Tuple[Any, List[str]]:
-    """The same text or data with the images of a mirror, by digest if *pin* or where
-    they were, and why some stay as they are."""
+    """The same text or data with the images of a mirror, and why some images stay as they are. With *pin*, all images get their
+    digests; otherwise, only those that had one."""
     mirror = _Mirror(results)
     content = list(content) if isinstance(content, Iterator) else content  # as from_yaml_all returns it
     places = _places(content)
@@ -50,7 +50,7 @@ def rewrite(content: Any, results: Any, pin: bool) -> Tuple[Any, List[str]]:
 
 
 def sentence(start: str, problems: List[str]) -> str:
-    """*problems* in one sentence of bearable length."""
+    """The *problems* in one sentence. Of many, the first are named and the rest are counted."""
     several = list(dict.fromkeys(problems))
     more = f"; and {len(several) - SHOWN} more" if len(several) > SHOWN else ""
     return f"{start}: {'; '.join(several[:SHOWN])}{more}."

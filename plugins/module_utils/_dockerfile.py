@@ -37,9 +37,9 @@ def is_dockerfile(text: str) -> bool:
 def places_in(text: str) -> List[Place]:
     """The images of ``FROM``, ``COPY --from``, ``ADD --from``, ``RUN --mount=…,from=`` and ``# syntax=``, in their order."""
     directives, instructions = _read(text)
-    found = []
+    found: List[Place] = []
     if "syntax" in directives:
-        found.append(_place("syntax", directives["syntax"], 1 + text.count("\n", 0, directives["syntax"][0]), {}))
+        found += _places("syntax", directives["syntax"], 1 + text.count("\n", 0, directives["syntax"][0]), {}, [])
     arguments: Dict[str, Optional[str]] = {}
     stages: List[str] = []
     for instruction in instructions:
@@ -51,24 +51,28 @@ def places_in(text: str) -> List[Place]:
                 _define(word, arguments)
         elif keyword == "FROM":
             names = [word for word in words if not word[1].startswith("--")]
-            if names and names[0][1] != "scratch" and names[0][1].lower() not in stages:
-                found.append(_place("FROM", names[0], line, arguments))
+            found += [place for word in names[:1] for place in _places("FROM", word, line, arguments, stages)]
             named = len(names) > 2 and names[1][1].upper() == "AS"
             stages.append(names[2][1].lower() if named else "")
         elif keyword in ("COPY", "ADD", "RUN"):
             for at, name in _sources(keyword, words):
-                if not name.isdigit() and name.lower() not in stages and name != "scratch":
-                    found.append(_place(f"{keyword} from", (at, name), line, {}))
+                if not name.isdigit():
+                    found += _places(f"{keyword} from", (at, name), line, {}, stages)
     return found
 
 
-def _place(what: str, word: Tuple[int, str], line: int, arguments: Dict[str, Optional[str]]) -> Place:
+def _places(
+    what: str, word: Tuple[int, str], line: int, arguments: Dict[str, Optional[str]], stages: List[str]
+) -> Iterator[Place]:
+    """The place that a word is, unless it names a stage, or nothing to start from."""
     at, text = word
     where, fields = f"line {line}: {what}", {"image": Span(at, at + len(text), "raw", text)}
     try:
-        return Place(where, {**fields}, complete(substitute(text, arguments)))
+        name = substitute(text, arguments)
+        if name != "scratch" and name.lower() not in stages:
+            yield Place(where, {**fields}, complete(name))
     except Unknown as unknown:
-        return Place(where, {**fields}, why=str(unknown))
+        yield Place(where, {**fields}, why=str(unknown))
 
 
 def _define(word: str, arguments: Dict[str, Optional[str]]) -> None:

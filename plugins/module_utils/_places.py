@@ -33,8 +33,8 @@ class Place(NamedTuple):
     """One place that names an image.
 
     *where* describes it to people. *image* is None if it can't be known, for the reason *why*. *fields* are where to write
-    another image: ``image`` for all of it (after *prefix*, which stays), or ``registry``, ``repository``, ``tag``, ``digest``
-    and ``sha`` (a digest without its ``sha256:``) as far as the place has them.
+    another image: ``image`` alone for all of it (after *prefix*, which stays), or as far as the place has them, ``registry``,
+    ``repository`` (or ``name``, or ``image``), ``tag``, ``digest`` and ``sha`` (a digest without its ``sha256:``).
     """
 
     where: str
@@ -54,8 +54,8 @@ class Place(NamedTuple):
         repository = image.repository if "registry" in fields else f"{image.host}/{image.repository}"
         if version and "tag" not in fields and not (digest and "@" not in version):
             repository += ":" + version
-        texts = {"registry": image.host, "image": repository, "repository": repository, "tag": version}
-        texts.update(digest=digest, sha=digest.partition(":")[2])
+        texts = {"registry": image.host, "tag": version, "digest": digest, "sha": digest.partition(":")[2]}
+        texts.update(dict.fromkeys(("image", "name", "repository"), repository))
         return {handle: text for name, handle in fields.items() for text in [texts[name]] if text is not None}
 
 

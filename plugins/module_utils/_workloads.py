@@ -69,8 +69,8 @@ class _Finder:
                     self._add_composed(owner, f"volumes[{number}].source", volume["source"])
 
     def visit(self, tree: Tree, owner: str, path: str, short: bool) -> None:
-        """Looks into a tree. *owner* is the object that it belongs to, *path* the way there; *short*: these are containers, whose
-        images need no tag."""
+        """Searches a tree. *owner* is the object that it belongs to, *path* its place there. *short*: it is one or more containers,
+        whose images need no tag."""
         if isinstance(tree, Scalar) or (id(tree), short) in self._seen:
             return
         self._seen.add((id(tree), short))
@@ -84,7 +84,7 @@ class _Finder:
                 return
             owner, path, ignored = _name(tree), "", _IGNORED | {"status"}
         if "image" in tree:
-            self._container(tree, owner, path)
+            self._mentioned(tree, owner, path)
         if isinstance(tree.get("repository"), Scalar) and "tag" in tree:
             self._split(owner, path, tree, _SPLIT, False)
         for key, child in tree.items():
@@ -101,6 +101,8 @@ class _Finder:
                 self._split(owner, path, value, _SPLIT, sure)
             elif isinstance(value, dict) and isinstance(value.get("reference"), Scalar):
                 self._whole(owner, path + ".reference", value["reference"], sure, True)
+            elif isinstance(value, dict) and isinstance(value.get("name"), Scalar) and "tag" in value:
+                self._split(owner, path, value, ("registry", "name", "tag", "digest", "sha"), sure)
             elif isinstance(value, dict) and isinstance(value.get("name"), Scalar):
                 self._whole(owner, path + ".name", value["name"], False, False)
             else:
@@ -129,7 +131,7 @@ class _Finder:
         return False
 
     def _whole(self, owner: str, path: str, scalar: Scalar, sure: bool, short: bool) -> None:
-        """A place that holds all of an image. Not *sure*: it may also hold something else."""
+        """A place that holds a whole image or, unless *sure*, something else."""
         if _absent(scalar) or (scalar.kind != "text" and not sure):
             return
         fields = [("image", scalar)]
@@ -147,7 +149,7 @@ class _Finder:
         parts = [(name, holder[name]) for name in names if isinstance(holder.get(name), Scalar)]
         fields = [(name, part) for name, part in parts if part.kind != "null"]
         texts = {name: part for name, part in parts if not _absent(part)}
-        name = texts.get("repository", texts.get("image"))
+        name = texts.get("repository") or texts.get("name") or texts.get("image")
         if name is None:
             return
         try:
@@ -165,18 +167,18 @@ class _Finder:
             if sure or (_may_name(name) and "://" not in name.text):
                 self._add(owner, path, fields, why=str(unknown))
 
-    def _container(self, tree: Dict[str, Any], owner: str, path: str) -> None:
-        """The images that a container is told of. With registry and version, they can't be anything else."""
+    def _mentioned(self, tree: Dict[str, Any], owner: str, path: str) -> None:
+        """The images that a container's command, arguments and variables name. Text with registry and version is nothing else."""
         for key in ("command", "args"):
             words = tree.get(key)
             for number, word in enumerate(words if isinstance(words, list) else []):
-                self._told(owner, f"{_join(path, key)}[{number}]", word)
+                self._mention(owner, f"{_join(path, key)}[{number}]", word)
         variables = tree.get("env")
         for number, variable in enumerate(variables if isinstance(variables, list) else []):
             if isinstance(variable, dict):
-                self._told(owner, f"{_join(path, 'env')}[{number}].value", variable.get("value"))
+                self._mention(owner, f"{_join(path, 'env')}[{number}].value", variable.get("value"))
 
-    def _told(self, owner: str, path: str, word: Any) -> None:
+    def _mention(self, owner: str, path: str, word: Any) -> None:
         text = _text(word) or ""
         flag = _FLAG.match(text)
         prefix = flag[0] if flag else ""

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""YAML as text and as data, in one form to search: values that know where they stand, so that other ones can be written there and
-nothing else changes. Pure."""
+"""YAML as text and as data, in one form to search. Each value knows its place, so that it can be replaced and nothing else changes.
+Pure."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def written(text: str, edits: Mapping[Hashable, str]) -> str:
 
 
 def _replacement(text: str, span: Span, new: str) -> Tuple[int, int, str]:
-    """What to put between which offsets, so that anchors, tags, quotes and indentation stay."""
+    """What to put between which offsets, so that anchors, tags, quotes and indentation are kept."""
     start, end, style, value = span
     if new == value:
         return end, end, ""

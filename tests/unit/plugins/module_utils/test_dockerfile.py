@@ -59,7 +59,11 @@ def test_arguments_before_the_first_stage_have_defaults() -> None:
         ARG TAG=${VERSION}-$VARIANT
         ARG NONE
         ARG TARGETARCH=amd64
+        ARG BASE=a
+        ARG NOTHING=scratch
         FROM nginx:${TAG} AS a
+        FROM $BASE
+        FROM ${NOTHING}
         ARG VERSION=2
         FROM nginx:$VERSION
         FROM nginx:${NONE:-1}

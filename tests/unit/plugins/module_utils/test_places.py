@@ -85,6 +85,7 @@ def test_variables_without_a_value_are_unknown(text: str) -> None:
         ("repository tag sha", "c.test/a:1@" + A, {"repository": "c.test/a", "tag": "1", "sha": "a" * 64}),
         ("repository tag digest", "c.test/a@" + A, {"repository": "c.test/a", "tag": "old", "digest": A}),
         ("image tag", "c.test/a:1", {"image": "c.test/a", "tag": "1"}),
+        ("registry name tag", "c.test/a:1", {"registry": "c.test", "name": "a", "tag": "1"}),
         ("image digest", "c.test/a:1@" + A, {"image": "c.test/a", "digest": A}),
         ("repository", "c.test/a:1", {"repository": "c.test/a:1"}),
         ("registry repository", "c.test/a:1@" + A, {"registry": "c.test", "repository": "a:1@" + A}),

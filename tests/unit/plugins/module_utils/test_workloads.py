@@ -105,6 +105,8 @@ def test_fields_of_custom_resources(spec: str, expected: list[str]) -> None:
         ("repository: a/b, tag: 1.30", ["'1.30' isn't text to YAML; quote it"]),
         ("repository: a/b, tag: '{{{{ x }}}}'", ["'a/b:{{ x }}' has a variable that isn't filled in"]),
         ("repository: '', tag: ''", []),
+        ("name: quay.io/a/b, tag: v1", ["quay.io/a/b:v1"]),
+        ("registry: quay.io, name: a/b, tag: v1", ["quay.io/a/b:v1"]),
     ],
 )
 def test_images_in_several_fields(values: str, expected: list[str]) -> None:
