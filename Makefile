@@ -31,11 +31,12 @@ $(VENV)/.ready: requirements.txt tests/requirements.txt tests/setup
 demo: setup  ## import images into a registry of the embedded sandbox
 	@$(BIN)/python -m tests.demo
 
-# Two at a time, as most of them use one processor; the longest are first and last. The environments are there before, so that
-# this may run beside release-check.
+# Unit tests alone, since some look at a clock; then two parts at a time, as most use one processor. BESIDE=release-check adds
+# that to them.
 test: setup .venv-az/.ready .venv-oldest/.ready  ## everything
+	@$(MAKE) --no-print-directory test-unit
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target \
-		test-integration test-sanity test-docs lint test-fidelity test-unit test-compatibility
+		test-integration test-sanity test-docs lint test-fidelity $(BESIDE) test-compatibility
 
 test-unit: setup  ## unit tests
 	$(PYTEST) -n $(WORKERS) tests/unit

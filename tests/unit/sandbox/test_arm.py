@@ -70,6 +70,7 @@ def test_a_patch_can_take_its_time(
     body: dict[str, Any] = {"properties": {"networkRuleBypassOptions": "None"}}
     client.registries.begin_update("rg-registries", "contosoprod", body).result()
     assert client.registries.get("rg-registries", "contosoprod").network_rule_bypass_options == "None"
+    sandbox.knobs(import_seconds=600)
     accepted = http.patch(ARM + PROD, params=VERSION, json=body, headers=bearer())
     assert (accepted.status_code, accepted.json()["properties"]["provisioningState"]) == (201, "Updating")
     place = accepted.headers["Azure-AsyncOperation"]
