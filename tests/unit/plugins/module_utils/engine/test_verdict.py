@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils._engine._run import TRIES
-from ansible_collections.registryops.acr.plugins.module_utils._errors import ImportFailed
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, ImportFailed
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Observed
 from tests.unit.plugins.planes import EXISTS, LOCKED, LOST, PASSING, UNAUTHORIZED, A, Azure, B, item
 
@@ -199,8 +199,17 @@ def test_a_refusal_of_one_of_two_targets_is_not_the_other_ones() -> None:
 
 def test_a_passing_failure_of_a_kind_that_says_how_often_is_tried_so_often() -> None:
     azure = Azure()
-    failure = ImportFailed("unavailable", "Try later.", status=400, tries=3)
+    failure = ImportFailed("unavailable", "Try later.", status=400, cause="a row", tries=3)
     azure.ends = lambda number: failure
     azure.lands = lambda number, target: False
     assert azure.run(item("a:1"))[0].error is failure
     assert len(azure.bodies) == 3 + 1, "and once more at the end"
+
+
+def test_how_often_a_request_is_sent_says_nothing_of_how_often_an_import_is() -> None:
+    """A host that answers too slowly is asked twice by the same request; the import is tried as often as any."""
+    azure = Azure()
+    slow = AcrError("unavailable", "management.azure.test answers too slowly.", tries=2)
+    azure.refuses = lambda number: slow if number < 3 else None
+    assert azure.run(item("a:1"))[0].error is None
+    assert len(azure.bodies) == 3 + 1
