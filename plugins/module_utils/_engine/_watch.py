@@ -16,7 +16,7 @@ from .._pace import Bucket
 from .._plan import Import, Observed
 from .._target import TargetRegistry
 from ._job import FASTEST, SETTLE, SLOWEST, Job, Pending, State, pause
-from ._run import SAFE, Run
+from ._run import Run
 
 EAGER = 16  # repositories that are looked at soon; from them the others learn how long an import takes
 FEW = 3  # up to so many tags of a repository are looked at one by one
@@ -203,7 +203,7 @@ class Checker:
             return
         missing = f"{len(found)} of the manifests it lists ({found[0]})"
         if pending.expired:
-            message = f"{name} was imported, but after {self._run.timeout:g} s the registry still lacked {missing}. {SAFE}"
+            message = f"{name} was imported, but after {self._run.limit} the registry still lacked {missing}. {self._run.safe}"
             self._end(pending, AcrError("timeout", message))
         elif pending.job.repaired:
             message = f"Azure imported {name} twice, and the registry still lacks {missing}. Report this to Azure support."
