@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Dict, List, Optional, Union
@@ -61,15 +62,15 @@ class Watch:
     def due(self, waiting: Dict[str, List[Pending]], now: float) -> float:
         """Looks for what is *waiting* to land, by repository, and checks what did, where it is time; returns when to come
         back."""
-        next_at = now + SLOWEST
+        next_at, ends = now + SLOWEST, self._run.deadline or math.inf  # nothing can be checked later
         for name, pendings in waiting.items():
             next_at = min(next_at, self._look_when_due(self.repository(name), pendings, now))
         for name, repository in self._repositories.items():
             if repository.unchecked and not repository.busy and name not in waiting:
-                if now >= repository.check_at:
+                if now >= min(repository.check_at, ends):
                     self._checker.check(repository)
                 else:
-                    next_at = min(next_at, repository.check_at)
+                    next_at = min(next_at, repository.check_at, ends)
         return next_at
 
     def _look_when_due(self, repository: Repository, waiting: List[Pending], now: float) -> float:
@@ -181,7 +182,8 @@ class Checker:
                 if pending not in pending.job.checking:
                     continue  # the import did nothing: what is there is somebody else's, and is decided on anew
                 found = error or (damage or {})[pending.digest]
-                if found and not isinstance(found, AcrError) and (pending.final is None or began < pending.final):
+                early = not self._run.late and (pending.final is None or began < pending.final)
+                if found and not isinstance(found, AcrError) and early:
                     # Children may come after the tag, as tags come after Azure's word.
                     again = self._run.loop.now() + pause(began - pending.job.since)
                     repository.check_at = max(repository.check_at, again)
@@ -202,7 +204,7 @@ class Checker:
             self._end(pending, None)
             return
         missing = f"{len(found)} of the manifests it lists ({found[0]})"
-        if pending.expired:
+        if pending.expired or self._run.late:
             message = f"{name} was imported, but after {self._run.limit} the registry still lacked {missing}. {self._run.safe}"
             self._end(pending, AcrError("timeout", message))
         elif pending.job.repaired:
