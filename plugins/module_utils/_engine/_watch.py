@@ -245,7 +245,7 @@ class Checker:
             self._run.progress.done -= 1
             self._run.drop(pending)
             again = Import(job.work.origin, item.mode, (item,))
-            self._run.add(Job(again, job.tries, accepted=True, repaired=True, failure=failure))
+            self._run.add(Job(again, job.tries, job.started, accepted=True, repaired=True, failure=failure))
 
         self._run.loop.do(self._readers, look, then)
 

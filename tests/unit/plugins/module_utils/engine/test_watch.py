@@ -14,7 +14,7 @@ from ansible_collections.registryops.acr.plugins.module_utils import _plan
 from ansible_collections.registryops.acr.plugins.module_utils._arm import Operation
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Observed
-from tests.unit.plugins.planes import LOCKED, PASSING, A, Azure, B, item
+from tests.unit.plugins.planes import EXISTS, LOCKED, PASSING, A, Azure, B, item
 
 
 def digests(count: int) -> list[str]:
@@ -396,3 +396,13 @@ def test_what_landed_of_an_import_that_failed_is_not_checked_beyond_the_deadline
     ends = azure.time.now() + 33.0
     found = azure.run(item("a:1"), item("b:1"), deadline=ends)
     assert [str(one.error and one.error.reason) for one in found] == ["timeout", "locked"] and azure.time.now() < ends + 0.5
+
+
+def test_a_repair_that_azure_refuses_since_the_target_exists_ends_well() -> None:
+    """It makes no sense of a forced import, but must not end the run; an earlier try may have brought it."""
+    azure = Azure()
+    azure.damaged = lambda repository: len(azure.bodies) < 2
+    throttled = AcrError("throttled", "Azure Resource Manager is throttling requests.")
+    azure.refuses = lambda number: {1: throttled, 2: EXISTS}.get(number)
+    [one] = azure.run(item("a:1"))
+    assert one.error is None and len(azure.bodies) == 3
