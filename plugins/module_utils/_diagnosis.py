@@ -302,8 +302,9 @@ def explain(code: str, text: str, status: int, context: Context = Context(), *, 
     row = refusal or _form(code, text, context)
     if row is not None:
         message = _sentence(row, text, context)
-        ends_run = starting and refusal is not None and refusal.ends_run
-        return AcrError(row.reason, message, status=status, cause=row.name, ends_run=ends_run)
+        if isinstance(row, Form):
+            return AcrError(row.reason, message, status=status, cause=row.name, tries=row.tries, throttled_source=row.throttled)
+        return AcrError(row.reason, message, status=status, cause=row.name, ends_run=starting and row.ends_run)
     if status == 401:
         message = f"Azure does not accept this sign-in for {context.target}.{quoted(text)}"
         return AcrError("unauthorized", message, status=status)

@@ -191,6 +191,10 @@ class Http:
                 break
         raise failure or AcrError("timeout", f"The time limit passed before {host} could be asked.")
 
+    def left(self, seconds: float) -> float:
+        """Of so many seconds for a request, those that are left before the deadline."""
+        return seconds if self.deadline is None else max(0.1, min(seconds, self.deadline - self.clock()))
+
     def _backoff(self, attempt: int) -> float:
         return min(0.5 * 2.0**attempt, 30.0) * random.uniform(0.7, 1.0)
 
@@ -207,8 +211,7 @@ class Http:
         import urllib3
 
         host = urlsplit(url).netloc
-        left = REQUEST_SECONDS if self.deadline is None else min(REQUEST_SECONDS, self.deadline - self.clock())
-        left = max(0.1, left)
+        left = self.left(REQUEST_SECONDS)
         ends = self.clock() + left
         try:
             response = self.session.request(

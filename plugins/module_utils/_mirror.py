@@ -71,7 +71,8 @@ class Mirror:
             if settings.notify is not None:
                 settings.notify(Progress())
             desired, report.unplanned, notes = expand(entries, self._sources, pool)
-            batches = self._batches(planner, desired, report)
+            needed: Dict[SourceRegistry, int] = {}
+            batches = self._batches(planner, desired, report, needed)
             if settings.check or settings.stop_on_error:
                 batches = iter(list(batches))  # to know of all failures first
             if settings.stop_on_error and (report.unplanned or any(item.error for item in planner.items)):
@@ -83,7 +84,7 @@ class Mirror:
                 self._carry_out(planner, batches)
             report.login_server = planner.target.registry.host
             report.items = planner.items
-            report.notes = [note for entry in entries for note in entry.notes] + notes + self._quota_notes(report.items)
+            report.notes = [note for entry in entries for note in entry.notes] + notes + self._quota_notes(needed)
             if settings.details:
                 self._add_details(planner.target.registry, report, pool)
         finally:
@@ -98,18 +99,24 @@ class Mirror:
         return report
 
     @staticmethod
-    def _batches(planner: Planner, desired: List[Desired], report: Report) -> Iterator[List[Item]]:
-        """The planner's batches; notes in the report what they will change."""
-        for items in planner.batches(desired):
-            report.diff.add(items)
-            yield items
-        report.diff.add(planner.unverified)
+    def _batches(
+        planner: Planner, desired: List[Desired], report: Report, needed: Dict[SourceRegistry, int]
+    ) -> Iterator[List[Item]]:
+        """The planner's batches, noted while they are still as planned: what they will change goes into the report, and how many
+        imports each source serves into *needed*."""
 
-    def _quota_notes(self, items: List[Item]) -> List[str]:
+        def note(items: List[Item]) -> None:
+            report.diff.add(items)
+            for request in _plan.imports(items):
+                needed[request.origin.registry] = needed.get(request.origin.registry, 0) + 1
+
+        for items in planner.batches(desired):
+            note(items)
+            yield items
+        note(planner.unverified)
+
+    def _quota_notes(self, needed: Dict[SourceRegistry, int]) -> List[str]:
         """What to say of sources that announce fewer pulls than the run needs."""
-        needed: Dict[SourceRegistry, int] = {}
-        for request in _plan.imports(items):
-            needed[request.origin.registry] = needed.get(request.origin.registry, 0) + 1
         sources = [(self._sources.of(registry), count) for registry, count in needed.items()]
         return [
             f"{source.name} announces {source.registry.pulls_left} more pulls for now, and {count} imports from it are needed; "

@@ -126,7 +126,13 @@ class Operations:
         def send(hook: Hook) -> Any:
             check()
             return self._registries(resource).begin_import_image(
-                resource.resource_group, resource.name, BytesIO(content), polling=False, raw_response_hook=hook
+                resource.resource_group,
+                resource.name,
+                BytesIO(content),
+                polling=False,
+                raw_response_hook=hook,
+                connection_timeout=self._http.left(CONNECT_SECONDS),
+                read_timeout=self._http.left(REQUEST_SECONDS),
             )
 
         context = context._replace(targets=tuple(body.get("targetTags") or ()))

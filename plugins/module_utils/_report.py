@@ -55,6 +55,8 @@ class Report:
         shown = {"before_header": self.login_server, "after_header": self.login_server, **vars(self.diff)}
         found: Dict[str, Any] = {"changed": self.changed, "diff": [shown] if self.diff.after else []}
         reasons = {error.reason for error in self.errors}
+        if len(reasons) > 1:
+            reasons.discard("stopped")  # that follows from the others
         if reasons:
             found["reason"] = reasons.pop() if len(reasons) == 1 else SEVERAL
         return found

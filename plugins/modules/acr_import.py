@@ -401,10 +401,13 @@ def work(module: Any, azure: Azure) -> Dict[str, Any]:
     for note in report.notes:
         module.warn(note)
     targets = report.results()
+    digest = targets[0]["digest"]
+    if digest is None and report.items:  # it failed, and may be known all the same
+        digest = report.items[0].desired.digest
     result = dict(
         report.result(),
         digest=targets[0]["digest"],
-        media_type=report.media_type(targets[0]["digest"]),
+        media_type=report.media_type(digest),
         source=targets[0]["source"],
         verified=entry.rules.verify,
         targets=targets,

@@ -139,9 +139,10 @@ class Engine:
                 if now >= job.resumes_at or run.refusal is not None and job.state is State.PAUSED:
                     (run.send if job.state is State.PAUSED else self._strategy.look_again)(job)
                     continue
-                next_at = min(next_at, job.resumes_at)
-                if run.deadline is not None and now > run.deadline:
+                if run.late:
                     self._verdict.expired(job)
+                    continue
+                next_at = min(next_at, job.resumes_at, run.deadline or math.inf)
         return min(next_at, self._strategy.watch(flying, now))
 
     # -- Azure Resource Manager ------------------------------------------------------------------------------------

@@ -18,10 +18,7 @@ from ._loop import Loop
 
 TRIES = 5  # of an import that fails for passing reasons
 FIRST_PAUSE = 2.0  # seconds before the second try; each further pause is three times as long
-SAFE = (
-    "Running again is safe: what has arrived by then is not imported again. To allow more time, raise timeout (in acr_mirror, "
-    "import_timeout)."
-)
+SAFE = "Running again is safe: what has arrived by then is not imported again. To allow more time, raise {}."
 
 
 class Run:
@@ -66,6 +63,21 @@ class Run:
     def signed_out(self) -> bool:
         """Whether Azure Resource Manager can't be asked for anything any more."""
         return self.refusal is not None and self.refusal.reason == "sign_in"
+
+    @property
+    def late(self) -> bool:
+        """Whether the time for everything is up."""
+        return self.deadline is not None and self.loop.now() >= self.deadline
+
+    @property
+    def limit(self) -> str:
+        """The time limit that has passed, in words."""
+        return "the task's time limit" if self.late else f"{self.timeout:g} s"
+
+    @property
+    def safe(self) -> str:
+        """What to do if it has."""
+        return SAFE.format("timeout" if self.late else "import_timeout")
 
     def name(self, item: Item) -> str:
         return f"{self.host}/{item.target}"

@@ -101,8 +101,8 @@ class Verified(Strategy):
         self._watch = Watch(run, targets, readers, sku)
 
     def tries(self, error: AcrError) -> Optional[int]:
-        """As the error says: its source let us read the image just before."""
-        return error.tries
+        """As `_diagnosis` says: its source let us read the image just before. Other errors count the tries of one request."""
+        return error.tries if error.cause is not None else None
 
     def succeeded(self, job: Job) -> None:
         """Now the registry should show it."""

@@ -10,7 +10,7 @@ import math
 
 from .._errors import AcrError
 from ._job import SETTLE, Job, State
-from ._run import FIRST_PAUSE, SAFE, TRIES, Run
+from ._run import FIRST_PAUSE, TRIES, Run
 from ._strategy import Strategy
 
 
@@ -74,25 +74,25 @@ class Verdict:
 
     def expired(self, job: Job) -> None:
         """The time limit of an import has passed."""
-        run = self._run
+        run, limit = self._run, self._run.limit
         for pending in job.checking:
             pending.final, pending.expired = run.loop.now(), True
         state = job.state
         for pending in list(job.left):
-            name, seconds, unread = run.name(pending.item), run.timeout, pending.unread or job.unanswered
+            name, unread = run.name(pending.item), pending.unread or job.unanswered
             if state is State.DONE:
-                message = f"Azure says that {name} was imported, but the registry did not show it within {seconds:g} s."
+                message = f"Azure says that {name} was imported, but the registry did not show it within {limit}."
             elif state is not State.UNDER_WAY:
-                message = f"The time limit of {seconds:g} s passed before {name} could be imported."
+                message = f"The time limit passed before {name} could be imported."
             elif unread is not None:
-                message = f"The import of {name} was started, but its outcome could not be read within {seconds:g} s: {unread}"
+                message = f"The import of {name} was started, but its outcome could not be read within {limit}: {unread}"
             elif job.operation is not None and job.operation.ask_at == math.inf:
                 message = (
-                    f"The import of {name} was started, but the registry did not show it within {seconds:g} s, and Azure "
+                    f"The import of {name} was started, but the registry did not show it within {limit}, and Azure "
                     "didn't say where to ask how it ended."
                 )
             else:
-                message = f"Azure still reports the import of {name} as pending after {seconds:g} s."
-            run.end(pending, AcrError("timeout", f"{message} {SAFE}"))
+                message = f"Azure still reports the import of {name} as pending after {limit}."
+            run.end(pending, AcrError("timeout", f"{message} {run.safe}"))
         if job.checking:
             job.state = State.CHECKING

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Dict, List, Optional, Union
@@ -16,7 +17,7 @@ from .._pace import Bucket
 from .._plan import Import, Observed
 from .._target import TargetRegistry
 from ._job import FASTEST, SETTLE, SLOWEST, Job, Pending, State, pause
-from ._run import SAFE, Run
+from ._run import Run
 
 EAGER = 16  # repositories that are looked at soon; from them the others learn how long an import takes
 FEW = 3  # up to so many tags of a repository are looked at one by one
@@ -61,15 +62,15 @@ class Watch:
     def due(self, waiting: Dict[str, List[Pending]], now: float) -> float:
         """Looks for what is *waiting* to land, by repository, and checks what did, where it is time; returns when to come
         back."""
-        next_at = now + SLOWEST
+        next_at, ends = now + SLOWEST, self._run.deadline or math.inf  # nothing can be checked later
         for name, pendings in waiting.items():
             next_at = min(next_at, self._look_when_due(self.repository(name), pendings, now))
         for name, repository in self._repositories.items():
             if repository.unchecked and not repository.busy and name not in waiting:
-                if now >= repository.check_at:
+                if now >= min(repository.check_at, ends):
                     self._checker.check(repository)
                 else:
-                    next_at = min(next_at, repository.check_at)
+                    next_at = min(next_at, repository.check_at, ends)
         return next_at
 
     def _look_when_due(self, repository: Repository, waiting: List[Pending], now: float) -> float:
@@ -181,7 +182,8 @@ class Checker:
                 if pending not in pending.job.checking:
                     continue  # the import did nothing: what is there is somebody else's, and is decided on anew
                 found = error or (damage or {})[pending.digest]
-                if found and not isinstance(found, AcrError) and (pending.final is None or began < pending.final):
+                early = not self._run.late and (pending.final is None or began < pending.final)
+                if found and not isinstance(found, AcrError) and early:
                     # Children may come after the tag, as tags come after Azure's word.
                     again = self._run.loop.now() + pause(began - pending.job.since)
                     repository.check_at = max(repository.check_at, again)
@@ -202,8 +204,8 @@ class Checker:
             self._end(pending, None)
             return
         missing = f"{len(found)} of the manifests it lists ({found[0]})"
-        if pending.expired:
-            message = f"{name} was imported, but after {self._run.timeout:g} s the registry still lacked {missing}. {SAFE}"
+        if pending.expired or self._run.late:
+            message = f"{name} was imported, but after {self._run.limit} the registry still lacked {missing}. {self._run.safe}"
             self._end(pending, AcrError("timeout", message))
         elif pending.job.repaired:
             message = f"Azure imported {name} twice, and the registry still lacks {missing}. Report this to Azure support."
@@ -243,7 +245,7 @@ class Checker:
             self._run.progress.done -= 1
             self._run.drop(pending)
             again = Import(job.work.origin, item.mode, (item,))
-            self._run.add(Job(again, job.tries, accepted=True, repaired=True, failure=failure))
+            self._run.add(Job(again, job.tries, job.started, accepted=True, repaired=True, failure=failure))
 
         self._run.loop.do(self._readers, look, then)
 

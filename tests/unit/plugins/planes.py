@@ -30,7 +30,7 @@ A, B = ("sha256:" + letter * 64 for letter in "ab")
 RESOURCE = RegistryResource("/id", "contosoprod", "contosoprod.azurecr.test", "westeurope", "Premium", {}, {})
 LOCKED = ImportFailed("locked", "It is locked.", status=400, cause="locked")
 PASSING = ImportFailed("unavailable", "Error copying blobs.", status=400, cause="temporary")
-UNAUTHORIZED = ImportFailed("unauthorized", "The source refuses it.", status=400, tries=2)
+UNAUTHORIZED = ImportFailed("unauthorized", "The source refuses it.", status=400, cause="source unauthorized", tries=2)
 LOST = AcrError("unavailable", "management.azure.test closed the connection: reset.")
 SIGNED_OUT = "Signing in failed: the secret has expired."
 EXISTS = ImportFailed("exists", "It exists already.", status=400, cause="tag exists")

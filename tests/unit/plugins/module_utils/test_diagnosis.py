@@ -410,7 +410,11 @@ def test_each_text_gives_the_sentence_that_helps(row: str, status: int, code: st
     assert error.passing is (kind in ("throttled", "unavailable"))
     assert isinstance(error, ImportFailed) is (row in FORM_NAMES)
     # What a start is refused with reads the same.
-    assert explain(code, text, status, CONTEXT, starting=True).cause == row or row == "no right"
+    refused = explain(code, text, status, CONTEXT, starting=True)
+    assert refused.cause == row or row == "no right"
+    form = next((form for form in FORMS if form.name == row), None)
+    if form is not None:
+        assert (refused.tries, refused.throttled_source) == (form.tries, form.throttled), "as if the copy had failed"
 
 
 def test_every_row_is_reached_and_none_stands_twice() -> None:

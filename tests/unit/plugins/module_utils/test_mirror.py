@@ -237,6 +237,13 @@ def test_a_limit_of_the_source_is_told_where_it_is_too_low(world: World) -> None
     (note,) = report.notes
     assert note.startswith("{0} announces 1 more pulls for now, and 2 imports from it are needed".format(world.source.host))
     assert {action for _target, action in outcomes(report)} == {"import"}, "it is tried all the same"
+    world.held, world.refuses = {}, {"team/app:2.0": LOCKED}
+    failed = world.run({}, {"tag": "2.0"})
+    assert outcomes(failed) == [("team/app:1.0", "import"), ("team/app:2.0", "locked")]
+    assert failed.notes == report.notes, "also if one fails, as it does where the limit is reached"
+    stopped = world.run({"target": ["b"]}, {"tag": "3.0"}, {"tag": "9.9"}, stop_on_error=True)
+    assert len(stopped.notes) == 1
+    world.refuses = {}
     assert world.run({"tag": "3.0"}).notes == [], "one is enough for one"
     world.pulls = {"ratelimit-remaining": "0"}
     assert world.run({}).notes == [], "nothing is needed"

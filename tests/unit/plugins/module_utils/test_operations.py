@@ -326,6 +326,19 @@ def test_a_start_that_gets_no_answer_is_given_up_in_our_time_and_not_in_the_sdks
     assert failures[0].passing or failures[0].reason == "unreachable"
 
 
+def test_a_start_that_gets_no_answer_is_given_up_when_the_task_ends(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module is cut off a second later, and would lose what is known of all other images."""
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        arm = Operations(client("https://127.0.0.1:{0}".format(silent.getsockname()[1]), http))
+        arm._registries(RESOURCE)  # loads the SDK
+        began = time.monotonic()
+        http.deadline = http.clock() + 1.0
+        assert error_of(lambda: arm.start_import(RESOURCE, {}, CONTEXT)).reason in ("unavailable", "unreachable")
+    assert time.monotonic() - began < 2.0
+
+
 # -- how an import stands ----------------------------------------------------------------------------------------------
 
 

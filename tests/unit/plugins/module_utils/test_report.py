@@ -80,7 +80,14 @@ def test_what_could_not_be_planned_is_in_its_place() -> None:
 
 @pytest.mark.parametrize(
     ("errors", "reason"),
-    [([], None), (["denied"], "denied"), (["denied", "denied"], "denied"), (["denied", "locked"], "several")],
+    [
+        ([], None),
+        (["denied"], "denied"),
+        (["denied", "denied"], "denied"),
+        (["denied", "locked"], "several"),
+        (["stopped", "denied", "stopped"], "denied"),  # the others were stopped by it
+        (["stopped"], "stopped"),
+    ],
 )
 def test_one_word_says_why_a_run_failed(errors: list[str], reason: str | None) -> None:
     found = report(item(), *[item(error=AcrError(one, "No.")) for one in errors])

@@ -58,6 +58,12 @@ def test_each_reason_of_a_failure_is_told_once(module: Any, azure: Any, run: Any
     assert [target.get("reason") for target in found["targets"]] == [None, "denied", "denied", "locked"]
 
 
+def test_what_the_image_is_is_said_though_its_import_failed(module: Any, azure: Any, run: Any) -> None:
+    run.report.items = [item("a", "import", "Azure refused it.")]
+    found = acr_import.work(module(**PARAMS), azure)
+    assert (found["digest"], found["media_type"]) == (None, "media/type")
+
+
 def test_what_the_run_notes_are_warnings(module: Any, azure: Any, run: Any) -> None:
     run.report.notes = ["docker.io announces 1 more pulls."]
     given = module(**PARAMS)
