@@ -213,6 +213,11 @@ class Http:
         host = urlsplit(url).netloc
         left = self.left(REQUEST_SECONDS)
         ends = self.clock() + left
+
+        def check() -> None:
+            if self.clock() > ends:
+                raise slow_failure(host, left)
+
         try:
             response = self.session.request(
                 method,
@@ -225,7 +230,7 @@ class Http:
                 proxies=self.proxies(url),
             )
             try:
-                body = _read(response, method, host, limit, lambda: self.clock() > ends)
+                body = _read(response, method, host, limit, check)
                 return Answer(response.status_code, response.headers, body, host)
             finally:
                 response.close()
@@ -254,7 +259,7 @@ class Http:
             message = "{0} closed the connection: {1}." if opened else "{0} can't be reached: {1}. Check the name and the network."
             raise AcrError("unavailable" if opened else "unreachable", message.format(host, root_reason(error))) from None
         except (requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError):
-            raise slow_failure(host) from None
+            raise slow_failure(host, left) from None
         except (requests.exceptions.InvalidHeader, UnicodeError):  # their text repeats the header, and so a secret
             message = f"Nothing was sent to {host}: the credentials have characters that can't be sent in a header."
             raise AcrError("protocol", message) from None
@@ -316,9 +321,9 @@ def _remaining(headers: Mapping[str, str], kind: str) -> Optional[int]:
     return number(text)
 
 
-def _read(response: requests.Response, method: str, host: str, limit: int, late: Callable[[], bool]) -> bytes:
-    """The body as it comes, a piece at a time, so that *limit* (bytes) and *late* (whether time is up) apply even to a host that
-    sends a byte a second. Nothing is decompressed: no compression was asked for."""
+def _read(response: requests.Response, method: str, host: str, limit: int, check: Callable[[], None]) -> bytes:
+    """The body as it comes, a piece at a time, so that *limit* (bytes) and *check* (which raises when time is up) apply even to
+    a host that sends a byte a second. Nothing is decompressed: no compression was asked for."""
     raw: Any = response.raw  # whose private _fp is needed
     receive = getattr(raw, "read1", None) or raw._fp.read1  # urllib3 has its own since 2.1
     chunks: List[bytes] = []
@@ -332,8 +337,7 @@ def _read(response: requests.Response, method: str, host: str, limit: int, late:
         size += len(chunk)
         if size > limit:
             raise AcrError("protocol", f"{host} sent more than {limit} bytes; refused.")
-        if late():
-            raise slow_failure(host)
+        check()
         chunks.append(chunk)
     announced = number(response.headers.get("Content-Length")) or 0
     if size < announced and method != "HEAD" and response.status_code not in (204, 304):
@@ -395,9 +399,9 @@ def passing_failure(host: str, answer: Answer, wait: Optional[float] = None) -> 
     return AcrError(kind, f"{host} answers {says}{again}.", status=answer.status)
 
 
-def slow_failure(host: str) -> AcrError:
-    """The error for a host that doesn't answer, or not completely, in time."""
-    message = f"{host} answers too slowly: a request takes more than {REQUEST_SECONDS:g} s."
+def slow_failure(host: str, seconds: float) -> AcrError:
+    """The error for a host that doesn't answer, or not completely, within the *seconds* that there were."""
+    message = f"{host} answers too slowly: a request takes more than {seconds:.2g} s."
     return AcrError("unavailable", message, tries=SLOW_TRIES)
 
 
