@@ -100,7 +100,7 @@ def _expect(run: Run, changed: bool | None, fails: str) -> None:
     if fails:
         right = run.rc != 0 and run.output.count(fails) > 0
     else:
-        right = run.rc == 0 and changed in (None, bool(run.recap["changed"]))
+        right = run.rc == 0 and changed in (None, bool(run.recap.get("changed")))
     if not right:
         raise SystemExit(f"A playbook did something else than it should:\n{run.output[-5000:]}")
 
