@@ -41,7 +41,10 @@ def expand(entries: List[Entry], sources: Sources, pool: ThreadPoolExecutor) -> 
 
 class _Expander:
     def __init__(self, entries: List[Entry], sources: Sources, pool: ThreadPoolExecutor) -> None:
-        self._entries = entries
+        numbers: Dict[Entry, int] = {}
+        for number, entry in enumerate(entries):
+            numbers.setdefault(entry._replace(notes=()), number)
+        self._entries = {number: entry for entry, number in numbers.items()}  # one that is there twice is meant once
         self._sources = sources
         self._pool = pool
         self.found = Expansion([], [], [])
@@ -50,7 +53,7 @@ class _Expander:
         self._named: Dict[int, Future[Tags]] = {}  # the tags that an entry names, if it selects no others
 
     def run(self) -> None:
-        for number, entry in enumerate(self._entries):
+        for number, entry in self._entries.items():
             try:
                 host = entry.source.host if entry.source else None
                 self._opened[number] = self._sources.open(host, entry.registry_id, entry.credentials)
@@ -58,7 +61,7 @@ class _Expander:
                 self._failed[number] = error
         places = self._places()
         listings = self._listings(places)
-        for number in range(len(self._entries)):
+        for number in self._entries:
             try:
                 if number not in self._failed:
                     self._add(number, places.get(number, []), listings)
@@ -68,7 +71,7 @@ class _Expander:
                 self._fail(number, self._failed[number])
 
     def _selecting(self) -> Iterator[Tuple[int, Entry, Source]]:
-        for number, entry in enumerate(self._entries):
+        for number, entry in self._entries.items():
             if entry.selection is not None and number not in self._failed:
                 yield number, entry, self._opened[number]
 

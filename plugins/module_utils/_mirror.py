@@ -84,7 +84,8 @@ class Mirror:
                 self._carry_out(planner, batches)
             report.login_server = planner.target.registry.host
             report.items = planner.items
-            report.notes = [note for entry in entries for note in entry.notes] + notes + self._quota_notes(needed)
+            noted = dict.fromkeys(note for entry in entries for note in entry.notes)
+            report.notes = [*noted, *notes, *self._quota_notes(needed)]
             if settings.details:
                 self._add_details(planner.target.registry, report, pool)
         finally:

@@ -15,6 +15,7 @@ from ._reference import (
     InvalidReference,
     Reference,
     RegistryId,
+    completed,
     default_target,
     parse_place,
     parse_platform,
@@ -61,6 +62,7 @@ ENTRY_ARGUMENTS: Dict[str, Any] = {
         },
     },
     "repositories": {"type": "dict", "options": dict(_PATTERNS)},
+    "comment": {"type": "raw"},
 }
 # What a list can set for all its entries.
 DEFAULT_NAMES = (
@@ -162,18 +164,36 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "") -> Entry
     )
 
 
+def written_out(images: Any) -> Any:
+    """The entries of a list, as given, with each that is only the text of an image made into its options.
+
+    What else may be text, a dictionary as JSON or ``key=value``, is left to Ansible: no image has an ``=`` or starts with ``{``.
+    """
+    if not isinstance(images, list):
+        return images
+    return [
+        {"source": image} if isinstance(image, str) and "=" not in image and not image.lstrip().startswith("{") else image
+        for image in images
+    ]
+
+
 def parse_entries(
     images: List[Dict[str, Any]],
     defaults: Optional[Dict[str, Any]],
     credentials: Optional[List[Dict[str, Any]]],
     prefix: Optional[str],
     suffix: str,
+    default_host: Optional[str] = None,
 ) -> List[Entry]:
     """The entries of a list. InvalidReference, with the number of the entry, for bad input.
 
     *credentials*: ``{"registry", "username", "password"}`` each, the registry as `parse_place` takes it; entries that have none
-    of their own get those with the longest match. Those that match no entry are reported in the notes.
+    of their own get those with the longest match. Those that match no entry are reported in the notes. *default_host* is that of
+    sources that name none.
     """
+    host, namespace = parse_place(default_host) if default_host else ("", "")
+    if namespace:
+        raise InvalidReference(f"default_host {default_host!r} must be a host only; write {host!r}.")
     prefix = prefix or ""
     if prefix and parse_target(prefix + "x").tag:
         raise InvalidReference(f"target_prefix {prefix!r} contains a tag; it is put before repositories.")
@@ -183,6 +203,8 @@ def parse_entries(
     for number, image in enumerate(images, 1):
         options = {name: value for name, value in (defaults or {}).items() if value is not None}
         options.update({name: value for name, value in image.items() if value is not None})
+        if host and not options.get("source_registry"):
+            options["source"] = completed(options.get("source") or "", host)
         try:
             covering = [place for place in places if place.covers(*_origin(options, suffix))]
             unused.difference_update(covering)

@@ -81,6 +81,12 @@ def parse_source(text: str, in_registry: bool = False) -> Reference:
     return Reference(host, repository, tag, digest)
 
 
+def completed(text: str, host: str) -> str:
+    """*text*, an image to import, with *host* in front if it names none."""
+    first, slash, _rest = text.strip().partition("/")
+    return text if not text.strip() or slash and names_host(first) else f"{host}/{text.strip()}"
+
+
 def parse_target(text: str) -> Reference:
     """A place in the target registry: ``repository[:tag]``."""
     text = _clean(text, "target", "base/nginx:1.27")

@@ -34,7 +34,9 @@ options:
     description:
       - What the registry should hold. Each entry takes the options of M(registryops.acr.acr_import) for one image, or selects
         several with O(images[].tags) or O(images[].repositories).
-      - If two entries want different images for the same target tag, or both name the same image for it, the list is refused
+      - An entry may also be plain text, such as V(docker.io/library/nginx:1.27), which is short for a dictionary with only
+        O(images[].source).
+      - Entries that want the same are merged. If two entries want different things of the same target tag, the list is refused
         before anything starts. If one entry names an image and another selects it, the entry that names it decides.
     type: list
     elements: dict
@@ -43,7 +45,7 @@ options:
       source:
         description:
           - What to import, as C(host/repository[:tag][@digest]), such as V(docker.io/library/nginx:1.27).
-          - The host can be omitted only if O(images[].source_registry) is given.
+          - The host can be omitted only if O(images[].source_registry) or O(default_host) is given.
           - Without tag and digest, V(latest) is imported. With both, the digest decides and the tag names the default target.
           - Required unless O(images[].repositories) is given.
         type: str
@@ -177,6 +179,10 @@ options:
               - Exclude repositories that match one of these shell patterns.
             type: list
             elements: str
+      comment:
+        description:
+          - Whatever should be remembered about the entry, such as who asked for it. It is ignored.
+        type: raw
   defaults:
     description:
       - Defaults for entries that don't set the option.
@@ -279,6 +285,11 @@ options:
           - The password or token.
         type: str
         required: true
+  default_host:
+    description:
+      - The host of sources that name none, such as V(docker.io), so that V(nginx:1.27) is V(docker.io/library/nginx:1.27) and
+        V(grafana/grafana) is V(docker.io/grafana/grafana). Without it, such sources are refused.
+    type: str
   target_prefix:
     description:
       - A prefix for the repository of every target, such as V(mirror/).
@@ -365,6 +376,22 @@ EXAMPLES = r"""
         tags:
           include: ["8.0*", "9.0*"]
           exclude: ["*preview*"]
+
+- name: Mirror what a text file lists, one image per line, with short names as Docker has them
+  registryops.acr.acr_mirror:
+    registry: contosoprod
+    default_host: docker.io
+    images: "{{ lookup('ansible.builtin.file', 'images.txt').splitlines() }}"
+
+- name: Mirror plain names beside entries with options
+  registryops.acr.acr_mirror:
+    registry: contosoprod
+    images:
+      - docker.io/library/nginx:1.27
+      - mcr.microsoft.com/dotnet/runtime:8.0
+      - source: docker.io/library/busybox:1.37
+        if_exists: keep
+        comment: for the team that runs the jobs
 
 - name: Mirror releases that must never change afterwards
   registryops.acr.acr_mirror:
@@ -556,6 +583,7 @@ from ..module_utils._options import (
     DEFAULTS_ARGUMENTS,
     ENTRY_ARGUMENTS,
     parse_entries,
+    written_out,
 )
 
 # The summary's names for what happened.
@@ -573,7 +601,7 @@ COUNTS = {
 def work(module: Any, azure: Azure) -> Dict[str, Any]:
     params = module.params
     entries = parse_entries(
-        params["images"], params["defaults"], params["credentials"], params["target_prefix"], azure.suffix
+        params["images"], params["defaults"], params["credentials"], params["target_prefix"], azure.suffix, params["default_host"]
     )
     settings = Settings(
         check=module.check_mode,
@@ -621,6 +649,7 @@ def main() -> None:
             "images": {"type": "list", "elements": "dict", "required": True, "options": ENTRY_ARGUMENTS},
             "defaults": {"type": "dict", "options": DEFAULTS_ARGUMENTS},
             "credentials": {"type": "list", "elements": "dict", "options": CREDENTIALS_ARGUMENTS, "no_log": False},
+            "default_host": {"type": "str"},
             "target_prefix": {"type": "str"},
             "concurrency": {"type": "int", "default": 16},
             "on_error": {"type": "str", "default": "continue", "choices": ["continue", "stop"]},
@@ -630,6 +659,7 @@ def main() -> None:
             "import_timeout": {"type": "int", "default": 1800},
         },
         work,
+        read=lambda given: {**given, "images": written_out(given.get("images"))},
     )
 
 

@@ -62,6 +62,15 @@ def test_one_image_for_several_targets(pool: ThreadPoolExecutor, quay: HeldRegis
     assert quay.asked == [], "nothing is selected there"
 
 
+def test_entries_that_are_the_same_are_one(pool: ThreadPoolExecutor, quay: HeldRegistry) -> None:
+    wanted = {"source": "quay.io/team/app", "tags": {"include": ["9.*"]}}
+    lone = {"source": "quay.io/team/app:1.0"}
+    unused = [{"registry": "docker.io", "password": "p"}]  # a note on the list, which makes no difference
+    parsed = parse_entries([wanted, {**wanted, "comment": "again"}, lone, {**lone, "target": ["team/app:1.0"]}], None, unused, "", "t")
+    desired, unplanned, _notes = expand(parsed, Opened(quay), pool)
+    assert [one.entry for one in unplanned] == [0] and [one.entry for one in desired] == [2]
+
+
 def test_the_tags_that_a_selection_chooses(pool: ThreadPoolExecutor, quay: HeldRegistry) -> None:
     image = {"source": "quay.io/team/app", "tags": {"include": ["1.*"]}, "target": ["a", "b"]}
     other = {**image, "target": ["c"], "tags": {"newest": 1}, "platform": "linux/arm64", "if_exists": "keep", "repair": True}
@@ -291,6 +300,7 @@ def test_a_repository_that_fails_leaves_the_others_of_its_entry_alone(pool: Thre
 def test_a_registry_whose_catalog_can_not_be_read(pool: ThreadPoolExecutor, azure: HeldAzure) -> None:
     azure.fails = {("repositories",): AcrError("unauthorized", "no.")}
     every = {"source_registry": SERVER, "repositories": {"include": ["*"]}}
-    desired, unplanned, _notes = expand(entries(every, every, {"source_registry": SERVER, "source": "team/web:1.0"}), Opened(azure), pool)
+    other = {**every, "platform": "linux/amd64"}
+    desired, unplanned, _notes = expand(entries(every, other, {"source_registry": SERVER, "source": "team/web:1.0"}), Opened(azure), pool)
     assert [failure.entry for failure in unplanned] == [0, 1] and names(desired) == ["team/web:1.0 <- team/web:1.0"]
     assert azure.asked == [("repositories",)]

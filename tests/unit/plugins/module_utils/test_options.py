@@ -21,6 +21,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._options import (
     Pattern,
     parse_entries,
     parse_entry,
+    written_out,
 )
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Rules, Target
 from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference, Reference, RegistryId
@@ -38,7 +39,7 @@ def entry(source: str | None = NGINX, prefix: str = "", **options: Any) -> Entry
 
 def entries(*images: dict[str, Any], **lists: Any) -> list[Entry]:
     return parse_entries(
-        list(images), lists.get("defaults"), lists.get("credentials"), lists.get("target_prefix"), SUFFIX
+        list(images), lists.get("defaults"), lists.get("credentials"), lists.get("target_prefix"), SUFFIX, lists.get("default_host")
     )
 
 
@@ -373,6 +374,55 @@ def test_wrong_entries(images: list[dict[str, Any]], lists: dict[str, Any], mess
     assert str(caught.value) == message
 
 
+def test_an_entry_that_is_text_is_its_source() -> None:
+    option = {"source": NGINX, "if_exists": "keep"}
+    assert written_out([NGINX, option, "nginx"]) == [{"source": NGINX}, option, {"source": "nginx"}]
+    left = ["source=docker.io/nginx", ' {"source": "docker.io/nginx"}', 5, None]
+    assert written_out(left) == left, "Ansible knows what that is"
+    assert written_out(None) is None and written_out("docker.io/nginx") == "docker.io/nginx"
+
+
+@pytest.mark.parametrize(
+    ("host", "source", "expected"),
+    [
+        ("docker.io", "nginx:1.27", "docker.io/library/nginx:1.27"),
+        ("docker.io", "grafana/grafana", "docker.io/grafana/grafana:latest"),
+        ("index.docker.io", " nginx@" + A, "docker.io/library/nginx@" + A),
+        ("docker.io", "quay.io/a:1", "quay.io/a:1"),
+        ("docker.io", "localhost/a:1", "localhost/a:1"),
+        ("Vendor.test:8443", "nginx", "vendor.test:8443/nginx:latest"),
+        ("", "quay.io/a:1", "quay.io/a:1"),
+    ],
+)
+def test_a_default_host_completes_what_names_none(host: str, source: str, expected: str) -> None:
+    (parsed,) = entries({"source": source}, default_host=host)
+    assert str(parsed.source) == expected
+
+
+def test_a_default_host_is_for_entries_that_need_one() -> None:
+    images = [{"source": "team/app:1", "source_registry": "contosodev"}, {"source_registry": "contosodev", "repositories": {}}]
+    first, second = entries(images[0], {**images[1], "repositories": {"include": ["*"]}}, default_host="docker.io")
+    assert first.source == Reference(None, "team/app", "1") and second.source is None
+    hub = [{"registry": "docker.io", "username": "u", "password": "p"}]
+    (parsed,) = entries({"source": "nginx"}, default_host="docker.io", credentials=hub)
+    assert parsed.credentials == Credentials("u", "p"), "credentials go by the host that stands in"
+
+
+@pytest.mark.parametrize(
+    ("host", "message"),
+    [
+        ("docker.io/contoso", "default_host 'docker.io/contoso' must be a host only; write 'docker.io'."),
+        ("docker", "registry 'docker' doesn't name a host; write one, "),
+    ],
+)
+def test_a_default_host_that_is_none(host: str, message: str) -> None:
+    with pytest.raises(InvalidReference) as caught:
+        entries({"source": "nginx"}, default_host=host)
+    assert str(caught.value).startswith(message)
+    with pytest.raises(InvalidReference, match="source is empty"):
+        entries({"source": " "}, default_host="docker.io")
+
+
 def test_a_wrong_prefix() -> None:
     with pytest.raises(InvalidReference, match="must be lowercase"):
         entries({"source": NGINX}, target_prefix="Mirror/")
@@ -480,7 +530,7 @@ def test_a_user_name_without_a_password_for_a_whole_registry() -> None:
 
 
 def test_entries_take_all_options_of_one_image_and_leave_their_defaults_to_the_list() -> None:
-    assert set(ENTRY_ARGUMENTS) == set(IMAGE_ARGUMENTS) | {"tags", "repositories"}
+    assert set(ENTRY_ARGUMENTS) == set(IMAGE_ARGUMENTS) | {"tags", "repositories", "comment"}
     assert set(DEFAULTS_ARGUMENTS) < set(ENTRY_ARGUMENTS)
     assert [name for name, spec in ENTRY_ARGUMENTS.items() if "default" in spec or "required" in spec] == []
     for arguments in (IMAGE_ARGUMENTS, ENTRY_ARGUMENTS, DEFAULTS_ARGUMENTS):
