@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
+import functools
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from ._errors import AcrError
 from ._options import Entry
@@ -103,23 +104,27 @@ class _Expander:
             prepared.exception()  # the read that needs a token asks again, and reports what is wrong
         listings: Dict[Place, Future[Tags]] = {}
         for number, several in places.items():
-            only = self._only(number)
+            only, may_lack = self._only(number)
             if only:
                 source, repository = several[0]
-                self._named[number] = self._pool.submit(source.named, repository, only)
+                find: Callable[[Tuple[str, ...]], Tags] = functools.partial(source.named, repository) if may_lack else dict.fromkeys
+                self._named[number] = self._pool.submit(find, only)
                 continue
             for source, repository in several:
                 if (source, repository) not in listings:
                     listings[source, repository] = self._pool.submit(source.listing, repository)
         return listings
 
-    def _only(self, number: int) -> Tuple[str, ...]:
-        """The tags that an entry names if it can mean no others, so that they take no listing, nor the right to list."""
+    def _only(self, number: int) -> Tuple[Tuple[str, ...], bool]:
+        """The tags that an entry names if it can mean no others, so that they take no listing, nor the right to list; and
+        whether the repository may lack some of them."""
         entry = self._entries[number]
         selection = entry.selection or Selection()
-        if selection.same_digest or entry.repositories is not None or not all(map(is_tag, selection.include)):
-            return ()
-        return tuple(selection.include)
+        if selection.same_digest or entry.repositories is not None:
+            return (), False
+        if selection.names:
+            return selection.names, False
+        return selection.include if all(map(is_tag, selection.include)) else (), True
 
     def _add(self, number: int, places: List[Place], listings: Dict[Place, Future[Tags]]) -> None:
         entry, source = self._entries[number], self._opened[number]
@@ -147,15 +152,18 @@ class _Expander:
         tags = dict(listing.result())
         if entry.repositories is None and number not in self._named:
             # What is named may be there although no listing shows it.
-            tags.update(source.named(repository, [name for name in selection.include if is_tag(name) and name not in tags]))
+            wanted = (*selection.names, *selection.include)
+            tags.update(source.named(repository, [name for name in wanted if is_tag(name) and name not in tags]))
         unread: Dict[str, AcrError] = {}
         if selection.same_digest and not source.azure:
             unread = self._read_digests(place, tags)
+        tags = {**dict.fromkeys(selection.names), **tags}  # what has to be there fails by itself if it isn't
         selected = select_tags(tags, selection)
         for tag in selected:
             origin = Origin(source.key, repository, tag, None, entry.platform)
             targets = entry.targets_for(repository, tag)
-            self.found.desired.extend(Desired(target, origin, entry.rules, number, selected=True) for target in targets)
+            named = tag in selection.names
+            self.found.desired.extend(Desired(target, origin, entry.rules, number, selected=not named) for target in targets)
         self._report_unread(number, place, {tag: error for tag, error in unread.items() if tag not in selected})
 
     def _read_digests(self, place: Place, tags: Tags) -> Dict[str, AcrError]:

@@ -23,7 +23,7 @@ from ._reference import (
     parse_source,
     parse_target,
 )
-from ._select import InvalidSelection, Selection
+from ._select import InvalidSelection, Selection, check_patterns
 
 IF_EXISTS = ("update", "keep", "fail", "reimport")
 
@@ -55,6 +55,7 @@ ENTRY_ARGUMENTS: Dict[str, Any] = {
     "tags": {
         "type": "dict",
         "options": {
+            "names": {"type": "list", "elements": "str"},
             **_PATTERNS,
             "semver": {"type": "str"},
             "newest": {"type": "int"},
@@ -138,6 +139,7 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "") -> Entry
     repositories = None
     if options.get("repositories"):
         patterns = options["repositories"]
+        check_patterns(patterns, "write something like team/*")
         repositories = (tuple(patterns.get("include") or ()), tuple(patterns.get("exclude") or ()))
         selection = selection or Selection()
     if selection is not None and source is not None and _names_image(options["source"]):

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from ._errors import UserError
+from ._reference import is_tag
 
 Version = Tuple[int, int, int]
 Test = Callable[[Version], bool]
@@ -19,6 +20,8 @@ Test = Callable[[Version], bool]
 _VERSION = r"[vV]?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?(?:[+_][0-9A-Za-z.-]+)?"
 _BARE_NUMBER = re.compile(r"([vV]?[0-9])[0-9]{4,}(?![0-9.])")  # a date or a build number
 _COMPARISON = r"(\^|~>?|>=|<=|>|<|=)?\s*[vV]?(\d+|[xX*])(?:\.(\d+|[xX*]))?(?:\.(\d+|[xX*]))?(?:-[0-9A-Za-z.-]+)?"
+# What means nothing in a shell pattern for a tag or repository, or not what was meant: "[^0-9]" would match digits.
+_EXPRESSION = re.compile(r"[\^$\\|(]|\]\+|(?:^[vV]?|[-_.])\.[*+]")
 _HIGHEST: Version = (1 << 62, 0, 0)
 
 
@@ -27,25 +30,31 @@ class InvalidSelection(UserError):
 
 
 class Selection(NamedTuple):
-    """Applied in this order: *include* and *exclude* (shell patterns), *semver* (a range), *newest* (keep this many, by
-    version), *same_digest* (add all other tags of the selected images)."""
+    """Applied in this order: *names* (exact tags), *include* and *exclude* (shell patterns), *semver* (a range), *newest* (keep
+    this many, by version), *same_digest* (add all other tags of the selected images)."""
 
     include: Tuple[str, ...] = ()
     exclude: Tuple[str, ...] = ()
     semver: Optional[str] = None
     newest: Optional[int] = None
     same_digest: bool = False
+    names: Tuple[str, ...] = ()
 
     @classmethod
     def of(cls, options: Dict[str, Any]) -> Selection:
-        """From a module's options. InvalidSelection if a range or number is invalid."""
+        """From a module's options. InvalidSelection if a range, pattern or number is invalid."""
         selection = cls(
             tuple(options.get("include") or ()),
             tuple(options.get("exclude") or ()),
             options.get("semver") or None,
             options.get("newest"),
             bool(options.get("same_digest")),
+            tuple(options.get("names") or ()),
         )
+        for name in selection.names:
+            if not is_tag(name):
+                raise InvalidSelection(f"names takes exact tags, but {name!r} isn't one; put shell patterns under include.")
+        check_patterns(options, "put it under match")
         if selection.semver is not None:
             parse_range(selection.semver)
         if selection.newest is not None and selection.newest < 1:
@@ -60,7 +69,7 @@ def select_tags(tags: Mapping[str, Optional[str]], selection: Selection) -> List
     and *newest* only select it if *include* is given. They drop tags that aren't versions, and also bare numbers of five or more
     digits, such as dates, unless *include* names those.
     """
-    chosen = matching(tags, selection.include, selection.exclude)
+    chosen = matching(set(tags).intersection(selection.names or tags), selection.include, selection.exclude)
     if selection.semver is not None or selection.newest is not None:
         versions = {
             name: version
@@ -83,6 +92,16 @@ def select_tags(tags: Mapping[str, Optional[str]], selection: Selection) -> List
         found = set(chosen)
         chosen += sorted(name for name, digest in tags.items() if digest in digests and name not in found)
     return chosen
+
+
+def check_patterns(options: Mapping[str, Any], instead: str) -> None:
+    """InvalidSelection if a pattern of *include* or *exclude* looks like a regular expression; *instead*: what to do."""
+    for option in ("include", "exclude"):
+        for pattern in options.get(option) or ():
+            if _EXPRESSION.search(pattern):
+                raise InvalidSelection(
+                    f"{option} takes shell patterns such as 1.27*, but {pattern!r} looks like a regular expression; {instead}."
+                )
 
 
 def matching(names: Iterable[str], include: Iterable[str], exclude: Iterable[str]) -> List[str]:

@@ -129,6 +129,11 @@ options:
           - Select several tags of the source's repository. The filters are applied in this order.
         type: dict
         suboptions:
+          names:
+            description:
+              - Only these tags. Each must exist; one that doesn't is a failure of its own. Nothing has to be listed for them.
+            type: list
+            elements: str
           include:
             description:
               - Only tags that match one of these shell patterns, such as V(1.27*). By default, all of them.
@@ -226,6 +231,11 @@ options:
           - The default of O(images[].tags).
         type: dict
         suboptions:
+          names:
+            description:
+              - Only these tags. Each must exist; one that doesn't is a failure of its own. Nothing has to be listed for them.
+            type: list
+            elements: str
           include:
             description:
               - Only tags that match one of these shell patterns, such as V(1.27*). By default, all of them.
@@ -376,6 +386,9 @@ EXAMPLES = r"""
         tags:
           include: ["8.0*", "9.0*"]
           exclude: ["*preview*"]
+      - source: docker.io/library/alpine
+        tags:
+          names: ["3.20", "3.19", latest]
 
 - name: Mirror what a text file lists, one image per line, with short names as Docker has them
   registryops.acr.acr_mirror:

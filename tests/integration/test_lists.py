@@ -26,6 +26,13 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
         },
         {"library/busybox:1.36": "import", "text/app:1": "failed"}, "text/app:1",
     ),
+    "exact tags, one of which does not exist": (
+        {"images": [{"source": f"{DEV_HOST}/team/app", "target": ["names"], "tags": {"names": ["1.0.0", "1.0.1", "none"]}}]},
+        {"names:1.0.0": "import", "names:1.0.1": "import", "names:none": "failed"}, "team/app:none does not exist",
+    ),
+    "a regular expression among the patterns": (
+        {"images": [{"source": f"{DEV_HOST}/team/app", "tags": {"include": ["^1[.].*$"]}}]}, {}, "put it under match",
+    ),
     "short names without a host that stands in": ({"images": ["busybox:1.36"]}, {}, "doesn't name a registry"),
 }  # fmt: skip
 

@@ -198,6 +198,35 @@ def test_c2_a_named_tag_that_can_not_be_read_is_left_to_fail_by_itself(pool: Thr
     assert [one.origin.tag for one in desired] == ["1.0", "1.1"] and unplanned == []
 
 
+NAMED = {"names": ["1.0", "gone"]}
+
+
+@pytest.mark.parametrize(
+    ("host", "tags", "asked"),
+    [
+        ("quay.io", NAMED, set()),
+        (SERVER, NAMED, {"prepare"}),
+        (SERVER, {**NAMED, "exclude": ["9*"]}, {"prepare"}),
+        (SERVER, {**NAMED, "same_digest": True}, {"prepare", "tag_list", "describe"}),
+        ("quay.io", {**NAMED, "same_digest": True}, {"tags", "describe"}),
+    ],
+)
+def test_a_name_that_must_exist_is_left_to_fail_by_itself(
+    pool: ThreadPoolExecutor, azure: HeldAzure, quay: HeldRegistry, host: str, tags: dict[str, Any], asked: set[str]
+) -> None:
+    image = {"source": host + "/team/app", "tags": tags, "target": ["a"]}
+    desired, unplanned, _notes = expand(entries(image), Opened(azure, quay), pool)
+    assert {str(one.target) for one in desired} == {"a:1.0", "a:gone"} and unplanned == []
+    assert not any(one.selected for one in desired), "they are named"
+    assert {what[0] for what in azure.asked + quay.asked} == asked
+
+
+def test_names_of_a_whole_registry_must_be_in_each_repository(pool: ThreadPoolExecutor, azure: HeldAzure) -> None:
+    every = {"source_registry": SERVER, "repositories": {"include": ["team/*"]}, "tags": {"names": ["stable"]}}
+    desired, unplanned, _notes = expand(entries(every), Opened(azure), pool)
+    assert [str(one.target) for one in desired] == ["team/app:stable", "team/web:stable"] and unplanned == []
+
+
 def test_a_whole_registry_is_not_asked_for_names(pool: ThreadPoolExecutor, azure: HeldAzure) -> None:
     every = {"source_registry": SERVER, "repositories": {"include": ["*"]}, "tags": {"include": ["1.0", "latest"]}}
     desired, _failures, _notes = expand(entries(every), Opened(azure), pool)

@@ -225,6 +225,10 @@ def test_if_exists_goes_with_and_without_verifying(if_exists: str, verify: bool)
             {"source": "docker.io/nginx", "tags": {"newest": 1}, "target": ["a:1"]},
             "target 'a:1' names a tag, but tags selects several; write the repository only.",
         ),
+        (
+            {"source": None, "repositories": {"exclude": ["^team/"]}, "source_registry": "contosodev"},
+            "exclude takes shell patterns such as 1.27*, but '^team/' looks like a regular expression; write something like team/*.",
+        ),
         ({"source": "docker.io/nginx", "tags": {"newest": 0}}, "newest must be at least 1, not 0."),
         (
             {"source": "docker.io/nginx", "tags": {"semver": "latest"}},

@@ -347,6 +347,39 @@ def test_newest_below_one_is_one_clear_error(newest: int) -> None:
     assert str(caught.value) == "newest must be at least 1, not {0}.".format(newest)
 
 
+def test_names_are_the_first_choice() -> None:
+    assert select("1.0 1.1 latest", names=["1.1", "latest", "none"]) == ["latest", "1.1"]
+    assert select("1.0 1.1 1.2 latest", names=["1.0", "1.1", "latest"], newest=1) == ["1.1"]
+    assert select(DIGESTS, names=["2.9"], same_digest=True) == ["2.9", "2"]
+
+
+@pytest.mark.parametrize("name", ["1.*", "", "a/b", ".1", "x" * 129])
+def test_a_name_that_is_no_tag_is_one_clear_error(name: str) -> None:
+    with pytest.raises(InvalidSelection) as caught:
+        Selection.of({"names": ["1.0", name]})
+    assert str(caught.value) == f"names takes exact tags, but {name!r} isn't one; put shell patterns under include."
+
+
+@pytest.mark.parametrize("option", ["include", "exclude"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "^1.2", "1.2$", r"\d+", r"1\.2", "1|2", "(1)", ".*", ".+", "v.*", ".*-alpine", "release-.*", "[0-9]+", "[^0-9]*", "1.2-.+",
+    ],
+)  # fmt: skip
+def test_a_regular_expression_is_no_shell_pattern(option: str, pattern: str) -> None:
+    with pytest.raises(InvalidSelection) as caught:
+        Selection.of({option: ["1.*", pattern]})
+    assert str(caught.value) == (
+        f"{option} takes shell patterns such as 1.27*, but {pattern!r} looks like a regular expression; put it under match."
+    )
+
+
+@pytest.mark.parametrize("pattern", ["1.*", "v1.*", "*.*", "[0-9].*", "[!0-9]*", "*-rc.*", "1.27*", "*", "?", "1.2.*-alpine"])
+def test_shell_patterns_are_none(pattern: str) -> None:
+    assert Selection.of({"include": [pattern]}).include == (pattern,)
+
+
 def test_options_left_empty_select_everything() -> None:
     empty = {"include": None, "exclude": [], "semver": "", "newest": None, "same_digest": None}
     assert Selection.of(empty) == Selection() == Selection.of({})
@@ -370,6 +403,7 @@ selections = st.builds(
     st.sampled_from([None, "*", ">=1", "^1.2", "<5 || >9"]),
     st.none() | st.integers(1, 4),
     st.booleans(),
+    st.sampled_from([(), ("1", "1.1", "v1-alpine", "latest")]),
 )
 
 
@@ -382,7 +416,7 @@ def test_properties(tags: dict[str, str | None], selection: Selection, random_: 
     assert select_tags(dict(shuffled), selection) == chosen, "the order of the listing must not matter"
     assert len(set(chosen)) == len(chosen) and set(chosen) <= set(tags)
     fits = parse_range(selection.semver or "")
-    by_name = select_tags(tags, Selection(selection.include, selection.exclude, selection.semver, selection.newest))
+    by_name = select_tags(tags, selection._replace(same_digest=False))
     assert chosen[: len(by_name)] == by_name
     for name in by_name:
         assert name in matching(tags, selection.include, selection.exclude)
@@ -393,7 +427,7 @@ def test_properties(tags: dict[str, str | None], selection: Selection, random_: 
     ordered = [version[0] for name in by_name for version in [parse_version(name)] if version is not None]
     assert ordered == sorted(ordered)
     if selection.newest is not None:
-        every = select_tags(tags, Selection(selection.include, selection.exclude, selection.semver or "*"))
+        every = select_tags(tags, selection._replace(same_digest=False, newest=None, semver=selection.semver or "*"))
         assert by_name == every[-selection.newest :]
     companions = set(chosen[len(by_name) :])
     shared = {tags[name] for name in by_name} - {None}
