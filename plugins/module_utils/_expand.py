@@ -120,7 +120,7 @@ class _Expander:
         whether the repository may lack some of them."""
         entry = self._entries[number]
         selection = entry.selection or Selection()
-        if selection.same_digest or entry.repositories is not None:
+        if selection.same_digest or selection.by_time or entry.repositories is not None:
             return (), False
         if selection.names:
             return selection.names, False
@@ -158,7 +158,7 @@ class _Expander:
         if selection.same_digest and not source.azure:
             unread = self._read_digests(place, tags)
         tags = {**dict.fromkeys(selection.names), **tags}  # what has to be there fails by itself if it isn't
-        selected = select_tags(tags, selection)
+        selected = select_tags(tags, selection, source.times(repository) if selection.by_time else None)
         for tag in selected:
             origin = Origin(source.key, repository, tag, None, entry.platform)
             targets = entry.targets_for(repository, tag)

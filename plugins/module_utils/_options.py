@@ -57,8 +57,10 @@ ENTRY_ARGUMENTS: Dict[str, Any] = {
         "options": {
             "names": {"type": "list", "elements": "str"},
             **_PATTERNS,
-            "semver": {"type": "str"},
+            "match": {"type": "str"},
+            "semver": {"type": "raw"},  # text, or a list: as a list, Ansible would split it at commas
             "newest": {"type": "int"},
+            "order": {"type": "str", "default": "version", "choices": ["version", "time"]},
             "same_digest": {"type": "bool", "default": False},
         },
     },

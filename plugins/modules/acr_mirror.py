@@ -145,21 +145,40 @@ options:
               - Exclude tags that match one of these shell patterns.
             type: list
             elements: str
+          match:
+            description:
+              - Only tags that this regular expression matches as a whole, such as V(1\\.2[67]\\.\\d+).
+              - If it has a group named C(version), such as V((?P<version>.+\)-alpine) has, that part of the tag is the version
+                that O(images[].tags.semver) and O(images[].tags.newest) compare.
+            type: str
           semver:
             description:
               - Only tags that are versions in this range, in npm's syntax, such as V(>=1.26 <2), V(^1.27), V(1.x) or
-                V(1.26 - 1.28).
-              - Tags with a suffix, such as V(1.27.3-alpine), are versions only if O(images[].tags.include) is given.
+                V(1.26 - 1.28); or in any range of a list.
+              - A version has up to four numbers, and may start with C(v).
+              - Tags with a suffix, such as V(1.27.3-alpine), are versions only if O(images[].tags.include) or
+                O(images[].tags.match) is given, or if the range names a suffix of the same version. V(>=2.0.0-rc.2) selects
+                V(2.0.0-rc.3), but neither V(2.0.0-rc.1) nor V(2.1.0-rc.1).
               - Build metadata may follow C(_), as Helm writes it, so that V(1.2.0_build.7) is version 1.2.0.
               - A bare number of five or more digits, such as V(20240807), is considered a date or a build number, not a version,
-                unless a pattern of O(images[].tags.include) matches it specifically, as V(2024*) does and V(*) doesn't.
-            type: str
+                unless a pattern of O(images[].tags.include) matches it specifically, as V(2024*) does and V(*) doesn't, or
+                O(images[].tags.match) does.
+            type: raw
           newest:
             description:
               - Keep only this many tags, those with the highest versions. Tags that aren't versions, as described for
-                O(images[].tags.semver), are dropped. Time isn't considered, since an old release may be rebuilt.
+                O(images[].tags.semver), are dropped.
               - Numbers in suffixes are compared as numbers, so that V(1.0-rc.10) is higher than V(1.0-rc.9).
             type: int
+          order:
+            description:
+              - What makes tags the newest for O(images[].tags.newest).
+              - V(version) goes by version, since an old release may be rebuilt.
+              - V(time) goes by the time when the tag was last updated, whether it is a version or not. Only Azure registries
+                tell that.
+            type: str
+            choices: [version, time]
+            default: version
           same_digest:
             description:
               - Also select every other tag with the same content, such as V(1.27) and V(latest) in addition to V(1.27.3). If this
@@ -247,21 +266,40 @@ options:
               - Exclude tags that match one of these shell patterns.
             type: list
             elements: str
+          match:
+            description:
+              - Only tags that this regular expression matches as a whole, such as V(1\\.2[67]\\.\\d+).
+              - If it has a group named C(version), such as V((?P<version>.+\)-alpine) has, that part of the tag is the version
+                that O(defaults.tags.semver) and O(defaults.tags.newest) compare.
+            type: str
           semver:
             description:
               - Only tags that are versions in this range, in npm's syntax, such as V(>=1.26 <2), V(^1.27), V(1.x) or
-                V(1.26 - 1.28).
-              - Tags with a suffix, such as V(1.27.3-alpine), are versions only if O(defaults.tags.include) is given.
+                V(1.26 - 1.28); or in any range of a list.
+              - A version has up to four numbers, and may start with C(v).
+              - Tags with a suffix, such as V(1.27.3-alpine), are versions only if O(defaults.tags.include) or
+                O(defaults.tags.match) is given, or if the range names a suffix of the same version. V(>=2.0.0-rc.2) selects
+                V(2.0.0-rc.3), but neither V(2.0.0-rc.1) nor V(2.1.0-rc.1).
               - Build metadata may follow C(_), as Helm writes it, so that V(1.2.0_build.7) is version 1.2.0.
               - A bare number of five or more digits, such as V(20240807), is considered a date or a build number, not a version,
-                unless a pattern of O(defaults.tags.include) matches it specifically, as V(2024*) does and V(*) doesn't.
-            type: str
+                unless a pattern of O(defaults.tags.include) matches it specifically, as V(2024*) does and V(*) doesn't, or
+                O(defaults.tags.match) does.
+            type: raw
           newest:
             description:
               - Keep only this many tags, those with the highest versions. Tags that aren't versions, as described for
-                O(defaults.tags.semver), are dropped. Time isn't considered, since an old release may be rebuilt.
+                O(defaults.tags.semver), are dropped.
               - Numbers in suffixes are compared as numbers, so that V(1.0-rc.10) is higher than V(1.0-rc.9).
             type: int
+          order:
+            description:
+              - What makes tags the newest for O(defaults.tags.newest).
+              - V(version) goes by version, since an old release may be rebuilt.
+              - V(time) goes by the time when the tag was last updated, whether it is a version or not. Only Azure registries
+                tell that.
+            type: str
+            choices: [version, time]
+            default: version
           same_digest:
             description:
               - Also select every other tag with the same content, such as V(1.27) and V(latest) in addition to V(1.27.3). If this
@@ -389,6 +427,20 @@ EXAMPLES = r"""
       - source: docker.io/library/alpine
         tags:
           names: ["3.20", "3.19", latest]
+
+- name: Mirror the two newest versions of a variant, and the last five builds of an own image
+  registryops.acr.acr_mirror:
+    registry: contosoprod
+    images:
+      - source: docker.io/library/nginx
+        tags:
+          match: (?P<version>\d+\.\d+\.\d+)-alpine
+          semver: ["1.26.x", ">=1.27"]
+          newest: 2
+      - source: contosodev.azurecr.io/team/app
+        tags:
+          newest: 5
+          order: time
 
 - name: Mirror what a text file lists, one image per line, with short names as Docker has them
   registryops.acr.acr_mirror:

@@ -30,6 +30,16 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
         {"images": [{"source": f"{DEV_HOST}/team/app", "target": ["names"], "tags": {"names": ["1.0.0", "1.0.1", "none"]}}]},
         {"names:1.0.0": "import", "names:1.0.1": "import", "names:none": "failed"}, "team/app:none does not exist",
     ),
+    "by expression, in any of some ranges, and by time": (
+        {"images": [
+            {"source": f"{DEV_HOST}/team/app", "target": ["match"],
+             "tags": {"match": r"(?P<version>3\.9\.\d)", "semver": ["3.9.1", ">=3.9.8"], "newest": 2}},
+            {"source": f"{DEV_HOST}/samples/aci-helloworld", "target": ["time"], "tags": {"newest": 1, "order": "time"}},
+            {"source": "docker.io/library/busybox", "target": ["hub"], "tags": {"newest": 1, "order": "time"}},
+        ]},
+        {"match:3.9.8": "import", "match:3.9.9": "import", "time:latest": "import", "hub:*": "failed"},
+        "order: time needs an Azure registry",
+    ),
     "a regular expression among the patterns": (
         {"images": [{"source": f"{DEV_HOST}/team/app", "tags": {"include": ["^1[.].*$"]}}]}, {}, "put it under match",
     ),

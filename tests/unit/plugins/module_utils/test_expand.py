@@ -198,6 +198,17 @@ def test_c2_a_named_tag_that_can_not_be_read_is_left_to_fail_by_itself(pool: Thr
     assert [one.origin.tag for one in desired] == ["1.0", "1.1"] and unplanned == []
 
 
+def test_the_newest_by_time_of_an_azure_registry(pool: ThreadPoolExecutor, azure: HeldAzure, quay: HeldRegistry) -> None:
+    azure.times = {"1.0": "2026-01-02", "1.1": "2026-01-01", "stable": "2026-01-03"}
+    tags = {"include": ["1.0", "1.1"], "newest": 1, "order": "time"}
+    images = [{"source": host + "/team/app", "tags": tags} for host in (SERVER, "quay.io")]
+    desired, (failure,), _notes = expand(entries(*images), Opened(azure, quay), pool)
+    assert names(desired) == ["team/app:1.0 <- team/app:1.0"]
+    assert failure.error.reason == "invalid" and str(failure.error) == (
+        "order: time needs an Azure registry, and quay.io, which isn't one, doesn't tell the times of tags."
+    )
+
+
 NAMED = {"names": ["1.0", "gone"]}
 
 
