@@ -13,7 +13,7 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, 
 from ._errors import AcrError
 from ._options import Entry
 from ._plan import Desired, Origin, Unplanned
-from ._reference import is_tag
+from ._reference import InvalidReference, is_tag
 from ._select import Selection, matching, select_tags
 from ._source import DENIED, Source
 from ._sources import Sources
@@ -131,9 +131,7 @@ class _Expander:
         if entry.selection is None:
             if entry.source is not None:
                 _host, repository, tag, digest = entry.source
-                origin = Origin(source.key, repository, tag, digest, entry.platform)
-                targets = entry.targets_for(repository, tag or "latest")
-                self.found.desired.extend(Desired(target, origin, entry.rules, number) for target in targets)
+                self._want(number, Origin(source.key, repository, tag, digest, entry.platform))
             return
         before = len(self.found.desired), len(self.found.unplanned)
         for place in places:
@@ -160,11 +158,18 @@ class _Expander:
         tags = {**dict.fromkeys(selection.names), **tags}  # what has to be there fails by itself if it isn't
         selected = select_tags(tags, selection, source.times(repository) if selection.by_time else None)
         for tag in selected:
-            origin = Origin(source.key, repository, tag, None, entry.platform)
-            targets = entry.targets_for(repository, tag)
-            named = tag in selection.names
-            self.found.desired.extend(Desired(target, origin, entry.rules, number, selected=not named) for target in targets)
+            self._want(number, Origin(source.key, repository, tag, None, entry.platform), selected=tag not in selection.names)
         self._report_unread(number, place, {tag: error for tag, error in unread.items() if tag not in selected})
+
+    def _want(self, number: int, origin: Origin, selected: bool = False) -> None:
+        """Adds what an entry wants of one image."""
+        entry = self._entries[number]
+        try:
+            targets = entry.targets_for(origin.registry.name, origin.repository, origin.tag or "latest")
+        except InvalidReference as error:
+            self._fail(number, AcrError("invalid", str(error)), origin.repository, origin.tag or "*")
+        else:
+            self.found.desired.extend(Desired(target, origin, entry.rules, number, selected) for target in targets)
 
     def _read_digests(self, place: Place, tags: Tags) -> Dict[str, AcrError]:
         """Fills in the digests of *tags*; returns why some can't be read. Those that were deleted since are dropped."""
@@ -198,13 +203,15 @@ class _Expander:
         for error in [error for error in unread.values() if error.reason not in LASTING][:1]:
             self._fail(number, error.but(f"Not all tags of {name} could be compared for same_digest: {error}"), place[1])
 
-    def _fail(self, number: int, error: AcrError, repository: str = "") -> None:
-        """What an entry wants, or what it wants of one *repository*, can't be planned."""
+    def _fail(self, number: int, error: AcrError, repository: str = "", tag: str = "*") -> None:
+        """What an entry wants, or what it wants of one *repository* or *tag*, can't be planned."""
         entry = self._entries[number]
         opened = self._opened.get(number)
         name = opened.name if opened else (entry.source.host if entry.source else None) or "the source registry"
         repository = repository or (entry.source.repository if entry.source else "*")
-        tag, digest = (entry.source.tag, entry.source.digest) if entry.source and not entry.selection else ("*", None)
-        target = entry.targets[0].target(repository, "*")
-        source = f"{name}/{repository}" + (f":{tag}" if tag or not digest else f"@{digest}")
+        source = f"{name}/{repository}:{tag}"
+        if entry.source is not None and entry.selection is None:
+            tag = entry.source.tag or "latest"
+            source = str(entry.source._replace(host=name, digest=None if entry.source.tag else entry.source.digest))
+        target = entry.targets[0].filled(name, repository, tag)
         self.found.unplanned.append(Unplanned(number, f"{target.repository}:{target.tag or '*'}", source, error))

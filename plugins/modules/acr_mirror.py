@@ -73,7 +73,12 @@ options:
           - One or more places in O(registry) for the image, as C(repository[:tag]). Without a tag, the source's tag is used.
           - The default is the source's repository and tag, so that V(docker.io/library/nginx:1.27) becomes V(library/nginx:1.27).
             A source given by digest alone is tagged V(latest); set O(images[].target) to avoid that.
-          - With O(images[].tags), give repositories only; each gets the selected tags.
+          - C({host}), C({repository}), C({name}) (the last part of the repository) and C({tag}) stand for those of the source, as
+            in V({name}:{tag}-mirrored). C(_) replaces the colon before the host's port.
+          - The first part may be the host of another registry, such as V(mcr.microsoft.com/dotnet/runtime:8.0), as part of the
+            name.
+          - With O(images[].tags), give repositories only, each of which gets the selected tags, or put C({tag}) into the tag. With
+            O(images[].repositories), put C({repository}) or C({name}) into the repository.
         type: list
         elements: str
       untagged_repositories:
@@ -340,7 +345,8 @@ options:
     type: str
   target_prefix:
     description:
-      - A prefix for the repository of every target, such as V(mirror/).
+      - A prefix for the repository of every target, such as V(mirror/). It may contain the placeholders of
+        O(images[].target), so that V({host}/) keeps images of different registries apart.
     type: str
   concurrency:
     description:
@@ -468,6 +474,21 @@ EXAMPLES = r"""
     images:
       - source: team/app:2.4.1
       - source: team/worker:2.4.1
+
+- name: Mirror under the names of the sources, and under names of your own
+  registryops.acr.acr_mirror:
+    registry: contosoprod
+    target_prefix: "mirror/{host}/"
+    images:
+      - mcr.microsoft.com/dotnet/runtime:8.0
+      - source: registry.k8s.io/etcd
+        target: "{name}:{tag}-k8s"
+        tags:
+          include: ["3.5.*"]
+      - source_registry: contosodev
+        target: "flat/{name}"
+        repositories:
+          include: ["team/*"]
 
 - name: Mirror a whole registry, without its caches
   registryops.acr.acr_mirror:
@@ -666,7 +687,13 @@ COUNTS = {
 def work(module: Any, azure: Azure) -> Dict[str, Any]:
     params = module.params
     entries = parse_entries(
-        params["images"], params["defaults"], params["credentials"], params["target_prefix"], azure.suffix, params["default_host"]
+        params["images"],
+        params["defaults"],
+        params["credentials"],
+        params["target_prefix"],
+        azure.suffix,
+        default_host=params["default_host"],
+        registry=params["registry"],
     )
     settings = Settings(
         check=module.check_mode,

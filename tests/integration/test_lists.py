@@ -30,6 +30,23 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
         {"images": [{"source": f"{DEV_HOST}/team/app", "target": ["names"], "tags": {"names": ["1.0.0", "1.0.1", "none"]}}]},
         {"names:1.0.0": "import", "names:1.0.1": "import", "names:none": "failed"}, "team/app:none does not exist",
     ),
+    "names that are made from the source's": (
+        {"target_prefix": "{host}/", "images": [
+            {"source": f"{DEV_HOST}/team/app", "target": ["{name}:{tag}-dev"], "tags": {"names": ["1.0.0"]}},
+            {"source_registry": "contosodev", "target": ["flat/{name}"], "repositories": {"include": ["samples/*"]}},
+            "docker.io/library/busybox:1.36",
+        ]},
+        {f"{DEV_HOST}/app:1.0.0-dev": "import", f"{DEV_HOST}/flat/aci-helloworld:latest": "import",
+         "docker.io/library/busybox:1.36": "import"},
+        "",
+    ),
+    "names that can't be": (
+        {"images": [{"source": "docker.io/library/busybox:1.36", "target": ["{registry}/busybox"]}]}, {}, "unknown placeholder {registry}",
+    ),
+    "the registry's own name": (
+        {"images": [{"source": "docker.io/library/busybox:1.36", "target": ["contosoprod.azurecr.test/busybox"]}]}, {},
+        "must not name the registry to import into",
+    ),
     "by expression, in any of some ranges, and by time": (
         {"images": [
             {"source": f"{DEV_HOST}/team/app", "target": ["match"],

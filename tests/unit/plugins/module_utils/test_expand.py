@@ -66,7 +66,7 @@ def test_entries_that_are_the_same_are_one(pool: ThreadPoolExecutor, quay: HeldR
     wanted = {"source": "quay.io/team/app", "tags": {"include": ["9.*"]}}
     lone = {"source": "quay.io/team/app:1.0"}
     unused = [{"registry": "docker.io", "password": "p"}]  # a note on the list, which makes no difference
-    parsed = parse_entries([wanted, {**wanted, "comment": "again"}, lone, {**lone, "target": ["team/app:1.0"]}], None, unused, "", "t")
+    parsed = parse_entries([wanted, {**wanted, "comment": "again"}, lone, {**lone, "target": []}], None, unused, "", "t")
     desired, unplanned, _notes = expand(parsed, Opened(quay), pool)
     assert [one.entry for one in unplanned] == [0] and [one.entry for one in desired] == [2]
 
@@ -207,6 +207,19 @@ def test_the_newest_by_time_of_an_azure_registry(pool: ThreadPoolExecutor, azure
     assert failure.error.reason == "invalid" and str(failure.error) == (
         "order: time needs an Azure registry, and quay.io, which isn't one, doesn't tell the times of tags."
     )
+
+
+def test_targets_are_filled_in_for_each_image(pool: ThreadPoolExecutor, azure: HeldAzure, quay: HeldRegistry) -> None:
+    azure.tagged["team/web"]["RC"] = digest(3)
+    images = [
+        {"source": "team/app:1.0", "source_registry": SERVER, "target": ["{host}/{name}"]},
+        {"source": "quay.io/team/app", "tags": {"include": ["1*"]}, "target": ["{name}-{tag}:x"]},
+        {"source_registry": SERVER, "repositories": {"include": ["team/web"]}, "target": ["{tag}/{name}:{tag}"]},
+    ]
+    desired, (failure,), _notes = expand(entries(*images, prefix="m/"), Opened(azure, quay), pool)
+    assert [str(one.target) for one in desired] == [f"m/{SERVER}/app:1.0", "m/app-1.0:x", "m/app-1.1:x", "m/1.0/web:1.0"]
+    assert (failure.target, failure.source, failure.error.reason) == ("m/RC/web:RC", SERVER + "/team/web:RC", "invalid")
+    assert str(failure.error).endswith("has an invalid repository name 'm/RC/web'; it must be lowercase.")
 
 
 NAMED = {"names": ["1.0", "gone"]}

@@ -99,7 +99,7 @@ def test_how_it_runs(module: Any, azure: Any, run: Any, on_error: str) -> None:
     settings = run.settings
     assert (settings.check, settings.wait, settings.timeout, settings.details) == (True, False, 60, True)
     assert (settings.stop_on_error, settings.concurrency, settings.notify) == (on_error == "stop", 4, None)
-    assert run.target == ("contosoprod", "rg") and str(run.entries[0].targets_for("", "")[0]) == "m/team/app:1.0"
+    assert run.target == ("contosoprod", "rg") and str(run.entries[0].targets[0].repository) == "m/{repository}"
 
 
 def test_notes_of_the_run_are_warnings(module: Any, azure: Any, run: Any) -> None:
