@@ -14,23 +14,23 @@ from ._errors import AcrError
 from ._options import Entry
 from ._plan import Desired, Origin, Unplanned
 from ._reference import InvalidReference, is_tag
-from ._select import Selection, matching, select_tags
+from ._select import Chosen, Selection, matching, reasons, select_tags, shown
 from ._source import DENIED, Source
 from ._sources import Sources
 
 Tags = Dict[str, Optional[str]]  # the tags of a repository, with their digests if these are known
 Place = Tuple[Source, str]  # a repository of a source
 LASTING = ("protocol", "refused", "unsupported", *DENIED)  # what is wrong with one tag, and will be tomorrow
-SHOWN = 5  # tags that are left out, by name
 
 
 class Expansion(NamedTuple):
     """*desired*: the images of all entries, in their order; *unplanned*: why entries can't be understood so far; *notes*: on what
-    was left out."""
+    was left out; *selections*: what was chosen among the tags of each repository."""
 
     desired: List[Desired]
     unplanned: List[Unplanned]
     notes: List[str]
+    selections: List[Chosen]
 
 
 def expand(entries: List[Entry], sources: Sources, pool: ThreadPoolExecutor) -> Expansion:
@@ -48,7 +48,7 @@ class _Expander:
         self._entries = {number: entry for entry, number in numbers.items()}  # one that is there twice is meant once
         self._sources = sources
         self._pool = pool
-        self.found = Expansion([], [], [])
+        self.found = Expansion([], [], [], [])
         self._failed: Dict[int, AcrError] = {}  # by the number of the entry, as all that follow
         self._opened: Dict[int, Source] = {}
         self._named: Dict[int, Future[Tags]] = {}  # the tags that an entry names, if it selects no others
@@ -107,7 +107,9 @@ class _Expander:
             only, may_lack = self._only(number)
             if only:
                 source, repository = several[0]
-                find: Callable[[Tuple[str, ...]], Tags] = functools.partial(source.named, repository) if may_lack else dict.fromkeys
+                find: Callable[[Tuple[str, ...]], Tags] = dict.fromkeys
+                if may_lack:
+                    find = functools.partial(source.named, repository)
                 self._named[number] = self._pool.submit(find, only)
                 continue
             for source, repository in several:
@@ -134,18 +136,25 @@ class _Expander:
                 self._want(number, Origin(source.key, repository, tag, digest, entry.platform))
             return
         before = len(self.found.desired), len(self.found.unplanned)
+        chosen: List[Chosen] = []
         for place in places:
             try:
-                self._select(number, entry, entry.selection, place, self._named.get(number) or listings[place])
+                chosen.append(self._select(number, entry, entry.selection, place, self._named.get(number) or listings[place]))
             except AcrError as error:  # of this repository alone: the others go on
                 self._fail(number, error, place[1])
+        self.found.selections.extend(chosen)
+        empty = [one for one in chosen if one.choice.dropped and not one.choice.tags]
+        why = reasons(empty)
         if before == (len(self.found.desired), len(self.found.unplanned)):
             name = f"{source.name}/{places[0][1]}" if len(places) == 1 else source.name
-            none = AcrError("not_found", f"No tag of {name} matches tags; nothing was selected there.")
-            raise source.explain(places[0][1], none) if len(places) == 1 else none
+            none = AcrError("not_found", f"No tag of {name} matches tags; nothing was selected there.{why}")
+            raise source.explain(places[0][1], none) if len(places) == 1 and not why else none
+        if empty:
+            names = shown([one.source for one in empty])
+            self.found.notes.append(f"Entry {number + 1} of images selects no tag of {names}.{why}")
 
-    def _select(self, number: int, entry: Entry, selection: Selection, place: Place, listing: Future[Tags]) -> None:
-        """Adds what an entry's selection means in one repository."""
+    def _select(self, number: int, entry: Entry, selection: Selection, place: Place, listing: Future[Tags]) -> Chosen:
+        """Adds what an entry's selection means in one repository, and returns what that is."""
         source, repository = place
         tags = dict(listing.result())
         if entry.repositories is None and number not in self._named:
@@ -156,10 +165,15 @@ class _Expander:
         if selection.same_digest and not source.azure:
             unread = self._read_digests(place, tags)
         tags = {**dict.fromkeys(selection.names), **tags}  # what has to be there fails by itself if it isn't
-        selected = select_tags(tags, selection, source.times(repository) if selection.by_time else None)
-        for tag in selected:
+        if selection.by_time and not source.azure:
+            raise AcrError(
+                "invalid", f"order: time needs an Azure registry; {source.name} isn't one, and doesn't tell the times of its tags."
+            )
+        choice = select_tags(tags, selection, source.times.get(repository))
+        for tag in choice.tags:
             self._want(number, Origin(source.key, repository, tag, None, entry.platform), selected=tag not in selection.names)
-        self._report_unread(number, place, {tag: error for tag, error in unread.items() if tag not in selected})
+        self._report_unread(number, place, {tag: error for tag, error in unread.items() if tag not in choice.tags})
+        return Chosen(number, f"{source.name}/{repository}", choice)
 
     def _want(self, number: int, origin: Origin, selected: bool = False) -> None:
         """Adds what an entry wants of one image."""
@@ -197,8 +211,8 @@ class _Expander:
         name = f"{place[0].name}/{place[1]}"
         lasting = {tag: error for tag, error in unread.items() if error.reason in LASTING}
         if lasting:
-            tags = ", ".join(list(lasting)[:SHOWN]) + (f" and {len(lasting) - SHOWN} more" if len(lasting) > SHOWN else "")
             first = next(iter(lasting.values()))
+            tags = shown(list(lasting))
             self.found.notes.append(f"Tags of {name} that can't be read were left out of same_digest ({tags}): {first}")
         for error in [error for error in unread.values() if error.reason not in LASTING][:1]:
             self._fail(number, error.but(f"Not all tags of {name} could be compared for same_digest: {error}"), place[1])

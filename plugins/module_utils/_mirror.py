@@ -70,7 +70,7 @@ class Mirror:
         try:
             if settings.notify is not None:
                 settings.notify(Progress())
-            desired, report.unplanned, notes = expand(entries, self._sources, pool)
+            desired, report.unplanned, notes, report.selections = expand(entries, self._sources, pool)
             needed: Dict[SourceRegistry, int] = {}
             batches = self._batches(planner, desired, report, needed)
             if settings.check or settings.stop_on_error:

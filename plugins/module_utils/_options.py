@@ -314,8 +314,8 @@ def _targets(options: Dict[str, Any], several: bool, prefix: str) -> Tuple[Patte
                 f"untagged_repositories takes repositories without a tag, but {text!r} has one; put it under target."
             )
         targets.append(Pattern(prefix + repository, None))
-    for target in targets:
-        if options.get("repositories") and not {"{repository}", "{name}"} & set(re.findall(r"{\w+}", target.repository)):
+    for target in targets if options.get("repositories") else []:
+        if not re.search(r"{repository}|{name}", f"{target.repository}:{target.tag}"):
             raise InvalidReference(
                 f"repositories selects several, so target {target.repository!r} must contain {{repository}} or {{name}}; or use "
                 "target_prefix, which keeps their names."
@@ -344,8 +344,12 @@ def _names_registry(host: str, registry_id: RegistryId, suffix: str) -> bool:
 
 def _refuse_own_host(target: str, registry: Optional[str], suffix: str) -> None:
     host, slash, rest = target.strip().partition("/")
-    if registry and slash and "." in host and _names_registry(host, parse_registry(registry, [suffix]), suffix):
-        raise InvalidReference(f"{target!r} must not name the registry to import into, because the option registry does; write {rest!r}.")
+    if not registry or not slash or not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", host):
+        return
+    if _names_registry(host, parse_registry(registry, [suffix]), suffix):
+        raise InvalidReference(
+            f"{target!r} must not name the registry to import into, because the option registry does; write {rest!r}."
+        )
 
 
 def _refuse_other_host(host: str, registry_id: RegistryId, suffix: str) -> None:

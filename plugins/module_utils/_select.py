@@ -25,6 +25,7 @@ _PART = r"(\d+|[xX*])"
 _COMPARISON = rf"(\^|~>?|>=|<=|>|<|=)?\s*[vV]?{_PART}(?:\.{_PART})?(?:\.{_PART})?(?:\.{_PART})?(?:-([0-9A-Za-z.-]+))?"
 # What means nothing in a shell pattern for a tag or repository, or not what was meant: "[^0-9]" would match digits.
 _EXPRESSION = re.compile(r"[\^$\\|(]|\]\+|(?:^[vV]?|[-_.])\.[*+]")
+SHOWN = 5  # names of many
 _LOWEST: Place = ((0, 0, 0, 0), ())
 _HIGHEST: Place = ((1 << 62, 0, 0, 0), ())
 
@@ -84,11 +85,48 @@ class Selection(NamedTuple):
         return self.newest is not None and self.order == "time"
 
 
+class Choice(NamedTuple):
+    """*tags*: what is selected, oldest first. *dropped*: the other tags by what dropped them, an option's name or one of
+    ``version`` (it is none), ``number`` (a bare one) and ``suffix``."""
+
+    tags: List[str]
+    dropped: Dict[str, List[str]]
+
+
+class Chosen(NamedTuple):
+    """What the selection of an *entry* (by its number, from 0) made of the tags of one repository, *source* in words."""
+
+    entry: int
+    source: str
+    choice: Choice
+
+    def result(self) -> Dict[str, Any]:
+        """As modules return it; entries are numbered from 1, as in messages."""
+        dropped = [{"rule": rule, "count": len(tags), "tags": tags[:SHOWN]} for rule, tags in self.choice.dropped.items()]
+        return {"entry": self.entry + 1, "source": self.source, "selected": self.choice.tags, "dropped": dropped}
+
+
+def reasons(chosen: Iterable[Chosen]) -> str:
+    """What dropped the tags of repositories, and how to select those with a suffix, to be put behind a sentence."""
+    dropped: Dict[str, List[str]] = {}
+    for one in chosen:
+        for rule, tags in one.choice.dropped.items():
+            dropped.setdefault(rule, []).extend(tags)
+    said = "; ".join(f"{len(tags)} by {rule} ({shown(tags)})" for rule, tags in dropped.items())
+    hint = " To select tags with a suffix, ask for them by include or match, such as include: ['*-alpine']."
+    return (f" Dropped: {said}." if said else "") + (hint if "suffix" in dropped else "")
+
+
+def shown(names: List[str]) -> str:
+    """Names in words: a few of many."""
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
 def select_tags(
     tags: Mapping[str, Optional[str]], selection: Selection, times: Optional[Mapping[str, str]] = None
-) -> List[str]:
-    """The names of the selected tags, oldest first. *tags*: name → digest (only needed for ``same_digest``); *times*: when each
-    was updated, as Azure writes it (only needed for ``by_time``).
+) -> Choice:
+    """The selected tags. *tags*: name → digest (only needed for ``same_digest``); *times*: when each was updated, as Azure
+    writes it (only needed for ``by_time``).
 
     A tag such as ``1.27.3-alpine`` is a variant of version 1.27.3: it satisfies the ranges that 1.27.3 satisfies, but *semver*
     and *newest* only select it if *include* or *match* is given, or if the range names a suffix of the same version. They drop
@@ -96,18 +134,22 @@ def select_tags(
     """
     chosen = sorted(tags)
     versions = {name: _version(name, selection.match) for name in chosen}
-    for _rule, holds in _rules(selection, versions):
+    dropped: Dict[str, List[str]] = {}
+    for rule, holds in _rules(selection, versions):
+        dropped[rule] = [name for name in chosen if not holds(name)]
         chosen = [name for name in chosen if holds(name)]
     chosen.sort(key=lambda name: _order(name, versions[name]))
     if selection.by_time:
         chosen.sort(key=lambda name: (times or {}).get(name, "").rstrip("Z"))  # or 00.5Z came before 00Z
     if selection.newest is not None:
-        chosen = chosen[-selection.newest:]
+        dropped["newest"], chosen = chosen[:-selection.newest], chosen[-selection.newest:]
     if selection.same_digest:
         digests = {tags[name] for name in chosen if tags[name]}
         found = set(chosen)
         chosen += sorted(name for name, digest in tags.items() if digest in digests and name not in found)
-    return chosen
+    found = set(chosen)
+    left = {rule: [name for name in names if name not in found] for rule, names in dropped.items()}
+    return Choice(chosen, {rule: names for rule, names in left.items() if names})
 
 
 def _rules(selection: Selection, versions: Mapping[str, Optional[Tagged]]) -> Iterator[Tuple[str, Callable[[str], bool]]]:

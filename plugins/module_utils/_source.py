@@ -77,7 +77,7 @@ class Source:
         self._lock = threading.Lock()
         self._turns: Dict[str, threading.RLock] = {}  # of many who want the same of a repository, one reads it
         self._listings: Dict[str, Dict[str, Optional[str]]] = {}  # by repository
-        self._times: Dict[str, Dict[str, str]] = {}  # repository → tag → its last update, as Azure writes it
+        self.times: Dict[str, Dict[str, str]] = {}  # repository → tag → its last update, as Azure's listings have it
         self._counted: Dict[str, Counts] = {}
         self._tags: Dict[str, Dict[str, Descriptor]] = {}  # repository → tag → manifest
         self._seen: Set[str] = set()  # digests that this registry itself has shown; what others have shown may be missing here
@@ -175,19 +175,10 @@ class Source:
                 self._listings[repository] = found
             return self._listings[repository]
 
-    def times(self, repository: str) -> Dict[str, str]:
-        """When each tag that a repository lists was last updated. AcrError if the registry doesn't tell."""
-        if self._azure is None:
-            raise AcrError(
-                "invalid", f"order: time needs an Azure registry, and {self.name}, which isn't one, doesn't tell the times of tags."
-            )
-        self.listing(repository)
-        return self._times.get(repository, {})
-
     def _read_listing(self, repository: str) -> Dict[str, Optional[str]]:
         if self._azure is not None:
             tags = list(self._azure.tag_list(repository))
-            self._times[repository] = {tag.name: tag.updated for tag in tags if tag.updated}
+            self.times[repository] = {tag.name: tag.updated for tag in tags if tag.updated}
             return {tag.name: tag.digest for tag in tags}
         return dict.fromkeys(self.registry.tags(repository))
 

@@ -131,7 +131,8 @@ options:
         type: bool
       tags:
         description:
-          - Select several tags of the source's repository. The filters are applied in this order.
+          - Select several tags of the source's repository. The filters are applied in this order. What they drop is returned in
+            RV(selections).
         type: dict
         suboptions:
           names:
@@ -634,6 +635,55 @@ summary:
       type: int
       returned: always
       sample: 431
+selections:
+  description:
+    - What each selection of O(images) chose among the tags of each repository, and what it dropped. With C(-v), Ansible shows it.
+    - A repository all of whose tags were dropped causes a warning, or is a failure if the entry selects nothing at all.
+  returned: always, unless nothing could be planned
+  type: list
+  elements: dict
+  contains:
+    entry:
+      description: The number of the entry in O(images), from 1.
+      type: int
+      returned: always
+      sample: 1
+    source:
+      description: The source repository, with its registry.
+      type: str
+      returned: always
+      sample: docker.io/library/nginx
+    selected:
+      description: The selected tags, the oldest first.
+      type: list
+      elements: str
+      returned: always
+      sample: [1.26.3, 1.27.4]
+    dropped:
+      description: What dropped the other tags.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        rule:
+          description:
+            - The option of O(images[].tags) that dropped them.
+            - With O(images[].tags.semver) and O(images[].tags.newest), also V(version) for tags that aren't versions, V(number) for
+              bare numbers of five or more digits, and V(suffix) for versions with a suffix that nothing asks for.
+          type: str
+          returned: always
+          sample: suffix
+        count:
+          description: How many tags it dropped.
+          type: int
+          returned: always
+          sample: 212
+        tags:
+          description: Some of them.
+          type: list
+          elements: str
+          returned: always
+          sample: [1.27.4-alpine, 1.27.4-perl]
 reason:
   description:
     - Why the task failed, as a word to use in conditions.
@@ -713,7 +763,8 @@ def work(module: Any, azure: Azure) -> Dict[str, Any]:
         summary[name] = sum(result["action"] == action for result in results)
     summary["seconds"] = round(report.seconds, 2)
     summary["requests"] = sum(report.requests.values())
-    result = dict(report.result(), results=results, summary=summary)
+    selections = [chosen.result() for chosen in report.selections]
+    result = dict(report.result(), results=results, summary=summary, selections=selections)
     if report.errors:
         others = "are as they should be"
         if module.check_mode:

@@ -47,6 +47,11 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
         {"images": [{"source": "docker.io/library/busybox:1.36", "target": ["contosoprod.azurecr.test/busybox"]}]}, {},
         "must not name the registry to import into",
     ),
+    "a repository that is left empty": (
+        {"images": [{"source_registry": "contosodev", "target": ["empty/{name}"], "repositories": {"include": ["team/*", "samples/*"]},
+                     "tags": {"semver": "3.9.9"}}]},
+        {"empty/app:3.9.9": "import"}, "",
+    ),
     "by expression, in any of some ranges, and by time": (
         {"images": [
             {"source": f"{DEV_HOST}/team/app", "target": ["match"],
@@ -72,6 +77,12 @@ def test_lists(sandbox: Sandbox) -> None:
         result = task["result"]
         found = {one["image"].partition("/")[2]: one["action"] for one in result.get("results", [])}
         assert found == actions, (name, result)
+        if name == "a repository that is left empty":
+            chosen = {one["source"].partition("/")[2]: one for one in result["selections"]}
+            assert chosen["team/app"]["selected"] == ["3.9.9"] and chosen["samples/aci-helloworld"]["selected"] == []
+            assert [one["rule"] for one in chosen["team/app"]["dropped"]] == ["semver"]
+            warning = "Entry 1 of images selects no tag of contosodev.azurecr.test/samples/aci-helloworld. Dropped: 1 by version (latest)."
+            assert result["warnings"] == [warning]
         assert says in result.get("msg", "") and bool(says) == ("msg" in result), (name, result)
 
 

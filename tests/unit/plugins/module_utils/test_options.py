@@ -299,6 +299,8 @@ def test_repositories_of_a_registry() -> None:
     assert parsed.targets_for("any", "team/app", "1") == (Target("m/team/app", "1"),)
     flat = entry(None, source_registry="contosodev", repositories={"exclude": ["x"]}, target=["{name}:{tag}"])
     assert flat.targets_for("any", "team/app", "1") == (Target("app", "1"),)
+    one = entry(None, source_registry="contosodev", repositories={"exclude": ["x"]}, target=["all:{name}-{tag}"])
+    assert one.targets_for("any", "team/app", "1") == (Target("all", "app-1"),)
 
 
 def test_repositories_with_tags_and_credentials() -> None:
@@ -454,7 +456,7 @@ OWN = "'contosoprod.azurecr.test/a' must not name the registry to import into, b
 @pytest.mark.parametrize("option", ["target", "untagged_repositories"])
 def test_a_target_does_not_name_its_own_registry(registry: str, option: str) -> None:
     for host in ("contosodev", "contosoproduction", "contosoprod.other"):
-        parse_entry({"source": NGINX, option: [host + ".azurecr.test/a"]}, SUFFIX, registry=registry)
+        parse_entry({"source": NGINX, option: [host + ".azurecr.test/a", "my_app.v2/a", "{name}.x/a"]}, SUFFIX, registry=registry)
     with pytest.raises(InvalidReference) as caught:
         parse_entry({"source": NGINX, option: ["contosoprod.azurecr.test/a"]}, SUFFIX, registry=registry)
     assert str(caught.value) == OWN

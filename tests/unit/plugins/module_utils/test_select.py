@@ -25,7 +25,7 @@ thorough = settings(derandomize=True, database=None, deadline=None, max_examples
 
 def select(tags: str | dict[str, str | None], **options: object) -> list[str]:
     listed = dict.fromkeys(tags.split()) if isinstance(tags, str) else tags
-    return select_tags(listed, Selection.of(options))
+    return select_tags(listed, Selection.of(options)).tags
 
 
 # -- ranges ----------------------------------------------------------------------------------------------------------
@@ -433,10 +433,33 @@ def test_newest_by_time() -> None:
     times = {"a": "2026-01-01T00:00:00.5Z", "b": "2026-01-01T00:00:00Z", "2.0": "2025-01-01T00:00:00Z", "1.0": "2026-02-01T00:00:00Z"}
     tags = dict.fromkeys([*times, "untold"])
     for newest, expected in ((1, ["1.0"]), (3, ["b", "a", "1.0"]), (9, ["untold", "2.0", "b", "a", "1.0"])):
-        assert select_tags(tags, Selection.of({"newest": newest, "order": "time"}), times) == expected
-    assert select_tags(tags, Selection.of({"newest": 1, "order": "time", "semver": ">=1"}), times) == ["1.0"]
-    assert select_tags(tags, Selection.of({"newest": 1}), times) == ["2.0"]
+        assert select_tags(tags, Selection.of({"newest": newest, "order": "time"}), times).tags == expected
+    assert select_tags(tags, Selection.of({"newest": 1, "order": "time", "semver": ">=1"}), times).tags == ["1.0"]
+    assert select_tags(tags, Selection.of({"newest": 1}), times).tags == ["2.0"]
     assert not Selection.of({"order": "time"}).by_time
+
+
+@pytest.mark.parametrize(
+    ("tags", "options", "dropped"),
+    [
+        ("1.0 latest", {}, {}),
+        ("1.0 1.1 a b", {"names": ["1.0", "a"], "include": ["1*"]}, {"names": ["1.1", "b"], "include": ["a"]}),
+        ("1.0 1.1 a", {"exclude": ["a"], "match": r"1\.1"}, {"exclude": ["a"], "match": ["1.0"]}),
+        (
+            "1.0 1.1 1.2 2.0 2.0-rc.1 20240807 edge", {"semver": "1.x", "newest": 1},
+            {"version": ["edge"], "number": ["20240807"], "suffix": ["2.0-rc.1"], "semver": ["2.0"], "newest": ["1.0", "1.1"]},
+        ),
+    ],
+)  # fmt: skip
+def test_each_tag_is_chosen_or_dropped_by_one_rule(tags: str, options: dict[str, object], dropped: dict[str, list[str]]) -> None:
+    choice = select_tags(dict.fromkeys(tags.split()), Selection.of(options))
+    assert choice.dropped == dropped and list(choice.dropped) == list(dropped)
+    assert sorted(choice.tags + sum(dropped.values(), [])) == sorted(tags.split())
+
+
+def test_what_comes_back_as_the_same_image_was_not_dropped() -> None:
+    choice = select_tags(DIGESTS, Selection.of({"include": ["3"], "exclude": ["latest"], "same_digest": True}))
+    assert choice.dropped == {"include": ["2", "2.9", "3.0-alpine", "edge"]}
 
 
 def test_names_are_the_first_choice() -> None:
@@ -504,13 +527,13 @@ selections = st.builds(
 @thorough
 @given(listings, selections, st.randoms(use_true_random=False))
 def test_properties(tags: dict[str, str | None], selection: Selection, random_: random.Random) -> None:
-    chosen = select_tags(tags, selection)
+    chosen = select_tags(tags, selection).tags
     shuffled = list(tags.items())
     random_.shuffle(shuffled)
-    assert select_tags(dict(shuffled), selection) == chosen, "the order of the listing must not matter"
+    assert select_tags(dict(shuffled), selection).tags == chosen, "the order of the listing must not matter"
     assert len(set(chosen)) == len(chosen) and set(chosen) <= set(tags)
     fits = parse_range(selection.semver or "")
-    by_name = select_tags(tags, selection._replace(same_digest=False))
+    by_name = select_tags(tags, selection._replace(same_digest=False)).tags
     assert chosen[: len(by_name)] == by_name
     for name in by_name:
         assert name in matching(tags, selection.include, selection.exclude)
@@ -521,7 +544,7 @@ def test_properties(tags: dict[str, str | None], selection: Selection, random_: 
     ordered = [version[0] for name in by_name for version in [parse_version(name)] if version is not None]
     assert ordered == sorted(ordered)
     if selection.newest is not None:
-        every = select_tags(tags, selection._replace(same_digest=False, newest=None, semver=selection.semver or "*"))
+        every = select_tags(tags, selection._replace(same_digest=False, newest=None, semver=selection.semver or "*")).tags
         assert by_name == every[-selection.newest :]
     companions = set(chosen[len(by_name) :])
     shared = {tags[name] for name in by_name} - {None}

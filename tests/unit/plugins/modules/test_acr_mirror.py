@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference
+from ansible_collections.registryops.acr.plugins.module_utils._select import Choice, Chosen
 from ansible_collections.registryops.acr.plugins.modules import acr_mirror
 
 from .conftest import item
@@ -45,6 +46,13 @@ def test_what_is_returned(module: Any, azure: Any, run: Any) -> None:
     assert (first["seconds"], first["source"]) == (2.35, "quay.io/team/app:1.0")
     assert (second["size"], second["platforms"]) == (5, ["linux/amd64"])
     assert not {"seconds", "size", "error", "operation"} & set(third)
+
+
+def test_selections_are_returned(module: Any, azure: Any, run: Any) -> None:
+    run.report.selections = [Chosen(0, "quay.io/team/app", Choice(["1.0"], {"semver": ["2.0"]}))]
+    assert acr_mirror.work(module(**PARAMS), azure)["selections"] == [
+        {"entry": 1, "source": "quay.io/team/app", "selected": ["1.0"], "dropped": [{"rule": "semver", "count": 1, "tags": ["2.0"]}]}
+    ]
 
 
 def test_every_action_is_counted_once(module: Any, azure: Any, run: Any) -> None:
