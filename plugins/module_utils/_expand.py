@@ -6,30 +6,31 @@
 
 from __future__ import annotations
 
+import functools
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from ._errors import AcrError
 from ._options import Entry
 from ._plan import Desired, Origin, Unplanned
-from ._reference import is_tag
-from ._select import Selection, matching, select_tags
+from ._reference import InvalidReference, is_tag
+from ._select import Chosen, Selection, matching, reasons, select_tags, shown
 from ._source import DENIED, Source
 from ._sources import Sources
 
 Tags = Dict[str, Optional[str]]  # the tags of a repository, with their digests if these are known
 Place = Tuple[Source, str]  # a repository of a source
 LASTING = ("protocol", "refused", "unsupported", *DENIED)  # what is wrong with one tag, and will be tomorrow
-SHOWN = 5  # tags that are left out, by name
 
 
 class Expansion(NamedTuple):
     """*desired*: the images of all entries, in their order; *unplanned*: why entries can't be understood so far; *notes*: on what
-    was left out."""
+    was left out; *selections*: what was chosen among the tags of each repository."""
 
     desired: List[Desired]
     unplanned: List[Unplanned]
     notes: List[str]
+    selections: List[Chosen]
 
 
 def expand(entries: List[Entry], sources: Sources, pool: ThreadPoolExecutor) -> Expansion:
@@ -41,16 +42,19 @@ def expand(entries: List[Entry], sources: Sources, pool: ThreadPoolExecutor) -> 
 
 class _Expander:
     def __init__(self, entries: List[Entry], sources: Sources, pool: ThreadPoolExecutor) -> None:
-        self._entries = entries
+        numbers: Dict[Entry, int] = {}
+        for number, entry in enumerate(entries):
+            numbers.setdefault(entry._replace(notes=()), number)
+        self._entries = {number: entry for entry, number in numbers.items()}  # one that is there twice is meant once
         self._sources = sources
         self._pool = pool
-        self.found = Expansion([], [], [])
+        self.found = Expansion([], [], [], [])
         self._failed: Dict[int, AcrError] = {}  # by the number of the entry, as all that follow
         self._opened: Dict[int, Source] = {}
         self._named: Dict[int, Future[Tags]] = {}  # the tags that an entry names, if it selects no others
 
     def run(self) -> None:
-        for number, entry in enumerate(self._entries):
+        for number, entry in self._entries.items():
             try:
                 host = entry.source.host if entry.source else None
                 self._opened[number] = self._sources.open(host, entry.registry_id, entry.credentials)
@@ -58,7 +62,7 @@ class _Expander:
                 self._failed[number] = error
         places = self._places()
         listings = self._listings(places)
-        for number in range(len(self._entries)):
+        for number in self._entries:
             try:
                 if number not in self._failed:
                     self._add(number, places.get(number, []), listings)
@@ -68,7 +72,7 @@ class _Expander:
                 self._fail(number, self._failed[number])
 
     def _selecting(self) -> Iterator[Tuple[int, Entry, Source]]:
-        for number, entry in enumerate(self._entries):
+        for number, entry in self._entries.items():
             if entry.selection is not None and number not in self._failed:
                 yield number, entry, self._opened[number]
 
@@ -100,60 +104,86 @@ class _Expander:
             prepared.exception()  # the read that needs a token asks again, and reports what is wrong
         listings: Dict[Place, Future[Tags]] = {}
         for number, several in places.items():
-            only = self._only(number)
+            only, may_lack = self._only(number)
             if only:
                 source, repository = several[0]
-                self._named[number] = self._pool.submit(source.named, repository, only)
+                find: Callable[[Tuple[str, ...]], Tags] = dict.fromkeys
+                if may_lack:
+                    find = functools.partial(source.named, repository)
+                self._named[number] = self._pool.submit(find, only)
                 continue
             for source, repository in several:
                 if (source, repository) not in listings:
                     listings[source, repository] = self._pool.submit(source.listing, repository)
         return listings
 
-    def _only(self, number: int) -> Tuple[str, ...]:
-        """The tags that an entry names if it can mean no others, so that they take no listing, nor the right to list."""
+    def _only(self, number: int) -> Tuple[Tuple[str, ...], bool]:
+        """The tags that an entry names if it can mean no others, so that they take no listing, nor the right to list; and
+        whether the repository may lack some of them."""
         entry = self._entries[number]
         selection = entry.selection or Selection()
-        if selection.same_digest or entry.repositories is not None or not all(map(is_tag, selection.include)):
-            return ()
-        return tuple(selection.include)
+        if selection.same_digest or selection.by_time or entry.repositories is not None:
+            return (), False
+        if selection.names:
+            return selection.names, False
+        return selection.include if all(map(is_tag, selection.include)) else (), True
 
     def _add(self, number: int, places: List[Place], listings: Dict[Place, Future[Tags]]) -> None:
         entry, source = self._entries[number], self._opened[number]
         if entry.selection is None:
             if entry.source is not None:
                 _host, repository, tag, digest = entry.source
-                origin = Origin(source.key, repository, tag, digest, entry.platform)
-                targets = entry.targets_for(repository, tag or "latest")
-                self.found.desired.extend(Desired(target, origin, entry.rules, number) for target in targets)
+                self._want(number, Origin(source.key, repository, tag, digest, entry.platform))
             return
         before = len(self.found.desired), len(self.found.unplanned)
+        chosen: List[Chosen] = []
         for place in places:
             try:
-                self._select(number, entry, entry.selection, place, self._named.get(number) or listings[place])
+                chosen.append(self._select(number, entry, entry.selection, place, self._named.get(number) or listings[place]))
             except AcrError as error:  # of this repository alone: the others go on
                 self._fail(number, error, place[1])
+        self.found.selections.extend(chosen)
+        empty = [one for one in chosen if one.choice.dropped and not one.choice.tags]
+        why = reasons(empty)
         if before == (len(self.found.desired), len(self.found.unplanned)):
             name = f"{source.name}/{places[0][1]}" if len(places) == 1 else source.name
-            none = AcrError("not_found", f"No tag of {name} matches tags; nothing was selected there.")
-            raise source.explain(places[0][1], none) if len(places) == 1 else none
+            none = AcrError("not_found", f"No tag of {name} matches tags; nothing was selected there.{why}")
+            raise source.explain(places[0][1], none) if len(places) == 1 and not why else none
+        if empty:
+            names = shown([one.source for one in empty])
+            self.found.notes.append(f"Entry {number + 1} of images selects no tag of {names}.{why}")
 
-    def _select(self, number: int, entry: Entry, selection: Selection, place: Place, listing: Future[Tags]) -> None:
-        """Adds what an entry's selection means in one repository."""
+    def _select(self, number: int, entry: Entry, selection: Selection, place: Place, listing: Future[Tags]) -> Chosen:
+        """Adds what an entry's selection means in one repository, and returns what that is."""
         source, repository = place
         tags = dict(listing.result())
         if entry.repositories is None and number not in self._named:
             # What is named may be there although no listing shows it.
-            tags.update(source.named(repository, [name for name in selection.include if is_tag(name) and name not in tags]))
+            wanted = (*selection.names, *selection.include)
+            tags.update(source.named(repository, [name for name in wanted if is_tag(name) and name not in tags]))
         unread: Dict[str, AcrError] = {}
         if selection.same_digest and not source.azure:
             unread = self._read_digests(place, tags)
-        selected = select_tags(tags, selection)
-        for tag in selected:
-            origin = Origin(source.key, repository, tag, None, entry.platform)
-            targets = entry.targets_for(repository, tag)
-            self.found.desired.extend(Desired(target, origin, entry.rules, number, selected=True) for target in targets)
-        self._report_unread(number, place, {tag: error for tag, error in unread.items() if tag not in selected})
+        tags = {**dict.fromkeys(selection.names), **tags}  # what has to be there fails by itself if it isn't
+        if selection.by_time and not source.azure:
+            raise AcrError(
+                "invalid", f"order: time needs an Azure registry; {source.name} isn't one, and doesn't tell the times of its tags."
+            )
+        choice = select_tags(tags, selection, source.times.get(repository))
+        for tag in choice.tags:
+            self._want(number, Origin(source.key, repository, tag, None, entry.platform), selected=tag not in selection.names)
+        self._report_unread(number, place, {tag: error for tag, error in unread.items() if tag not in choice.tags})
+        return Chosen(number, f"{source.name}/{repository}", choice)
+
+    def _want(self, number: int, origin: Origin, selected: bool = False) -> None:
+        """Adds what an entry wants of one image."""
+        entry = self._entries[number]
+        try:
+            targets = entry.targets_for(origin.registry.name, origin.repository, origin.tag or "latest")
+        except InvalidReference as error:
+            self._fail(number, AcrError("invalid", str(error)), origin.repository, origin.tag or "*")
+        else:
+            self.found.desired.extend(Desired(target, origin, entry.rules, number, selected) for target in targets)
 
     def _read_digests(self, place: Place, tags: Tags) -> Dict[str, AcrError]:
         """Fills in the digests of *tags*; returns why some can't be read. Those that were deleted since are dropped."""
@@ -181,19 +211,21 @@ class _Expander:
         name = f"{place[0].name}/{place[1]}"
         lasting = {tag: error for tag, error in unread.items() if error.reason in LASTING}
         if lasting:
-            tags = ", ".join(list(lasting)[:SHOWN]) + (f" and {len(lasting) - SHOWN} more" if len(lasting) > SHOWN else "")
             first = next(iter(lasting.values()))
+            tags = shown(list(lasting))
             self.found.notes.append(f"Tags of {name} that can't be read were left out of same_digest ({tags}): {first}")
         for error in [error for error in unread.values() if error.reason not in LASTING][:1]:
             self._fail(number, error.but(f"Not all tags of {name} could be compared for same_digest: {error}"), place[1])
 
-    def _fail(self, number: int, error: AcrError, repository: str = "") -> None:
-        """What an entry wants, or what it wants of one *repository*, can't be planned."""
+    def _fail(self, number: int, error: AcrError, repository: str = "", tag: str = "*") -> None:
+        """What an entry wants, or what it wants of one *repository* or *tag*, can't be planned."""
         entry = self._entries[number]
         opened = self._opened.get(number)
         name = opened.name if opened else (entry.source.host if entry.source else None) or "the source registry"
         repository = repository or (entry.source.repository if entry.source else "*")
-        tag, digest = (entry.source.tag, entry.source.digest) if entry.source and not entry.selection else ("*", None)
-        target = entry.targets[0].target(repository, "*")
-        source = f"{name}/{repository}" + (f":{tag}" if tag or not digest else f"@{digest}")
+        source = f"{name}/{repository}:{tag}"
+        if entry.source is not None and entry.selection is None:
+            tag = entry.source.tag or "latest"
+            source = str(entry.source._replace(host=name, digest=None if entry.source.tag else entry.source.digest))
+        target = entry.targets[0].filled(name, repository, tag)
         self.found.unplanned.append(Unplanned(number, f"{target.repository}:{target.tag or '*'}", source, error))

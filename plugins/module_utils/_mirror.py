@@ -70,7 +70,7 @@ class Mirror:
         try:
             if settings.notify is not None:
                 settings.notify(Progress())
-            desired, report.unplanned, notes = expand(entries, self._sources, pool)
+            desired, report.unplanned, notes, report.selections = expand(entries, self._sources, pool)
             needed: Dict[SourceRegistry, int] = {}
             batches = self._batches(planner, desired, report, needed)
             if settings.check or settings.stop_on_error:
@@ -84,7 +84,8 @@ class Mirror:
                 self._carry_out(planner, batches)
             report.login_server = planner.target.registry.host
             report.items = planner.items
-            report.notes = [note for entry in entries for note in entry.notes] + notes + self._quota_notes(needed)
+            noted = dict.fromkeys(note for entry in entries for note in entry.notes)
+            report.notes = [*noted, *notes, *self._quota_notes(needed)]
             if settings.details:
                 self._add_details(planner.target.registry, report, pool)
         finally:

@@ -41,26 +41,36 @@ GRACE = 1.0  # seconds after which a time limit is enforced, if something ignore
 
 
 class _Module(AnsibleModule):
-    """Keeps the options as they were given: Ansible makes "3.1" of YAML's 3.10, and nobody can tell afterwards."""
+    """Keeps the options as they were given: Ansible makes "3.1" of YAML's 3.10, and nobody can tell afterwards. *read* sees
+    them first."""
+
+    params: Dict[str, Any]
+
+    def __init__(self, read: Callable[[Dict[str, Any]], Dict[str, Any]], **more: Any) -> None:
+        self._read = read
+        super().__init__(**more)
 
     def _load_params(self) -> None:
         super()._load_params()
+        self.params = self._read(self.params)
         self.given = dict(self.params)
 
 
 def run(
     arguments: Dict[str, Any],
     work: Callable[[AnsibleModule, Azure], Dict[str, Any]],
+    read: Callable[[Dict[str, Any]], Dict[str, Any]] = dict,
     **more: Any,
 ) -> None:
     """Runs a module: *work* gets the module and its connection to Azure, and returns the module's result, which is a failure if
     it has a ``msg``.
 
     *arguments* are the module's own options; those for the registry and for signing in are added. An option ``timeout``
-    (seconds) limits the whole run. *more* goes to `AnsibleModule`.
+    (seconds) limits the whole run. *read* returns the options as Ansible is to check them, from those that were given: for
+    short forms that no argument spec can tell. *more* goes to `AnsibleModule`.
     """
     module = _Module(
-        argument_spec={**AUTH_ARGUMENTS, **REGISTRY_ARGUMENTS, **arguments}, supports_check_mode=True, **more
+        read, argument_spec={**AUTH_ARGUMENTS, **REGISTRY_ARGUMENTS, **arguments}, supports_check_mode=True, **more
     )
     seconds = module.params.get("timeout")
     limit = threading.Timer(seconds + GRACE, _stop, [module]) if seconds is not None else None

@@ -6,23 +6,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ._credentials import Credentials
 from ._plan import Rules, Target
 from ._reference import (
-    REPOSITORY_CHARACTERS,
     InvalidReference,
     Reference,
     RegistryId,
-    default_target,
+    completed,
+    filled,
+    parse_pattern,
     parse_place,
     parse_platform,
     parse_registry,
     parse_source,
     parse_target,
 )
-from ._select import InvalidSelection, Selection
+from ._select import InvalidSelection, Selection, check_patterns
 
 IF_EXISTS = ("update", "keep", "fail", "reimport")
 
@@ -54,13 +56,17 @@ ENTRY_ARGUMENTS: Dict[str, Any] = {
     "tags": {
         "type": "dict",
         "options": {
+            "names": {"type": "list", "elements": "str"},
             **_PATTERNS,
-            "semver": {"type": "str"},
+            "match": {"type": "str"},
+            "semver": {"type": "raw"},  # text, or a list: as a list, Ansible would split it at commas
             "newest": {"type": "int"},
+            "order": {"type": "str", "default": "version", "choices": ["version", "time"]},
             "same_digest": {"type": "bool", "default": False},
         },
     },
     "repositories": {"type": "dict", "options": dict(_PATTERNS)},
+    "comment": {"type": "raw"},
 }
 # What a list can set for all its entries.
 DEFAULT_NAMES = (
@@ -75,17 +81,21 @@ CREDENTIALS_ARGUMENTS: Dict[str, Any] = {
 
 
 class Pattern(NamedTuple):
-    """A target before the image is known. *repository* None: that of the image, after *prefix*. *tag* None: that of the image.
-    Not *tagged*: the manifest gets no tag."""
+    """A target before the image is known, with placeholders. *tag* None: the manifest gets no tag."""
 
-    repository: Optional[str]
-    tag: Optional[str] = None
-    tagged: bool = True
-    prefix: str = ""
+    repository: str
+    tag: Optional[str]
 
-    def target(self, repository: str, tag: str) -> Target:
-        """The target of one image."""
-        return Target(self.repository or self.prefix + repository, (self.tag or tag) if self.tagged else None)
+    def filled(self, host: str, repository: str, tag: str) -> Target:
+        """The target of one image, whether it is valid or not."""
+        place = filled(self.repository, host, repository, tag)
+        return Target(place, None if self.tag is None else filled(self.tag, host, repository, tag))
+
+    def target(self, host: str, repository: str, tag: str) -> Target:
+        """The target of one image. InvalidReference if there can't be such a one."""
+        found = self.filled(host, repository, tag)
+        parse_target(str(found))
+        return found
 
 
 class Entry(NamedTuple):
@@ -105,16 +115,17 @@ class Entry(NamedTuple):
     selection: Optional[Selection] = None
     repositories: Optional[Tuple[Tuple[str, ...], Tuple[str, ...]]] = None
 
-    def targets_for(self, repository: str, tag: str) -> Tuple[Target, ...]:
-        """The targets of one image."""
-        return tuple(pattern.target(repository, tag) for pattern in self.targets)
+    def targets_for(self, host: str, repository: str, tag: str) -> Tuple[Target, ...]:
+        """The targets of one image. InvalidReference if there can't be such."""
+        return tuple(pattern.target(host, repository, tag) for pattern in self.targets)
 
 
-def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "") -> Entry:
+def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry: Optional[str] = None) -> Entry:
     """The entry that *options* (see IMAGE_ARGUMENTS, ENTRY_ARGUMENTS) describe. InvalidReference, InvalidSelection with
     one sentence for bad input.
 
-    *suffix* is that of the cloud's registries, such as ``azurecr.io``; *prefix* comes before every target repository.
+    *suffix* is that of the cloud's registries, such as ``azurecr.io``; *prefix* comes before every target repository; *registry*
+    is the one to import into, which no target may name.
     """
     notes: List[str] = []
     registry_id = parse_registry(options["source_registry"], [suffix]) if options.get("source_registry") else None
@@ -136,6 +147,7 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "") -> Entry
     repositories = None
     if options.get("repositories"):
         patterns = options["repositories"]
+        check_patterns(patterns, "write something like team/*")
         repositories = (tuple(patterns.get("include") or ()), tuple(patterns.get("exclude") or ()))
         selection = selection or Selection()
     if selection is not None and source is not None and _names_image(options["source"]):
@@ -144,11 +156,11 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "") -> Entry
                 f"{options['source']} names one image, but tags selects others; write the repository only."
             )
         selection = selection._replace(include=(source.tag or "",))
-    return Entry(
+    entry = Entry(
         source=source,
         registry_id=registry_id,
         credentials=credentials,
-        targets=_targets(options, source, selection is not None, prefix),
+        targets=_targets(options, selection is not None, prefix),
         rules=Rules(
             if_exists=options.get("if_exists") or "update",
             verify=options.get("verify") is not False,
@@ -160,6 +172,24 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "") -> Entry
         selection=selection,
         repositories=repositories,
     )
+    for text in [prefix, *(options.get("target") or []), *(options.get("untagged_repositories") or [])]:
+        _refuse_own_host(text, registry, suffix)
+    if source is not None and selection is None:
+        entry.targets_for(source.host or "host", source.repository, source.tag or "latest")
+    return entry
+
+
+def written_out(images: Any) -> Any:
+    """The entries of a list, as given, with each that is only the text of an image made into its options.
+
+    What else may be text, a dictionary as JSON or ``key=value``, is left to Ansible: no image has an ``=`` or starts with ``{``.
+    """
+    if not isinstance(images, list):
+        return images
+    return [
+        {"source": image} if isinstance(image, str) and "=" not in image and not image.lstrip().startswith("{") else image
+        for image in images
+    ]
 
 
 def parse_entries(
@@ -168,14 +198,20 @@ def parse_entries(
     credentials: Optional[List[Dict[str, Any]]],
     prefix: Optional[str],
     suffix: str,
+    default_host: Optional[str] = None,
+    registry: Optional[str] = None,
 ) -> List[Entry]:
     """The entries of a list. InvalidReference, with the number of the entry, for bad input.
 
     *credentials*: ``{"registry", "username", "password"}`` each, the registry as `parse_place` takes it; entries that have none
-    of their own get those with the longest match. Those that match no entry are reported in the notes.
+    of their own get those with the longest match. Those that match no entry are reported in the notes. *default_host* is that of
+    sources that name none. *registry* as of `parse_entry`.
     """
+    host, namespace = parse_place(default_host) if default_host else ("", "")
+    if namespace:
+        raise InvalidReference(f"default_host {default_host!r} must be a host only; write {host!r}.")
     prefix = prefix or ""
-    if prefix and parse_target(prefix + "x").tag:
+    if prefix and parse_pattern(prefix + "x")[1]:
         raise InvalidReference(f"target_prefix {prefix!r} contains a tag; it is put before repositories.")
     places = [_place(number, entry) for number, entry in enumerate(credentials or [], 1)]
     unused = set(places)
@@ -183,13 +219,15 @@ def parse_entries(
     for number, image in enumerate(images, 1):
         options = {name: value for name, value in (defaults or {}).items() if value is not None}
         options.update({name: value for name, value in image.items() if value is not None})
+        if host and not options.get("source_registry"):
+            options["source"] = completed(options.get("source") or "", host)
         try:
             covering = [place for place in places if place.covers(*_origin(options, suffix))]
             unused.difference_update(covering)
             if covering and not options.get("source_password"):
                 best = max(covering, key=lambda place: len(place.namespace))
                 options.update({"source_username": best.username, "source_password": best.password})
-            found.append(parse_entry(options, suffix, prefix))
+            found.append(parse_entry(options, suffix, prefix, registry))
         except (InvalidReference, InvalidSelection) as error:
             raise InvalidReference(f"Entry {number} of images: {error}") from None
     notes = tuple(
@@ -259,33 +297,30 @@ def _names_image(text: str) -> bool:
     return ":" in text.rpartition("/")[2] or "@" in text
 
 
-def _targets(options: Dict[str, Any], source: Optional[Reference], several: bool, prefix: str) -> Tuple[Pattern, ...]:
+def _targets(options: Dict[str, Any], several: bool, prefix: str) -> Tuple[Pattern, ...]:
     targets: List[Pattern] = []
-    default = None if several or source is None else default_target(source)
-    if source is None and (options.get("target") or options.get("untagged_repositories")):
-        raise InvalidReference("repositories keep their names; use target_prefix to put them elsewhere, not target.")
     for text in options.get("target") or []:
-        target = parse_target(text)
-        if default is None and target.tag:
+        repository, tag = parse_pattern(text)
+        if several and tag and "{tag}" not in text:
             raise InvalidReference(
-                f"target {text!r} names a tag, but tags selects several; write the repository only."
+                f"target {text!r} names a tag, but tags selects several; write the repository only, or put {{tag}} into it."
             )
         # As Azure does: a target without a tag takes the source's.
-        targets.append(Pattern(prefix + target.repository, target.tag or (default.tag if default else None)))
+        targets.append(Pattern(prefix + repository, tag or "{tag}"))
     for text in options.get("untagged_repositories") or []:
-        target = parse_target(text)
-        if target.tag:
+        repository, tag = parse_pattern(text)
+        if tag:
             raise InvalidReference(
                 f"untagged_repositories takes repositories without a tag, but {text!r} has one; put it under target."
             )
-        targets.append(Pattern(prefix + target.repository, tagged=False))
-    if not targets:
-        targets.append(Pattern(prefix + default.repository, default.tag) if default else Pattern(None, prefix=prefix))
-    if any(len(target.repository or "") > REPOSITORY_CHARACTERS for target in targets):
-        raise InvalidReference(
-            f"target_prefix {prefix!r} makes a repository name of more than {REPOSITORY_CHARACTERS} characters."
-        )
-    return tuple(targets)
+        targets.append(Pattern(prefix + repository, None))
+    for target in targets if options.get("repositories") else []:
+        if not re.search(r"{repository}|{name}", f"{target.repository}:{target.tag}"):
+            raise InvalidReference(
+                f"repositories selects several, so target {target.repository!r} must contain {{repository}} or {{name}}; or use "
+                "target_prefix, which keeps their names."
+            )
+    return tuple(targets) or (Pattern(prefix + "{repository}", "{tag}"),)
 
 
 def _credentials(options: Dict[str, Any]) -> Optional[Credentials]:
@@ -300,14 +335,25 @@ def _credentials(options: Dict[str, Any]) -> Optional[Credentials]:
     return Credentials(username or None, password)
 
 
-def _refuse_other_host(host: str, registry_id: RegistryId, suffix: str) -> None:
+def _names_registry(host: str, registry_id: RegistryId, suffix: str) -> bool:
     there = parse_registry(host, [suffix])
-    same = (
-        there.login_server == registry_id.login_server
-        if there.login_server and registry_id.login_server
-        else there.name is not None and there.name.lower() == (registry_id.name or "").lower()
-    )
-    if not same:
+    if there.login_server and registry_id.login_server:
+        return there.login_server == registry_id.login_server
+    return there.name is not None and there.name.lower() == (registry_id.name or "").lower()
+
+
+def _refuse_own_host(target: str, registry: Optional[str], suffix: str) -> None:
+    host, slash, rest = target.strip().partition("/")
+    if not registry or not slash or not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", host):
+        return
+    if _names_registry(host, parse_registry(registry, [suffix]), suffix):
+        raise InvalidReference(
+            f"{target!r} must not name the registry to import into, because the option registry does; write {rest!r}."
+        )
+
+
+def _refuse_other_host(host: str, registry_id: RegistryId, suffix: str) -> None:
+    if not _names_registry(host, registry_id, suffix):
         raise InvalidReference(
             f"source names the registry {host}, but source_registry names another one "
             f"({registry_id.login_server or registry_id.name}); leave one of them out."

@@ -311,7 +311,7 @@ def imports(items: Iterable[Item], together: bool = True) -> List[Import]:
 
 
 def merge(desired: Iterable[Desired]) -> List[Desired]:
-    """The same without those that two selections share. Conflict if two entries want different things of a target."""
+    """The same, each wish once. Conflict if two entries want different things of a target."""
     kept: Dict[Tuple[Any, ...], Desired] = {}
     for one in desired:
         # Without a tag there is no place that two images could contend for; and a digest is the same from anywhere.
@@ -326,9 +326,11 @@ def merge(desired: Iterable[Desired]) -> List[Desired]:
                 f"{one.target} is wanted twice: from {other.origin} (entry {other.entry + 1}) and from {one.origin} "
                 f"(entry {one.entry + 1}). Remove one."
             )
-        elif not (one.selected or other.selected):
-            raise Conflict(f"{one.target} is listed twice (entries {other.entry + 1} and {one.entry + 1}). Remove one.")
-        elif not one.selected:
+        elif not (one.selected or other.selected) and one.rules != other.rules:
+            raise Conflict(
+                f"{one.target} is wanted twice, with different options (entries {other.entry + 1} and {one.entry + 1}). Remove one."
+            )
+        elif other.selected and not one.selected:
             kept[place] = one  # what names an image knows better than what happens to choose it
     return list(kept.values())
 

@@ -26,6 +26,9 @@ AZURE_SUFFIXES = {
     "AzureGermanCloud": "azurecr.de",
 }
 
+# What a target may contain, to be filled in for each image. The name is the last part of the repository.
+PLACEHOLDERS = ("{host}", "{repository}", "{name}", "{tag}")
+
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
@@ -81,13 +84,16 @@ def parse_source(text: str, in_registry: bool = False) -> Reference:
     return Reference(host, repository, tag, digest)
 
 
+def completed(text: str, host: str) -> str:
+    """*text*, an image to import, with *host* in front if it names none."""
+    first, slash, _rest = text.strip().partition("/")
+    return text if not text.strip() or slash and names_host(first) else f"{host}/{text.strip()}"
+
+
 def parse_target(text: str) -> Reference:
-    """A place in the target registry: ``repository[:tag]``."""
+    """A place in the target registry: ``repository[:tag]``. The repository may start with the host of another registry."""
     text = _clean(text, "target", "base/nginx:1.27")
-    host, rest = _split_host(text)
-    if host is not None:
-        raise InvalidReference(f"target {text!r} must not name a registry, because the option registry does; write {rest!r}.")
-    repository, tag, digest = _split_image(text, rest)
+    repository, tag, digest = _split_image(text, text)
     if digest is not None:
         raise InvalidReference(
             f"target {text!r} must not have a digest, because the source determines it; write a tag, or use "
@@ -106,9 +112,24 @@ def valid_digest(text: Any) -> bool:
     return isinstance(text, str) and _DIGEST.fullmatch(text) is not None
 
 
-def default_target(source: Reference) -> Reference:
-    """Where an image goes by default: to the same repository and tag."""
-    return Reference(None, source.repository, source.tag or "latest")
+def filled(text: str, host: str, repository: str, tag: str) -> str:
+    """*text* with its placeholders replaced by what they stand for. The colon before a port, which no repository can have,
+    becomes an underscore."""
+    name = repository.rpartition("/")[2]
+    for placeholder, value in zip(PLACEHOLDERS, (host.replace(":", "_"), repository, name, tag)):
+        text = text.replace(placeholder, value)
+    return text
+
+
+def parse_pattern(text: str) -> Tuple[str, Optional[str]]:
+    """A target whose placeholders are still to be filled: its repository and tag."""
+    unknown = [found for found in re.findall(r"\{[^{}]*\}", text or "") if found not in PLACEHOLDERS]
+    if unknown:
+        known = ", ".join(PLACEHOLDERS[:-1]) + f" and {PLACEHOLDERS[-1]}"
+        raise InvalidReference(f"{text!r} has an unknown placeholder {unknown[0]}; there are {known}.")
+    tag = parse_target(filled(text or "", "host", "repository", "tag")).tag
+    repository = text.strip()
+    return (repository, None) if tag is None else repository.rpartition(":")[::2]
 
 
 def parse_place(text: str) -> Tuple[str, str]:

@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from ._errors import AcrError
 from ._plan import Diff, Item, Unplanned
+from ._select import Chosen
 from ._source import Known
 
 SEVERAL = "several"  # the reason of a run whose images failed for different reasons
@@ -19,7 +20,8 @@ SEVERAL = "several"  # the reason of a run whose images failed for different rea
 @dataclass
 class Report:
     """*diff* holds what was planned; *requests* are counts by class; *notes* are worth a warning; *details* are sizes and
-    platforms of what the registry holds now, if they were asked for; *known*: what digests are."""
+    platforms of what the registry holds now, if they were asked for; *known*: what digests are; *selections*: what was
+    chosen among the tags of repositories."""
 
     login_server: str = ""
     items: List[Item] = field(default_factory=list)
@@ -30,6 +32,7 @@ class Report:
     notes: List[str] = field(default_factory=list)
     details: Dict[Item, Dict[str, Any]] = field(default_factory=dict)
     known: Known = field(default_factory=dict)
+    selections: List[Chosen] = field(default_factory=list)
 
     @property
     def changed(self) -> bool:

@@ -77,6 +77,7 @@ class Source:
         self._lock = threading.Lock()
         self._turns: Dict[str, threading.RLock] = {}  # of many who want the same of a repository, one reads it
         self._listings: Dict[str, Dict[str, Optional[str]]] = {}  # by repository
+        self.times: Dict[str, Dict[str, str]] = {}  # repository → tag → its last update, as Azure's listings have it
         self._counted: Dict[str, Counts] = {}
         self._tags: Dict[str, Dict[str, Descriptor]] = {}  # repository → tag → manifest
         self._seen: Set[str] = set()  # digests that this registry itself has shown; what others have shown may be missing here
@@ -176,7 +177,9 @@ class Source:
 
     def _read_listing(self, repository: str) -> Dict[str, Optional[str]]:
         if self._azure is not None:
-            return {tag.name: tag.digest for tag in self._azure.tag_list(repository)}
+            tags = list(self._azure.tag_list(repository))
+            self.times[repository] = {tag.name: tag.updated for tag in tags if tag.updated}
+            return {tag.name: tag.digest for tag in tags}
         return dict.fromkeys(self.registry.tags(repository))
 
     def _unlisted(self, repository: str, error: AcrError) -> AcrError:

@@ -61,6 +61,9 @@ options:
       - One or more places in O(registry) for the image, as C(repository[:tag]). Without a tag, the source's tag is used.
       - The default is the source's repository and tag, so that V(docker.io/library/nginx:1.27) becomes V(library/nginx:1.27).
         A source given by digest alone is tagged V(latest); set O(target) to avoid that.
+      - C({host}), C({repository}), C({name}) (the last part of the repository) and C({tag}) stand for those of the source, as in
+        V({host}/{repository}). C(_) replaces the colon before the host's port.
+      - The first part may be the host of another registry, such as V(mcr.microsoft.com/dotnet/runtime:8.0), as part of the name.
     type: list
     elements: str
   untagged_repositories:
@@ -159,6 +162,12 @@ EXAMPLES = r"""
     target:
       - base/nginx:1.27
       - base/nginx:stable
+
+- name: Import it under a name that says where it is from
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: docker.io/library/nginx:1.27
+    target: "{host}/{repository}:{tag}"
 
 - name: Import a user's image from Docker Hub, anonymously
   registryops.acr.acr_import:
@@ -395,7 +404,7 @@ from ..module_utils._options import IMAGE_ARGUMENTS, parse_entry
 
 def work(module: Any, azure: Azure) -> Dict[str, Any]:
     params = module.params
-    entry = parse_entry(params, azure.suffix)
+    entry = parse_entry(params, azure.suffix, registry=params["registry"])
     settings = Settings(check=module.check_mode, wait=params["wait"], timeout=params["timeout"])
     report = Mirror(azure, params["registry"], params["resource_group"], settings).run([entry])
     for note in report.notes:

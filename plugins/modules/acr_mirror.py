@@ -34,7 +34,9 @@ options:
     description:
       - What the registry should hold. Each entry takes the options of M(registryops.acr.acr_import) for one image, or selects
         several with O(images[].tags) or O(images[].repositories).
-      - If two entries want different images for the same target tag, or both name the same image for it, the list is refused
+      - An entry may also be plain text, such as V(docker.io/library/nginx:1.27), which is short for a dictionary with only
+        O(images[].source).
+      - Entries that want the same are merged. If two entries want different things of the same target tag, the list is refused
         before anything starts. If one entry names an image and another selects it, the entry that names it decides.
     type: list
     elements: dict
@@ -43,7 +45,7 @@ options:
       source:
         description:
           - What to import, as C(host/repository[:tag][@digest]), such as V(docker.io/library/nginx:1.27).
-          - The host can be omitted only if O(images[].source_registry) is given.
+          - The host can be omitted only if O(images[].source_registry) or O(default_host) is given.
           - Without tag and digest, V(latest) is imported. With both, the digest decides and the tag names the default target.
           - Required unless O(images[].repositories) is given.
         type: str
@@ -71,7 +73,12 @@ options:
           - One or more places in O(registry) for the image, as C(repository[:tag]). Without a tag, the source's tag is used.
           - The default is the source's repository and tag, so that V(docker.io/library/nginx:1.27) becomes V(library/nginx:1.27).
             A source given by digest alone is tagged V(latest); set O(images[].target) to avoid that.
-          - With O(images[].tags), give repositories only; each gets the selected tags.
+          - C({host}), C({repository}), C({name}) (the last part of the repository) and C({tag}) stand for those of the source, as
+            in V({name}:{tag}-mirrored). C(_) replaces the colon before the host's port.
+          - The first part may be the host of another registry, such as V(mcr.microsoft.com/dotnet/runtime:8.0), as part of the
+            name.
+          - With O(images[].tags), give repositories only, each of which gets the selected tags, or put C({tag}) into the tag. With
+            O(images[].repositories), put C({repository}) or C({name}) into the repository.
         type: list
         elements: str
       untagged_repositories:
@@ -124,9 +131,15 @@ options:
         type: bool
       tags:
         description:
-          - Select several tags of the source's repository. The filters are applied in this order.
+          - Select several tags of the source's repository. The filters are applied in this order. What they drop is returned in
+            RV(selections).
         type: dict
         suboptions:
+          names:
+            description:
+              - Only these tags. Each must exist; one that doesn't is a failure of its own. Nothing has to be listed for them.
+            type: list
+            elements: str
           include:
             description:
               - Only tags that match one of these shell patterns, such as V(1.27*). By default, all of them.
@@ -138,21 +151,40 @@ options:
               - Exclude tags that match one of these shell patterns.
             type: list
             elements: str
+          match:
+            description:
+              - Only tags that this regular expression matches as a whole, such as V(1\\.2[67]\\.\\d+).
+              - If it has a group named C(version), such as V((?P<version>.+\)-alpine) has, that part of the tag is the version
+                that O(images[].tags.semver) and O(images[].tags.newest) compare.
+            type: str
           semver:
             description:
               - Only tags that are versions in this range, in npm's syntax, such as V(>=1.26 <2), V(^1.27), V(1.x) or
-                V(1.26 - 1.28).
-              - Tags with a suffix, such as V(1.27.3-alpine), are versions only if O(images[].tags.include) is given.
+                V(1.26 - 1.28); or in any range of a list.
+              - A version has up to four numbers, and may start with C(v).
+              - Tags with a suffix, such as V(1.27.3-alpine), are versions only if O(images[].tags.include) or
+                O(images[].tags.match) is given, or if the range names a suffix of the same version. V(>=2.0.0-rc.2) selects
+                V(2.0.0-rc.3), but neither V(2.0.0-rc.1) nor V(2.1.0-rc.1).
               - Build metadata may follow C(_), as Helm writes it, so that V(1.2.0_build.7) is version 1.2.0.
               - A bare number of five or more digits, such as V(20240807), is considered a date or a build number, not a version,
-                unless a pattern of O(images[].tags.include) matches it specifically, as V(2024*) does and V(*) doesn't.
-            type: str
+                unless a pattern of O(images[].tags.include) matches it specifically, as V(2024*) does and V(*) doesn't, or
+                O(images[].tags.match) does.
+            type: raw
           newest:
             description:
               - Keep only this many tags, those with the highest versions. Tags that aren't versions, as described for
-                O(images[].tags.semver), are dropped. Time isn't considered, since an old release may be rebuilt.
+                O(images[].tags.semver), are dropped.
               - Numbers in suffixes are compared as numbers, so that V(1.0-rc.10) is higher than V(1.0-rc.9).
             type: int
+          order:
+            description:
+              - What makes tags the newest for O(images[].tags.newest).
+              - V(version) goes by version, since an old release may be rebuilt.
+              - V(time) goes by the time when the tag was last updated, whether it is a version or not. Only Azure registries
+                tell that.
+            type: str
+            choices: [version, time]
+            default: version
           same_digest:
             description:
               - Also select every other tag with the same content, such as V(1.27) and V(latest) in addition to V(1.27.3). If this
@@ -177,6 +209,10 @@ options:
               - Exclude repositories that match one of these shell patterns.
             type: list
             elements: str
+      comment:
+        description:
+          - Whatever should be remembered about the entry, such as who asked for it. It is ignored.
+        type: raw
   defaults:
     description:
       - Defaults for entries that don't set the option.
@@ -220,6 +256,11 @@ options:
           - The default of O(images[].tags).
         type: dict
         suboptions:
+          names:
+            description:
+              - Only these tags. Each must exist; one that doesn't is a failure of its own. Nothing has to be listed for them.
+            type: list
+            elements: str
           include:
             description:
               - Only tags that match one of these shell patterns, such as V(1.27*). By default, all of them.
@@ -231,21 +272,40 @@ options:
               - Exclude tags that match one of these shell patterns.
             type: list
             elements: str
+          match:
+            description:
+              - Only tags that this regular expression matches as a whole, such as V(1\\.2[67]\\.\\d+).
+              - If it has a group named C(version), such as V((?P<version>.+\)-alpine) has, that part of the tag is the version
+                that O(defaults.tags.semver) and O(defaults.tags.newest) compare.
+            type: str
           semver:
             description:
               - Only tags that are versions in this range, in npm's syntax, such as V(>=1.26 <2), V(^1.27), V(1.x) or
-                V(1.26 - 1.28).
-              - Tags with a suffix, such as V(1.27.3-alpine), are versions only if O(defaults.tags.include) is given.
+                V(1.26 - 1.28); or in any range of a list.
+              - A version has up to four numbers, and may start with C(v).
+              - Tags with a suffix, such as V(1.27.3-alpine), are versions only if O(defaults.tags.include) or
+                O(defaults.tags.match) is given, or if the range names a suffix of the same version. V(>=2.0.0-rc.2) selects
+                V(2.0.0-rc.3), but neither V(2.0.0-rc.1) nor V(2.1.0-rc.1).
               - Build metadata may follow C(_), as Helm writes it, so that V(1.2.0_build.7) is version 1.2.0.
               - A bare number of five or more digits, such as V(20240807), is considered a date or a build number, not a version,
-                unless a pattern of O(defaults.tags.include) matches it specifically, as V(2024*) does and V(*) doesn't.
-            type: str
+                unless a pattern of O(defaults.tags.include) matches it specifically, as V(2024*) does and V(*) doesn't, or
+                O(defaults.tags.match) does.
+            type: raw
           newest:
             description:
               - Keep only this many tags, those with the highest versions. Tags that aren't versions, as described for
-                O(defaults.tags.semver), are dropped. Time isn't considered, since an old release may be rebuilt.
+                O(defaults.tags.semver), are dropped.
               - Numbers in suffixes are compared as numbers, so that V(1.0-rc.10) is higher than V(1.0-rc.9).
             type: int
+          order:
+            description:
+              - What makes tags the newest for O(defaults.tags.newest).
+              - V(version) goes by version, since an old release may be rebuilt.
+              - V(time) goes by the time when the tag was last updated, whether it is a version or not. Only Azure registries
+                tell that.
+            type: str
+            choices: [version, time]
+            default: version
           same_digest:
             description:
               - Also select every other tag with the same content, such as V(1.27) and V(latest) in addition to V(1.27.3). If this
@@ -279,9 +339,15 @@ options:
           - The password or token.
         type: str
         required: true
+  default_host:
+    description:
+      - The host of sources that name none, such as V(docker.io), so that V(nginx:1.27) is V(docker.io/library/nginx:1.27) and
+        V(grafana/grafana) is V(docker.io/grafana/grafana). Without it, such sources are refused.
+    type: str
   target_prefix:
     description:
-      - A prefix for the repository of every target, such as V(mirror/).
+      - A prefix for the repository of every target, such as V(mirror/). It may contain the placeholders of
+        O(images[].target), so that V({host}/) keeps images of different registries apart.
     type: str
   concurrency:
     description:
@@ -365,6 +431,39 @@ EXAMPLES = r"""
         tags:
           include: ["8.0*", "9.0*"]
           exclude: ["*preview*"]
+      - source: docker.io/library/alpine
+        tags:
+          names: ["3.20", "3.19", latest]
+
+- name: Mirror the two newest versions of a variant, and the last five builds of an own image
+  registryops.acr.acr_mirror:
+    registry: contosoprod
+    images:
+      - source: docker.io/library/nginx
+        tags:
+          match: (?P<version>\d+\.\d+\.\d+)-alpine
+          semver: ["1.26.x", ">=1.27"]
+          newest: 2
+      - source: contosodev.azurecr.io/team/app
+        tags:
+          newest: 5
+          order: time
+
+- name: Mirror what a text file lists, one image per line, with short names as Docker has them
+  registryops.acr.acr_mirror:
+    registry: contosoprod
+    default_host: docker.io
+    images: "{{ lookup('ansible.builtin.file', 'images.txt').splitlines() }}"
+
+- name: Mirror plain names beside entries with options
+  registryops.acr.acr_mirror:
+    registry: contosoprod
+    images:
+      - docker.io/library/nginx:1.27
+      - mcr.microsoft.com/dotnet/runtime:8.0
+      - source: docker.io/library/busybox:1.37
+        if_exists: keep
+        comment: for the team that runs the jobs
 
 - name: Mirror releases that must never change afterwards
   registryops.acr.acr_mirror:
@@ -376,6 +475,21 @@ EXAMPLES = r"""
     images:
       - source: team/app:2.4.1
       - source: team/worker:2.4.1
+
+- name: Mirror under the names of the sources, and under names of your own
+  registryops.acr.acr_mirror:
+    registry: contosoprod
+    target_prefix: "mirror/{host}/"
+    images:
+      - mcr.microsoft.com/dotnet/runtime:8.0
+      - source: registry.k8s.io/etcd
+        target: "{name}:{tag}-k8s"
+        tags:
+          include: ["3.5.*"]
+      - source_registry: contosodev
+        target: "flat/{name}"
+        repositories:
+          include: ["team/*"]
 
 - name: Mirror a whole registry, without its caches
   registryops.acr.acr_mirror:
@@ -521,6 +635,55 @@ summary:
       type: int
       returned: always
       sample: 431
+selections:
+  description:
+    - What each selection of O(images) chose among the tags of each repository, and what it dropped. With C(-v), Ansible shows it.
+    - A repository all of whose tags were dropped causes a warning, or is a failure if the entry selects nothing at all.
+  returned: always, unless nothing could be planned
+  type: list
+  elements: dict
+  contains:
+    entry:
+      description: The number of the entry in O(images), from 1.
+      type: int
+      returned: always
+      sample: 1
+    source:
+      description: The source repository, with its registry.
+      type: str
+      returned: always
+      sample: docker.io/library/nginx
+    selected:
+      description: The selected tags, the oldest first.
+      type: list
+      elements: str
+      returned: always
+      sample: [1.26.3, 1.27.4]
+    dropped:
+      description: What dropped the other tags.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        rule:
+          description:
+            - The option of O(images[].tags) that dropped them.
+            - With O(images[].tags.semver) and O(images[].tags.newest), also V(version) for tags that aren't versions, V(number) for
+              bare numbers of five or more digits, and V(suffix) for versions with a suffix that nothing asks for.
+          type: str
+          returned: always
+          sample: suffix
+        count:
+          description: How many tags it dropped.
+          type: int
+          returned: always
+          sample: 212
+        tags:
+          description: Some of them.
+          type: list
+          elements: str
+          returned: always
+          sample: [1.27.4-alpine, 1.27.4-perl]
 reason:
   description:
     - Why the task failed, as a word to use in conditions.
@@ -556,6 +719,7 @@ from ..module_utils._options import (
     DEFAULTS_ARGUMENTS,
     ENTRY_ARGUMENTS,
     parse_entries,
+    written_out,
 )
 
 # The summary's names for what happened.
@@ -573,7 +737,13 @@ COUNTS = {
 def work(module: Any, azure: Azure) -> Dict[str, Any]:
     params = module.params
     entries = parse_entries(
-        params["images"], params["defaults"], params["credentials"], params["target_prefix"], azure.suffix
+        params["images"],
+        params["defaults"],
+        params["credentials"],
+        params["target_prefix"],
+        azure.suffix,
+        default_host=params["default_host"],
+        registry=params["registry"],
     )
     settings = Settings(
         check=module.check_mode,
@@ -593,7 +763,8 @@ def work(module: Any, azure: Azure) -> Dict[str, Any]:
         summary[name] = sum(result["action"] == action for result in results)
     summary["seconds"] = round(report.seconds, 2)
     summary["requests"] = sum(report.requests.values())
-    result = dict(report.result(), results=results, summary=summary)
+    selections = [chosen.result() for chosen in report.selections]
+    result = dict(report.result(), results=results, summary=summary, selections=selections)
     if report.errors:
         others = "are as they should be"
         if module.check_mode:
@@ -621,6 +792,7 @@ def main() -> None:
             "images": {"type": "list", "elements": "dict", "required": True, "options": ENTRY_ARGUMENTS},
             "defaults": {"type": "dict", "options": DEFAULTS_ARGUMENTS},
             "credentials": {"type": "list", "elements": "dict", "options": CREDENTIALS_ARGUMENTS, "no_log": False},
+            "default_host": {"type": "str"},
             "target_prefix": {"type": "str"},
             "concurrency": {"type": "int", "default": 16},
             "on_error": {"type": "str", "default": "continue", "choices": ["continue", "stop"]},
@@ -630,6 +802,7 @@ def main() -> None:
             "import_timeout": {"type": "int", "default": 1800},
         },
         work,
+        read=lambda given: {**given, "images": written_out(given.get("images"))},
     )
 
 

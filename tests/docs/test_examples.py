@@ -18,7 +18,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries
+from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries, written_out
 from tests.playbook import ANSIBLE_BIN, ROOT, environment
 
 COLLECTION = "registryops.acr"
@@ -140,6 +140,8 @@ def check(values: dict[str, Any], options: dict[str, Any], *, complete: bool = T
     spec = spec_of(options)
     if not complete:
         spec = {name: {**option, "required": False} for name, option in spec.items()}
+    if "images" in values:
+        values = {**values, "images": written_out(values["images"])}
     result = ArgumentSpecValidator(spec).validate({name: filled(value, spec.get(name, {})) for name, value in values.items()})
     assert not result.error_messages, result.error_messages
 
@@ -150,8 +152,10 @@ def parse(values: dict[str, Any]) -> None:
     plain = json.loads(re.sub(r"\{\{.*?\}\}", "x", text))
     if not isinstance(plain.get("images"), list):
         return  # a template as a whole
-    images = [dict(image, **{name: _list(image.get(name)) for name in ("target", "untagged_repositories")}) for image in plain["images"]]
-    parse_entries(images, plain.get("defaults"), plain.get("credentials"), plain.get("target_prefix"), "azurecr.io")
+    lists = ("target", "untagged_repositories")
+    images = [dict(image, **{name: _list(image.get(name)) for name in lists}) for image in written_out(plain["images"])]
+    others = [plain.get(name) for name in ("defaults", "credentials", "target_prefix")]
+    parse_entries(images, *others, "azurecr.io", plain.get("default_host"))
 
 
 def _list(value: Any) -> Any:

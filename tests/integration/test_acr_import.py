@@ -263,7 +263,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"source": "docker.io/Library/Nginx:1"}, "must be lowercase"),
     ({"source": "library/hello-world:1"}, "doesn't name a registry"),
     ({"source": "https://docker.io/library/nginx:1"}, "must not start with 'https://'"),
-    ({"source": HELLO, "target": "contosoprod.azurecr.test/a:1"}, "must not name a registry"),
+    ({"source": HELLO, "target": "contosoprod.azurecr.test/a:1"}, "must not name the registry to import into"),
     ({"source": "docker.io/library/hello-world@sha256:12"}, "invalid digest"),
     ({"registry": "contoso-prod", "source": HELLO}, "isn't the name of a registry"),
     ({"registry": "nosuchregistry", "source": HELLO}, "There is no registry nosuchregistry"),

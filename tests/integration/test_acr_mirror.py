@@ -349,15 +349,15 @@ def test_an_entrys_own_credentials_come_before_the_list(sandbox: Sandbox, acr_mi
 
 
 CONTRADICTIONS: list[tuple[list[dict[str, Any]], str]] = [
-    ([BUSYBOX, BUSYBOX], "library/busybox:1.36 is listed twice (entries 1 and 2)"),
-    ([BUSYBOX, {"source": "index.docker.io/busybox:1.36"}], "library/busybox:1.36 is"),
+    ([BUSYBOX, {**BUSYBOX, "if_exists": "keep"}],
+     "library/busybox:1.36 is wanted twice, with different options (entries 1 and 2)"),
+    ([BUSYBOX, {"source": "index.docker.io/busybox:1.36", "repair": True}], "library/busybox:1.36 is"),
     ([BUSYBOX, {"source": "docker.io/library/busybox:1.37", "target": ["library/busybox:1.36"]}],
      "library/busybox:1.36 is wanted twice: from docker.io/library/busybox:1.36 (entry 1) and from "
      "docker.io/library/busybox:1.37 (entry 2)"),
     ([{"source": "docker.io/library/busybox", "tags": {}},
       {"source": f"{APP}:1.0.0", "target": ["library/busybox:latest"]}],
      "library/busybox:latest is wanted twice"),
-    ([{"source": "docker.io/library/busybox:1.36", "target": ["a:1", "a:1"]}], "a:1 is listed twice"),
     ([BUSYBOX, {"source": "docker.io/library/busybox:1.37", "tags": {"newest": 1}}],
      "Entry 2 of images: docker.io/library/busybox:1.37 names one image, but tags selects others"),
     ([BUSYBOX, {"source": "docker.io/library/busybox", "tags": {"semver": "newer than 1"}}],

@@ -424,6 +424,7 @@ TEXTS = {
     "acr_mirror_images": "- source: tool:1.0\n",
     "acr_mirror_defaults": '{"source_registry": "contosodev", "if_exists": "keep"}',
     "acr_mirror_credentials": '[{"registry": "basic.vendor.test", "username": "vendor", "password": "vendorpass"}]',
+    "acr_mirror_default_host": "docker.io",
     "acr_mirror_target_prefix": "texts/",
     "acr_mirror_concurrency": "2",
     "acr_mirror_on_error": "stop",
@@ -447,14 +448,14 @@ def test_every_variable_may_be_text(sandbox: Sandbox, closed: str, role: Role, t
     assert json.loads((tmp_path / "report.json").read_text())["summary"]["imported"] == 1
     assert not any("network" in task["task"] or "Show" in task["task"] for task in run.tasks if task["status"] == "ok")
     # Text without content counts as not given: the registry is the host then.
-    empty = dict.fromkeys(["resource_group", "defaults", "credentials", "target_prefix", "report_html", "report_json"], "")
+    empty = dict.fromkeys(["resource_group", "defaults", "credentials", "default_host", "target_prefix", "report_html", "report_json"], "")
     nothing = {"acr_mirror_registry": "", **{f"acr_mirror_{name}": text for name, text in empty.items()}}
     run = role([], "-i", "contosoprod,", **{**nothing, "acr_mirror_images": f"[{{source: '{HELLO}'}}]"})
     assert run.rc == 0 and list(sandbox.tags("contosoprod", "library/hello-world")) == ["latest"], run.output
 
 
 def test_nonsense_for_images_is_one_clear_sentence(sandbox: Sandbox, refusals: Refusals) -> None:
-    nonsense: list[Any] = ["nonsense", "", 7, {"source": HELLO}, [HELLO], f"source: {HELLO}", "- 1"]
+    nonsense: list[Any] = ["nonsense", "", 7, {"source": HELLO}, [[HELLO]], f"source: {HELLO}", "- 1"]
     for images, tasks in zip(nonsense, refusals([{"acr_mirror_images": images} for images in nonsense])):
         message = tasks[-1]["result"]["msg"]
         assert "acr_mirror_images must be a list of entries" in message and "\n" not in message, images

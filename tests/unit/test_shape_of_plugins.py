@@ -21,9 +21,9 @@ _azure _referrers _report _target
 _arm _source
 _acr _containers _operations _platforms
 _arm_client _registry _workloads
-_authorization _dockerfile _identity _yaml
-_http _manifest _options _places _refusals _resource
-_diagnosis _pace _plan _reference _select _untrusted
+_authorization _dockerfile _identity _options _yaml
+_http _manifest _places _refusals _resource _select
+_diagnosis _pace _plan _reference _untrusted
 _credentials _errors _listing _progress
 """.strip().split("\n")
 PURE = (

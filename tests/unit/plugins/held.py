@@ -53,6 +53,7 @@ class _Held:
         self.lost: set[str] = set()  # digests that are tagged, and not there
         self.late: dict[tuple[str, ...], int] = {}  # what is asked → how often it is said not to be there before it is
         self.locks: set[str] = set()  # repositories, tags and digests that must not be written
+        self.times: dict[str, str] = {}  # of tags; all others are of "now"
         self.crowd = 0  # more tags and manifests that a repository counts
         self._asking = threading.Lock()
 
@@ -118,7 +119,8 @@ class _Held:
 
     def _listed(self, repository: str) -> list[Tag]:
         tags = self.tagged.get(repository, {}).items()
-        return [Tag(name, found, "now", name in self.locks) for name, found in tags if name not in self.hidden]
+        times = self.times
+        return [Tag(name, found, times.get(name, "now"), name in self.locks) for name, found in tags if name not in self.hidden]
 
     def tag(self, repository: str, tag: str) -> Tag | None:
         found = self.tagged.get(repository, {}).get(tag)

@@ -286,7 +286,8 @@ USUAL = {
     "referrers": False, "verify": True, "repair": False,
 }  # fmt: skip
 LIST = {
-    "defaults": None, "credentials": None, "target_prefix": None, "concurrency": 4, "on_error": "continue", "details": False,
+    "defaults": None, "credentials": None, "target_prefix": None, "default_host": None, "concurrency": 4,
+    "on_error": "continue", "details": False,
     "timeout": None, "import_timeout": 30,
 }  # fmt: skip
 OTHER = {("team/app", "1.0"): DIGESTS["2.0"]}

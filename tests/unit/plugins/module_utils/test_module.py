@@ -166,6 +166,19 @@ def test_e10_text_that_yaml_read_as_something_else_is_refused(run: Any, options:
     assert re.search(r"Quote it, as in '(3\.10|yes)'\.$", result["msg"]), "what to do"
 
 
+def test_options_may_be_read_before_they_are_checked(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = {"entries": {"type": "list", "elements": "dict", "options": {"hidden": {"type": "str", "no_log": True}}}}
+
+    def read(given: dict[str, Any]) -> dict[str, Any]:
+        return {**given, "entries": [{"hidden": one} if isinstance(one, str) else one for one in given["entries"]]}
+
+    original = _module.run
+    monkeypatch.setattr(_module, "run", lambda spec, work: original(spec, work, read=read))
+    result = run(lambda module, azure: {"shown": [dict(one) for one in module.params["entries"]]}, arguments, entries=["secret1"])
+    assert result["shown"] == [{"hidden": "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"}] and "secret1" not in str(result)
+    assert run(raising(KeyError("not reached")), arguments, entries=[{"hidden": 1.5}])["msg"].startswith("Entry 1 of entries: hidden ")
+
+
 def test_e10_what_is_no_other_text_as_a_number_is_taken(run: Any) -> None:
     given = {
         "one": 1, "several": [20240807, "3.10", 3], "count": 2, "ratio": 0.5, "hidden": 12345,

@@ -21,6 +21,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._options import (
     Pattern,
     parse_entries,
     parse_entry,
+    written_out,
 )
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Rules, Target
 from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference, Reference, RegistryId
@@ -38,13 +39,15 @@ def entry(source: str | None = NGINX, prefix: str = "", **options: Any) -> Entry
 
 def entries(*images: dict[str, Any], **lists: Any) -> list[Entry]:
     return parse_entries(
-        list(images), lists.get("defaults"), lists.get("credentials"), lists.get("target_prefix"), SUFFIX
+        list(images), lists.get("defaults"), lists.get("credentials"), lists.get("target_prefix"), SUFFIX, lists.get("default_host")
     )
 
 
 def targets(parsed: Entry) -> list[str]:
     """The targets of an entry that means one image: they are known before that is looked at."""
-    return [str(target) for target in parsed.targets_for("any/repository", "any-tag")]
+    assert parsed.source is not None
+    host, repository, tag, _digest = parsed.source
+    return [str(target) for target in parsed.targets_for(host or "contosodev.azurecr.test", repository, tag or "latest")]
 
 
 # -- one image -------------------------------------------------------------------------------------------------------
@@ -55,7 +58,7 @@ def test_the_least_that_can_be_said() -> None:
         source=Reference("docker.io", "library/nginx", "1.27"),
         registry_id=None,
         credentials=None,
-        targets=(Pattern("library/nginx", "1.27"),),
+        targets=(Pattern("{repository}", "{tag}"),),
         rules=Rules(if_exists="update", verify=True, referrers=False, repair=False),
         platform=None,
         notes=(),
@@ -84,7 +87,7 @@ def test_everything_that_can_be_said() -> None:
         source=Reference(None, "team/app", "1", A),
         registry_id=RegistryId("name", "contosodev"),
         credentials=Credentials("puller", "secret"),
-        targets=(Pattern("base/app", "2"), Pattern("other/app", "1"), Pattern("archive/app", tagged=False)),
+        targets=(Pattern("base/app", "2"), Pattern("other/app", "{tag}"), Pattern("archive/app", None)),
         rules=Rules(if_exists="fail", verify=True, referrers=True, repair=True),
         platform="linux/arm64",
         notes=(note,),
@@ -106,6 +109,11 @@ def test_everything_that_can_be_said() -> None:
         (NGINX, {"untagged_repositories": ["a", "b/c"]}, ["a", "b/c"]),
         (NGINX, {"target": ["a"], "untagged_repositories": ["a"]}, ["a:1.27", "a"]),
         (NGINX, {"prefix": "mirror/"}, ["mirror/library/nginx:1.27"]),
+        (NGINX, {"prefix": "{host}/"}, ["docker.io/library/nginx:1.27"]),
+        (NGINX, {"prefix": "{host}/", "target": ["x/{name}:{tag}-k8s"]}, ["docker.io/x/nginx:1.27-k8s"]),
+        (NGINX, {"target": ["{host}/{repository}", "a-{tag}:latest"]}, ["docker.io/library/nginx:1.27", "a-1.27:latest"]),
+        (NGINX, {"target": ["mcr.microsoft.com/nginx:1"], "untagged_repositories": ["u/{name}"]}, ["mcr.microsoft.com/nginx:1", "u/nginx"]),
+        ("h.io:8443/a/b@" + A, {"target": ["{host}/{name}"]}, ["h.io_8443/b:latest"]),
         (NGINX, {"prefix": "mirror/", "target": ["a:1"], "untagged_repositories": ["b"]}, ["mirror/a:1", "mirror/b"]),
     ],
 )
@@ -182,9 +190,15 @@ def test_if_exists_goes_with_and_without_verifying(if_exists: str, verify: bool)
             {"source": "a:1", "source_registry": "no_name"},
             "'no_name' isn't the name of a registry, which has 5 to 50 letters and digits.",
         ),
+        ({"target": ["quay.io:8443/a:1"]}, "'quay.io:8443/a:1' has an invalid repository name 'quay.io:8443/a'."),
         (
-            {"target": ["contosoprod.azurecr.test/a:1"]},
-            "target 'contosoprod.azurecr.test/a:1' must not name a registry, because the option registry does; write 'a:1'.",
+            {"target": ["{registry}/a:1"]},
+            "'{registry}/a:1' has an unknown placeholder {registry}; there are {host}, {repository}, {name} and {tag}.",
+        ),
+        ({"target": ["{name/a:1"]}, "'{name/a:1' has an invalid repository name '{name/a'."),
+        (
+            {"target": ["{tag}/{tag}"], "source": "docker.io/nginx:V1"},
+            "'V1/V1:V1' has an invalid repository name 'V1/V1'; it must be lowercase.",
         ),
         (
             {"target": ["a:1", "b@" + A]},
@@ -222,7 +236,11 @@ def test_if_exists_goes_with_and_without_verifying(if_exists: str, verify: bool)
         ),
         (
             {"source": "docker.io/nginx", "tags": {"newest": 1}, "target": ["a:1"]},
-            "target 'a:1' names a tag, but tags selects several; write the repository only.",
+            "target 'a:1' names a tag, but tags selects several; write the repository only, or put {tag} into it.",
+        ),
+        (
+            {"source": None, "repositories": {"exclude": ["^team/"]}, "source_registry": "contosodev"},
+            "exclude takes shell patterns such as 1.27*, but '^team/' looks like a regular expression; write something like team/*.",
         ),
         ({"source": "docker.io/nginx", "tags": {"newest": 0}}, "newest must be at least 1, not 0."),
         (
@@ -241,7 +259,8 @@ def test_if_exists_goes_with_and_without_verifying(if_exists: str, verify: bool)
         ),
         (
             {"source": None, "repositories": {"include": ["*"]}, "source_registry": "contosodev", "target": ["a"]},
-            "repositories keep their names; use target_prefix to put them elsewhere, not target.",
+            "repositories selects several, so target 'a' must contain {repository} or {name}; or use target_prefix, which keeps "
+            "their names.",
         ),
     ],
 )
@@ -257,12 +276,16 @@ def test_wrong_options(options: dict[str, Any], message: str) -> None:
 def test_tags_of_a_repository() -> None:
     parsed = entry("docker.io/nginx", prefix="mirror/", tags={"include": ["1.*"], "newest": 3, "same_digest": False})
     assert parsed.selection == Selection(include=("1.*",), newest=3)
-    assert parsed.targets_for("library/nginx", "1.27") == (Target("mirror/library/nginx", "1.27"),)
+    assert parsed.targets_for("docker.io", "library/nginx", "1.27") == (Target("mirror/library/nginx", "1.27"),)
 
 
 def test_tags_of_a_repository_into_others() -> None:
     parsed = entry("docker.io/nginx", prefix="m/", tags={"newest": 3}, target=["a", "b"], untagged_repositories=["c"])
-    assert parsed.targets_for("library/nginx", "1") == (Target("m/a", "1"), Target("m/b", "1"), Target("m/c", None))
+    targets = parsed.targets_for("docker.io", "library/nginx", "1")
+    assert targets == (Target("m/a", "1"), Target("m/b", "1"), Target("m/c", None))
+    parsed = entry("docker.io/etcd", "{host}/", tags={"newest": 3}, target=["{name}:{tag}-k8s", "all:{name}-{tag}"])
+    targets = parsed.targets_for("docker.io", "library/etcd", "1")
+    assert targets == (Target("docker.io/etcd", "1-k8s"), Target("docker.io/all", "etcd-1"))
 
 
 @pytest.mark.parametrize(("source", "tag"), [("docker.io/nginx:1.27", "1.27")])
@@ -273,7 +296,11 @@ def test_one_image_with_all_its_tags(source: str, tag: str) -> None:
 def test_repositories_of_a_registry() -> None:
     parsed = entry(None, "m/", source_registry="contosodev", repositories={"include": ["team/*"], "exclude": None})
     assert (parsed.source, parsed.repositories, parsed.selection) == (None, (("team/*",), ()), Selection())
-    assert parsed.targets_for("team/app", "1") == (Target("m/team/app", "1"),)
+    assert parsed.targets_for("any", "team/app", "1") == (Target("m/team/app", "1"),)
+    flat = entry(None, source_registry="contosodev", repositories={"exclude": ["x"]}, target=["{name}:{tag}"])
+    assert flat.targets_for("any", "team/app", "1") == (Target("app", "1"),)
+    one = entry(None, source_registry="contosodev", repositories={"exclude": ["x"]}, target=["all:{name}-{tag}"])
+    assert one.targets_for("any", "team/app", "1") == (Target("all", "app-1"),)
 
 
 def test_repositories_with_tags_and_credentials() -> None:
@@ -371,6 +398,70 @@ def test_wrong_entries(images: list[dict[str, Any]], lists: dict[str, Any], mess
     with pytest.raises(InvalidReference) as caught:
         entries(*images, **lists)
     assert str(caught.value) == message
+
+
+def test_an_entry_that_is_text_is_its_source() -> None:
+    option = {"source": NGINX, "if_exists": "keep"}
+    assert written_out([NGINX, option, "nginx"]) == [{"source": NGINX}, option, {"source": "nginx"}]
+    left = ["source=docker.io/nginx", ' {"source": "docker.io/nginx"}', 5, None]
+    assert written_out(left) == left, "Ansible knows what that is"
+    assert written_out(None) is None and written_out("docker.io/nginx") == "docker.io/nginx"
+
+
+@pytest.mark.parametrize(
+    ("host", "source", "expected"),
+    [
+        ("docker.io", "nginx:1.27", "docker.io/library/nginx:1.27"),
+        ("docker.io", "grafana/grafana", "docker.io/grafana/grafana:latest"),
+        ("index.docker.io", " nginx@" + A, "docker.io/library/nginx@" + A),
+        ("docker.io", "quay.io/a:1", "quay.io/a:1"),
+        ("docker.io", "localhost/a:1", "localhost/a:1"),
+        ("Vendor.test:8443", "nginx", "vendor.test:8443/nginx:latest"),
+        ("", "quay.io/a:1", "quay.io/a:1"),
+    ],
+)
+def test_a_default_host_completes_what_names_none(host: str, source: str, expected: str) -> None:
+    (parsed,) = entries({"source": source}, default_host=host)
+    assert str(parsed.source) == expected
+
+
+def test_a_default_host_is_for_entries_that_need_one() -> None:
+    images = [{"source": "team/app:1", "source_registry": "contosodev"}, {"source_registry": "contosodev", "repositories": {}}]
+    first, second = entries(images[0], {**images[1], "repositories": {"include": ["*"]}}, default_host="docker.io")
+    assert first.source == Reference(None, "team/app", "1") and second.source is None
+    hub = [{"registry": "docker.io", "username": "u", "password": "p"}]
+    (parsed,) = entries({"source": "nginx"}, default_host="docker.io", credentials=hub)
+    assert parsed.credentials == Credentials("u", "p"), "credentials go by the host that stands in"
+
+
+@pytest.mark.parametrize(
+    ("host", "message"),
+    [
+        ("docker.io/contoso", "default_host 'docker.io/contoso' must be a host only; write 'docker.io'."),
+        ("docker", "registry 'docker' doesn't name a host; write one, "),
+    ],
+)
+def test_a_default_host_that_is_none(host: str, message: str) -> None:
+    with pytest.raises(InvalidReference) as caught:
+        entries({"source": "nginx"}, default_host=host)
+    assert str(caught.value).startswith(message)
+    with pytest.raises(InvalidReference, match="source is empty"):
+        entries({"source": " "}, default_host="docker.io")
+
+
+OWN = "'contosoprod.azurecr.test/a' must not name the registry to import into, because the option registry does; write 'a'."
+
+
+@pytest.mark.parametrize("registry", ["contosoprod", "contosoprod.azurecr.test", ID.replace("dev", "prod"), "ContosoProd"])
+@pytest.mark.parametrize("option", ["target", "untagged_repositories"])
+def test_a_target_does_not_name_its_own_registry(registry: str, option: str) -> None:
+    for host in ("contosodev", "contosoproduction", "contosoprod.other"):
+        parse_entry({"source": NGINX, option: [host + ".azurecr.test/a", "my_app.v2/a", "{name}.x/a"]}, SUFFIX, registry=registry)
+    with pytest.raises(InvalidReference) as caught:
+        parse_entry({"source": NGINX, option: ["contosoprod.azurecr.test/a"]}, SUFFIX, registry=registry)
+    assert str(caught.value) == OWN
+    with pytest.raises(InvalidReference, match="Entry 1 of images: 'contosoprod.azurecr.test/' must not name"):
+        parse_entries([{"source": NGINX}], None, None, "contosoprod.azurecr.test/", SUFFIX, registry=registry)
 
 
 def test_a_wrong_prefix() -> None:
@@ -480,7 +571,7 @@ def test_a_user_name_without_a_password_for_a_whole_registry() -> None:
 
 
 def test_entries_take_all_options_of_one_image_and_leave_their_defaults_to_the_list() -> None:
-    assert set(ENTRY_ARGUMENTS) == set(IMAGE_ARGUMENTS) | {"tags", "repositories"}
+    assert set(ENTRY_ARGUMENTS) == set(IMAGE_ARGUMENTS) | {"tags", "repositories", "comment"}
     assert set(DEFAULTS_ARGUMENTS) < set(ENTRY_ARGUMENTS)
     assert [name for name, spec in ENTRY_ARGUMENTS.items() if "default" in spec or "required" in spec] == []
     for arguments in (IMAGE_ARGUMENTS, ENTRY_ARGUMENTS, DEFAULTS_ARGUMENTS):

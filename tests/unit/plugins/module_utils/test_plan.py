@@ -412,9 +412,11 @@ def test_two_images_without_tag_do_not_contend_for_a_repository() -> None:
 
 
 @pytest.mark.parametrize("target", ["base/nginx:1.27", "base/nginx"])
-def test_the_same_twice_is_refused_where_the_user_wrote_it(target: str) -> None:
-    with pytest.raises(Conflict, match=r" is listed twice \(entries 1 and 4\)\. Remove one\.$"):
-        merge([desired(target=target, entry=0), desired(target=target, entry=3)])
+def test_the_same_twice_is_one_unless_the_options_differ(target: str) -> None:
+    first = desired(target=target, entry=0)
+    assert merge([first, desired(target=target, entry=3)]) == [first]
+    with pytest.raises(Conflict, match=r" is wanted twice, with different options \(entries 1 and 4\)\. Remove one\.$"):
+        merge([first, desired("keep", target=target, entry=3)])
 
 
 @pytest.mark.parametrize(("first", "second"), [(True, True), (True, False), (False, True)])

@@ -57,7 +57,7 @@ def plan(quay: HeldRegistry, azure: HeldAzure, target: HeldAzure) -> Iterator[Pl
             sources = Opened(quay, azure, known=known)
             registry = TargetRegistry(target, known=known)
             planner = Planner(Resolver(sources, 4), lambda: registry, 4)
-            desired, unplanned, _notes = expand(entries, sources, pool)
+            desired, unplanned, _notes, _chosen = expand(entries, sources, pool)
             assert unplanned == []
             yielded = []
             for batch in planner.batches(desired):

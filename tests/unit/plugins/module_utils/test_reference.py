@@ -25,8 +25,10 @@ from ansible_collections.registryops.acr.plugins.module_utils._reference import 
     Reference,
     RegistryId,
     api_host,
-    default_target,
+    completed,
+    filled,
     host_name,
+    parse_pattern,
     parse_platform,
     parse_registry,
     parse_source,
@@ -132,16 +134,42 @@ def test_source_in_a_registry_named_elsewhere() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "target"),
+    ("text", "expected"),
     [
-        ("docker.io/nginx:1.27", "library/nginx:1.27"),
-        ("h.io:5000/a/b", "a/b:latest"),
-        ("h.io/a/b@" + A, "a/b:latest"),
-        ("h.io/a/b:2@" + A, "a/b:2"),
+        ("{host}/{repository}:{tag}", "quay.io_8443/team/app:1.0"),
+        ("x/{name}-{tag}", "x/app-1.0"),
+        ("plain", "plain"),
     ],
 )
-def test_default_target(source: str, target: str) -> None:
-    assert str(default_target(parse_source(source))) == target
+def test_filled(text: str, expected: str) -> None:
+    assert filled(text, "quay.io:8443", "team/app", "1.0") == expected
+    assert filled(text, "quay.io:8443", "app", "1.0") == expected.replace("team/", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "repository", "tag"),
+    [
+        ("a/b", "a/b", None),
+        (" {host}/{name}:{tag}-k8s ", "{host}/{name}", "{tag}-k8s"),
+        ("{name}-{tag}", "{name}-{tag}", None),
+        ("mcr.microsoft.com/dotnet/runtime:8.0", "mcr.microsoft.com/dotnet/runtime", "8.0"),
+    ],
+)
+def test_parse_pattern(text: str, repository: str, tag: str | None) -> None:
+    assert parse_pattern(text) == (repository, tag)
+
+
+@pytest.mark.parametrize("text", ["{Host}/a", "{}", "a:{digest}", "{tag}/{registry}"])
+def test_an_unknown_placeholder_is_one_clear_error(text: str) -> None:
+    with pytest.raises(InvalidReference, match=r"unknown placeholder \{\w*\}; there are \{host\}, \{repository\}, \{name\} and \{tag\}\.$"):
+        parse_pattern(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("nginx", "h.io/nginx"), (" a/b:1 ", "h.io/a/b:1"), ("quay.io/a", "quay.io/a"), ("a:1/b", "a:1/b"), ("", "")]
+)
+def test_completed(text: str, expected: str) -> None:
+    assert completed(text, "h.io") == expected
 
 
 def test_api_host() -> None:
@@ -169,10 +197,10 @@ def test_target(text: str, expected: Reference) -> None:
     ("text", "message"),
     [
         ("", "target is empty; write something like base/nginx:1.27."),
-        ("contosoprod.azurecr.io/a:1", "must not name a registry, because the option registry does; write 'a:1'."),
+        ("quay.io:8443/a:1", "'quay.io:8443/a:1' has an invalid repository name 'quay.io:8443/a'."),
         ("a@" + A, "must not have a digest, because the source determines it; write a tag, or use "),
         ("A/b:1", "'A/b:1' has an invalid repository name 'A/b'; it must be lowercase."),
-        ("a:b/c", "'a:b/c' starts with an invalid host name: 'a:b'."),
+        ("a:b/c", "'a:b/c' has an invalid repository name 'a:b/c'."),
         ("/a", "'/a' has an invalid repository name '/a'."),
     ],
 )

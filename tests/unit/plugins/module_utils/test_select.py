@@ -25,7 +25,7 @@ thorough = settings(derandomize=True, database=None, deadline=None, max_examples
 
 def select(tags: str | dict[str, str | None], **options: object) -> list[str]:
     listed = dict.fromkeys(tags.split()) if isinstance(tags, str) else tags
-    return select_tags(listed, Selection.of(options))
+    return select_tags(listed, Selection.of(options)).tags
 
 
 # -- ranges ----------------------------------------------------------------------------------------------------------
@@ -97,13 +97,59 @@ def test_range(text: str, inside: str, outside: str) -> None:
 def test_a_comma_joins_as_helm_has_it(text: str) -> None:
     """On purpose more than npm: Masterminds' ranges, which Helm users write."""
     fits = parse_range(text)
-    assert [fits(version) for version in [(1, 1, 9), (1, 2, 0), (1, 9, 9), (2, 0, 0)]] == [False, True, True, False]
+    assert [fits(version) for version in [(1, 1, 9, 0), (1, 2, 0, 0), (1, 9, 9, 0), (2, 0, 0, 0)]] == [False, True, True, False]
 
 
-def test_what_follows_a_hyphen_does_not_count() -> None:
-    """On purpose unlike npm: what follows is a variant of the version, such as -alpine, and not something before it."""
-    fits = parse_range(">=1.27.3-alpine")
-    assert fits((1, 27, 3)) and not fits((1, 27, 2))
+@pytest.mark.parametrize(
+    ("text", "inside", "outside"),
+    [
+        # The expectations are those of npm's own semver (with includePrerelease, for what a range doesn't invite).
+        (">=2.0.0-rc.2", "2.0.0-rc.2 2.0.0-rc.10 2.0.0 2.1.0", "2.0.0-rc.1 2.0.0-beta 1.9.9"),
+        (">2.0.0-rc.2", "2.0.0-rc.3 2.0.0", "2.0.0-rc.2 2.0.0-rc.1"),
+        ("<2.0.0-rc.2", "2.0.0-rc.1 1.9.9", "2.0.0-rc.2 2.0.0"),
+        ("<=2.0.0-rc.2", "2.0.0-rc.2 2.0.0-beta", "2.0.0-rc.3 2.0.0"),
+        ("2.0.0-rc.2", "2.0.0-rc.2", "2.0.0-rc.1 2.0.0-rc.3 2.0.0"),
+        ("^2.0.0-rc.2", "2.0.0-rc.3 2.0.0 2.9.0", "2.0.0-rc.1 3.0.0"),
+        ("~2.0.0-rc.2", "2.0.0-rc.2 2.0.9", "2.0.0-rc.1 2.1.0"),
+        ("2.0.0-rc.2 - 2.1.0-beta", "2.0.0-rc.2 2.1.0-beta 2.1.0-alpha", "2.0.0-rc.1 2.1.0-rc.1 2.1.0"),
+        (">=1.27.3-alpine", "1.27.3-alpine 1.27.3", "1.27.2"),
+        # A number that is left open leaves the suffix open, too, and what is no suffix in the range is a variant.
+        ("1.x-alpine", "1.2.0 1.2.0-alpine", "2.0.0"),
+        (">=2.0.0", "2.0.0-rc.1", "1.9.9"),
+        # Four numbers
+        (">=1.2.3.4", "1.2.3.4 1.2.3.10 1.2.4.0", "1.2.3.3 1.2.3.0"),
+        ("1.2.3", "1.2.3.0 1.2.3.9", "1.2.4.0"),
+        ("~1.2.3.4", "1.2.3.4 1.2.9.0", "1.3.0.0 1.2.3.3"),
+        ("1.2.3.4", "1.2.3.4", "1.2.3.5"),
+    ],
+)
+def test_a_suffix_and_a_fourth_number_count(text: str, inside: str, outside: str) -> None:
+    fits = parse_range(text)
+
+    def holds(tag: str) -> bool:
+        version = parse_version(tag)
+        assert version is not None
+        return fits(*version[:2])
+
+    assert [tag for tag in inside.split() if not holds(tag)] == [tag for tag in outside.split() if holds(tag)] == []
+
+
+def test_a_range_that_names_a_suffix_invites_those_of_its_version() -> None:
+    tags = "1.9.0 2.0.0-rc.1 2.0.0-rc.2 2.0.0-rc.10 2.0.0 2.1.0-rc.1 2.1.0"
+    assert select(tags, semver=">=2.0.0-rc.2") == "2.0.0-rc.2 2.0.0-rc.10 2.0.0 2.1.0".split()
+    assert select(tags, semver=">=2.0.0-rc.2", include=["2.1*"]) == ["2.1.0-rc.1", "2.1.0"]
+    assert select(tags, semver=">=2.0.0") == ["2.0.0", "2.1.0"]
+
+
+def test_any_range_of_several() -> None:
+    assert select("1.0 1.5 2.0 3.0", semver=["^1.5", "3.x"]) == ["1.5", "3.0"]
+    assert select("1.0 1.5 2.0", semver=[">=1.2, <2"]) == select("1.0 1.5 2.0", semver=">=1.2, <2") == ["1.5"]
+    assert select("1.0 2", semver=2) == ["2"] and Selection.of({"semver": []}).semver is None
+    for misread in (1.1, [1.1], True):
+        with pytest.raises(InvalidSelection, match="semver must be text"):
+            Selection.of({"semver": misread})
+    with pytest.raises(InvalidSelection, match="^semver 'nonsense' is invalid"):
+        Selection.of({"semver": ["1.x", "nonsense"]})
 
 
 @pytest.mark.parametrize(
@@ -112,7 +158,7 @@ def test_what_follows_a_hyphen_does_not_count() -> None:
         "latest",
         ">",
         "^",
-        "1.2.3.4",
+        "1.2.3.4.5",
         "1..2",
         "=>1",
         "!=1.2",
@@ -133,19 +179,19 @@ def test_what_is_no_range_is_one_clear_error(text: str) -> None:
     )
 
 
-def numbers(text: str) -> tuple[int, int, int]:
-    major, minor, patch = (int(part) for part in text.split("."))
-    return major, minor, patch
+def numbers(text: str) -> tuple[int, int, int, int]:
+    first, second, third, fourth = [*map(int, text.split(".")), 0][:4]
+    return first, second, third, fourth
 
 
 small = st.integers(0, 12)
-versions = st.tuples(small, small, small)
+versions = st.tuples(small, small, small, st.just(0))
 bounds = versions.map(lambda version: "{0}.{1}.{2}".format(*version))
 
 
 @thorough
 @given(versions, bounds, bounds)
-def test_ranges_obey_arithmetic(version: tuple[int, int, int], low: str, high: str) -> None:
+def test_ranges_obey_arithmetic(version: tuple[int, int, int, int], low: str, high: str) -> None:
     def fits(text: str) -> bool:
         return parse_range(text)(version)
 
@@ -161,7 +207,7 @@ def test_ranges_obey_arithmetic(version: tuple[int, int, int], low: str, high: s
 
 @thorough
 @given(st.text("0123456789.xX*^~<>=|-, vaé٣²", max_size=12) | st.text(max_size=12), versions)
-def test_any_text_is_a_range_or_one_clear_error(text: str, version: tuple[int, int, int]) -> None:
+def test_any_text_is_a_range_or_one_clear_error(text: str, version: tuple[int, int, int, int]) -> None:
     try:
         assert parse_range(text)(version) in (True, False)
     except InvalidSelection as error:
@@ -174,19 +220,21 @@ def test_any_text_is_a_range_or_one_clear_error(text: str, version: tuple[int, i
 @pytest.mark.parametrize(
     ("tag", "version"),
     [
-        ("1.27.3", ((1, 27, 3), "", 3)),
-        ("v1.27", ((1, 27, 0), "", 2)),
-        ("V2", ((2, 0, 0), "", 1)),
-        ("1.27.3-alpine3.20", ((1, 27, 3), "alpine3.20", 3)),
-        ("1.27-alpine", ((1, 27, 0), "alpine", 2)),
-        ("20240131", ((20240131, 0, 0), "", 1)),
-        ("2024-01-31", ((2024, 0, 0), "01-31", 1)),
+        ("1.27.3", ((1, 27, 3, 0), "", 3)),
+        ("v1.27", ((1, 27, 0, 0), "", 2)),
+        ("V2", ((2, 0, 0, 0), "", 1)),
+        ("1.27.3-alpine3.20", ((1, 27, 3, 0), "alpine3.20", 3)),
+        ("1.27-alpine", ((1, 27, 0, 0), "alpine", 2)),
+        ("20240131", ((20240131, 0, 0, 0), "", 1)),
+        ("2024-01-31", ((2024, 0, 0, 0), "01-31", 1)),
         ("latest", None),
         ("alpine", None),
-        ("1.2.3.4", None),
-        ("1.2.3_4", ((1, 2, 3), "", 3)),
-        ("1.2.0-rc.1_build.7", ((1, 2, 0), "rc.1", 3)),
-        ("v1.2.0_2024-08-07", ((1, 2, 0), "", 3)),
+        ("1.2.3.4", ((1, 2, 3, 4), "", 4)),
+        ("4.8.1.2-windows", ((4, 8, 1, 2), "windows", 4)),
+        ("1.2.3.4.5", None),
+        ("1.2.3_4", ((1, 2, 3, 0), "", 3)),
+        ("1.2.0-rc.1_build.7", ((1, 2, 0, 0), "rc.1", 3)),
+        ("v1.2.0_2024-08-07", ((1, 2, 0, 0), "", 3)),
         ("1.2.3_", None),
         ("1.2.3_4_5", None),
         ("1.", None),
@@ -347,6 +395,106 @@ def test_newest_below_one_is_one_clear_error(newest: int) -> None:
     assert str(caught.value) == "newest must be at least 1, not {0}.".format(newest)
 
 
+MINIO = "RELEASE.2024-01-31T20-20-33Z RELEASE.2024-01-05T22-17-24Z RELEASE.2023-12-31T01-00-00Z.fips latest edge"
+
+
+@pytest.mark.parametrize(
+    ("tags", "options", "expected"),
+    [
+        (NGINX, {"match": r"1\.2[67]\.\d"}, "1.26.0 1.26.1 1.27.0 1.27.1 1.27.2"),
+        (NGINX, {"match": "latest|stable"}, "latest stable"),
+        (NGINX, {"match": "1.27"}, "1.27"),  # the whole tag
+        (NGINX, {"match": r"(?P<version>.*)-alpine", "semver": "1.27.x"}, "1.27.2-alpine 1.27.10-alpine"),
+        (NGINX, {"match": r"(?<version>.*)-alpine", "newest": 1}, "1.27.10-alpine"),
+        (NGINX, {"match": r".*-alpine", "semver": "1.27.x", "newest": 1}, "1.27.10-alpine"),
+        (NGINX, {"match": r"(?P<version>1\.27\..*)-alpine|latest", "newest": 3}, "1.27.2-alpine 1.27.10-alpine"),
+        (NGINX, {"match": r"1\.27.*", "include": ["*-alpine"], "exclude": ["*.2-*"]}, "1.27.10-alpine"),
+        # Dates
+        (MINIO, {"match": r"RELEASE\.(?P<version>\d{4}-\d\d-\d\d)T[0-9-]+Z", "newest": 1}, "RELEASE.2024-01-31T20-20-33Z"),
+        ("2024.01.31 2024.10.01 2023.12.31", {"newest": 2}, "2024.01.31 2024.10.01"),
+        ("20240807 20231219 3.20 edge", {"match": r"(?P<version>\d{8})", "newest": 1}, "20240807"),
+        ("20240807 20231219 3.20 edge", {"match": r"\d{8}", "newest": 1}, "20240807"),
+        ("20240807 20231219 3.20 edge", {"match": r".*", "newest": 1}, "3.20"),
+        ("4.8.1.10 4.8.1.9 4.8.2.0 4.8.1", {"newest": 2, "semver": "4.8.1"}, "4.8.1.9 4.8.1.10"),
+    ],
+)
+def test_match(tags: str, options: dict[str, object], expected: str) -> None:
+    assert sorted(select(tags, **options)) == sorted(expected.split())
+
+
+@pytest.mark.parametrize("expression", ["(", "[", "(?P<version>1)(?P<version>2)", "*", "(?<1>a)"])
+def test_what_is_no_regular_expression_is_one_clear_error(expression: str) -> None:
+    with pytest.raises(InvalidSelection) as caught:
+        Selection.of({"match": expression})
+    assert str(caught.value).startswith(f"match {expression!r} isn't a regular expression: ") and str(caught.value).endswith(".")
+
+
+def test_newest_by_time() -> None:
+    times = {"a": "2026-01-01T00:00:00.5Z", "b": "2026-01-01T00:00:00Z", "2.0": "2025-01-01T00:00:00Z", "1.0": "2026-02-01T00:00:00Z"}
+    tags = dict.fromkeys([*times, "untold"])
+    for newest, expected in ((1, ["1.0"]), (3, ["b", "a", "1.0"]), (9, ["untold", "2.0", "b", "a", "1.0"])):
+        assert select_tags(tags, Selection.of({"newest": newest, "order": "time"}), times).tags == expected
+    assert select_tags(tags, Selection.of({"newest": 1, "order": "time", "semver": ">=1"}), times).tags == ["1.0"]
+    assert select_tags(tags, Selection.of({"newest": 1}), times).tags == ["2.0"]
+    assert not Selection.of({"order": "time"}).by_time
+
+
+@pytest.mark.parametrize(
+    ("tags", "options", "dropped"),
+    [
+        ("1.0 latest", {}, {}),
+        ("1.0 1.1 a b", {"names": ["1.0", "a"], "include": ["1*"]}, {"names": ["1.1", "b"], "include": ["a"]}),
+        ("1.0 1.1 a", {"exclude": ["a"], "match": r"1\.1"}, {"exclude": ["a"], "match": ["1.0"]}),
+        (
+            "1.0 1.1 1.2 2.0 2.0-rc.1 20240807 edge", {"semver": "1.x", "newest": 1},
+            {"version": ["edge"], "number": ["20240807"], "suffix": ["2.0-rc.1"], "semver": ["2.0"], "newest": ["1.0", "1.1"]},
+        ),
+    ],
+)  # fmt: skip
+def test_each_tag_is_chosen_or_dropped_by_one_rule(tags: str, options: dict[str, object], dropped: dict[str, list[str]]) -> None:
+    choice = select_tags(dict.fromkeys(tags.split()), Selection.of(options))
+    assert choice.dropped == dropped and list(choice.dropped) == list(dropped)
+    assert sorted(choice.tags + sum(dropped.values(), [])) == sorted(tags.split())
+
+
+def test_what_comes_back_as_the_same_image_was_not_dropped() -> None:
+    choice = select_tags(DIGESTS, Selection.of({"include": ["3"], "exclude": ["latest"], "same_digest": True}))
+    assert choice.dropped == {"include": ["2", "2.9", "3.0-alpine", "edge"]}
+
+
+def test_names_are_the_first_choice() -> None:
+    assert select("1.0 1.1 latest", names=["1.1", "latest", "none"]) == ["latest", "1.1"]
+    assert select("1.0 1.1 1.2 latest", names=["1.0", "1.1", "latest"], newest=1) == ["1.1"]
+    assert select(DIGESTS, names=["2.9"], same_digest=True) == ["2.9", "2"]
+
+
+@pytest.mark.parametrize("name", ["1.*", "", "a/b", ".1", "x" * 129])
+def test_a_name_that_is_no_tag_is_one_clear_error(name: str) -> None:
+    with pytest.raises(InvalidSelection) as caught:
+        Selection.of({"names": ["1.0", name]})
+    assert str(caught.value) == f"names takes exact tags, but {name!r} isn't one; put shell patterns under include."
+
+
+@pytest.mark.parametrize("option", ["include", "exclude"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "^1.2", "1.2$", r"\d+", r"1\.2", "1|2", "(1)", ".*", ".+", "v.*", ".*-alpine", "release-.*", "[0-9]+", "[^0-9]*", "1.2-.+",
+    ],
+)  # fmt: skip
+def test_a_regular_expression_is_no_shell_pattern(option: str, pattern: str) -> None:
+    with pytest.raises(InvalidSelection) as caught:
+        Selection.of({option: ["1.*", pattern]})
+    assert str(caught.value) == (
+        f"{option} takes shell patterns such as 1.27*, but {pattern!r} looks like a regular expression; put it under match."
+    )
+
+
+@pytest.mark.parametrize("pattern", ["1.*", "v1.*", "*.*", "[0-9].*", "[!0-9]*", "*-rc.*", "1.27*", "*", "?", "1.2.*-alpine"])
+def test_shell_patterns_are_none(pattern: str) -> None:
+    assert Selection.of({"include": [pattern]}).include == (pattern,)
+
+
 def test_options_left_empty_select_everything() -> None:
     empty = {"include": None, "exclude": [], "semver": "", "newest": None, "same_digest": None}
     assert Selection.of(empty) == Selection() == Selection.of({})
@@ -370,30 +518,33 @@ selections = st.builds(
     st.sampled_from([None, "*", ">=1", "^1.2", "<5 || >9"]),
     st.none() | st.integers(1, 4),
     st.booleans(),
+    st.sampled_from([(), ("1", "1.1", "v1-alpine", "latest")]),
+    st.none(),
+    st.just("version"),
 )
 
 
 @thorough
 @given(listings, selections, st.randoms(use_true_random=False))
 def test_properties(tags: dict[str, str | None], selection: Selection, random_: random.Random) -> None:
-    chosen = select_tags(tags, selection)
+    chosen = select_tags(tags, selection).tags
     shuffled = list(tags.items())
     random_.shuffle(shuffled)
-    assert select_tags(dict(shuffled), selection) == chosen, "the order of the listing must not matter"
+    assert select_tags(dict(shuffled), selection).tags == chosen, "the order of the listing must not matter"
     assert len(set(chosen)) == len(chosen) and set(chosen) <= set(tags)
     fits = parse_range(selection.semver or "")
-    by_name = select_tags(tags, Selection(selection.include, selection.exclude, selection.semver, selection.newest))
+    by_name = select_tags(tags, selection._replace(same_digest=False)).tags
     assert chosen[: len(by_name)] == by_name
     for name in by_name:
         assert name in matching(tags, selection.include, selection.exclude)
         version = parse_version(name)
         if selection.semver is not None or selection.newest is not None:
-            assert version is not None and fits(version[0])
+            assert version is not None and fits(*version[:2])
             assert selection.include or not version[1]
     ordered = [version[0] for name in by_name for version in [parse_version(name)] if version is not None]
     assert ordered == sorted(ordered)
     if selection.newest is not None:
-        every = select_tags(tags, Selection(selection.include, selection.exclude, selection.semver or "*"))
+        every = select_tags(tags, selection._replace(same_digest=False, newest=None, semver=selection.semver or "*")).tags
         assert by_name == every[-selection.newest :]
     companions = set(chosen[len(by_name) :])
     shared = {tags[name] for name in by_name} - {None}

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference
+from ansible_collections.registryops.acr.plugins.module_utils._select import Choice, Chosen
 from ansible_collections.registryops.acr.plugins.modules import acr_mirror
 
 from .conftest import item
 
 PARAMS = {
     "registry": "contosoprod", "resource_group": None, "images": [{"source": "quay.io/team/app:1.0"}], "defaults": None,
-    "credentials": None, "target_prefix": None, "wait": True, "timeout": None, "import_timeout": 60,
+    "credentials": None, "target_prefix": None, "default_host": None, "wait": True, "timeout": None, "import_timeout": 60,
     "on_error": "continue", "concurrency": 4, "details": False,
 }  # fmt: skip
 
@@ -45,6 +46,13 @@ def test_what_is_returned(module: Any, azure: Any, run: Any) -> None:
     assert (first["seconds"], first["source"]) == (2.35, "quay.io/team/app:1.0")
     assert (second["size"], second["platforms"]) == (5, ["linux/amd64"])
     assert not {"seconds", "size", "error", "operation"} & set(third)
+
+
+def test_selections_are_returned(module: Any, azure: Any, run: Any) -> None:
+    run.report.selections = [Chosen(0, "quay.io/team/app", Choice(["1.0"], {"semver": ["2.0"]}))]
+    assert acr_mirror.work(module(**PARAMS), azure)["selections"] == [
+        {"entry": 1, "source": "quay.io/team/app", "selected": ["1.0"], "dropped": [{"rule": "semver", "count": 1, "tags": ["2.0"]}]}
+    ]
 
 
 def test_every_action_is_counted_once(module: Any, azure: Any, run: Any) -> None:
@@ -99,7 +107,7 @@ def test_how_it_runs(module: Any, azure: Any, run: Any, on_error: str) -> None:
     settings = run.settings
     assert (settings.check, settings.wait, settings.timeout, settings.details) == (True, False, 60, True)
     assert (settings.stop_on_error, settings.concurrency, settings.notify) == (on_error == "stop", 4, None)
-    assert run.target == ("contosoprod", "rg") and str(run.entries[0].targets_for("", "")[0]) == "m/team/app:1.0"
+    assert run.target == ("contosoprod", "rg") and str(run.entries[0].targets[0].repository) == "m/{repository}"
 
 
 def test_notes_of_the_run_are_warnings(module: Any, azure: Any, run: Any) -> None:
