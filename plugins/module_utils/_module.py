@@ -20,7 +20,7 @@ from ansible.module_utils.common.validation import check_type_dict
 from ._azure import Azure
 from ._errors import Problem
 from ._identity import AUTH_ARGUMENTS, Identity
-from ._reference import InvalidReference
+from ._reference import InvalidReference, misread
 
 REGISTRY_ARGUMENTS: Dict[str, Any] = {
     "registry": {"type": "str", "required": True},
@@ -97,12 +97,7 @@ def _refuse_misread(given: Dict[str, Any], arguments: Dict[str, Any], place: str
                 inside = f"Entry {number} of {name}: " if several else f"{place}{name}."
                 _refuse_misread(check_type_dict(one), spec["options"], inside)
             elif kind in ("str", "path") and isinstance(one, (bool, float)):
-                found = "what is given" if spec.get("no_log") else str(one).lower()
-                read, example = ("boolean", "yes") if isinstance(one, bool) else ("number", "3.10")
-                raise InvalidReference(
-                    f"{place}{name} must be text, but {found} was read as a {read} ({example} would be, too). Quote it, as in "
-                    f"'{example}'."
-                )
+                raise InvalidReference(misread(place + name, one, hidden=bool(spec.get("no_log"))))
 
 
 def _stop(module: AnsibleModule) -> None:

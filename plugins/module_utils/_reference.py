@@ -177,6 +177,13 @@ def _clean(given: Any, what: str, example: str) -> str:
     return text
 
 
+def misread(what: str, value: object, hidden: bool = False) -> str:
+    """What to say of a text that YAML read as a fraction or a boolean; *hidden*: don't repeat it."""
+    found = "what is given" if hidden else str(value).lower()
+    read, example = ("boolean", "yes") if isinstance(value, bool) else ("number", "3.10")
+    return f"{what} must be text, but {found} was read as a {read} ({example} would be, too). Quote it, as in '{example}'."
+
+
 def _refuse_password(text: str, what: str) -> None:
     """Refuses ``user:password@host/…`` without repeating it."""
     first, slash, _rest = text.partition("://")[2].partition("/") if "://" in text else text.partition("/")

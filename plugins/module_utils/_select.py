@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Pattern, Tuple
 
 from ._errors import UserError
-from ._reference import is_tag
+from ._reference import is_tag, misread
 
 Version = Tuple[int, int, int, int]
 Tagged = Tuple[Version, str, int]  # version, suffix, and how many numbers it has
@@ -55,7 +55,7 @@ class Selection(NamedTuple):
         given = given if isinstance(given, (list, tuple)) else [given]
         for one in given:
             if isinstance(one, (bool, float)):
-                raise InvalidSelection(f"semver must be text, but {one} was read as something else. Quote it, as in '3.10'.")
+                raise InvalidSelection(misread("semver", one))
         ranges = [str(one) for one in given]
         for text in ranges:
             parse_range(text)
