@@ -145,9 +145,9 @@ def test_any_range_of_several() -> None:
     assert select("1.0 1.5 2.0 3.0", semver=["^1.5", "3.x"]) == ["1.5", "3.0"]
     assert select("1.0 1.5 2.0", semver=[">=1.2, <2"]) == select("1.0 1.5 2.0", semver=">=1.2, <2") == ["1.5"]
     assert select("1.0 2", semver=2) == ["2"] and Selection.of({"semver": []}).semver is None
-    for given, read in ((1.1, "1.1 was read as a number"), ([1.1], "1.1 was read as a number"), (True, "true was read as a boolean")):
+    for wrong, read in ((1.1, "1.1 was read as a number"), ([1.1], "1.1 was read as a number"), (True, "true was read as a boolean")):
         with pytest.raises(InvalidSelection, match=f"semver must be text, but {read}"):
-            Selection.of({"semver": given})
+            Selection.of({"semver": wrong})
     with pytest.raises(InvalidSelection, match="^semver 'nonsense' is invalid"):
         Selection.of({"semver": ["1.x", "nonsense"]})
 
