@@ -172,9 +172,12 @@ def test_options_may_be_read_before_they_are_checked(run: Any, monkeypatch: pyte
     def read(given: dict[str, Any]) -> dict[str, Any]:
         return {**given, "entries": [{"hidden": one} if isinstance(one, str) else one for one in given["entries"]]}
 
+    def work(module: Any, azure: Any) -> dict[str, Any]:
+        return {"shown": [dict(one) for one in module.params["entries"]]}
+
     original = _module.run
     monkeypatch.setattr(_module, "run", lambda spec, work: original(spec, work, read=read))
-    result = run(lambda module, azure: {"shown": [dict(one) for one in module.params["entries"]]}, arguments, entries=["secret1"])
+    result = run(work, arguments, entries=["secret1"])
     assert result["shown"] == [{"hidden": "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"}] and "secret1" not in str(result)
     assert run(raising(KeyError("not reached")), arguments, entries=[{"hidden": 1.5}])["msg"].startswith("Entry 1 of entries: hidden ")
 

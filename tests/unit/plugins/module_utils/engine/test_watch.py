@@ -406,6 +406,6 @@ def test_a_repair_that_azure_refuses_since_the_target_exists_ends_well() -> None
     azure = Azure()
     azure.damaged = lambda repository: len(azure.bodies) < 2
     throttled = AcrError("throttled", "Azure Resource Manager is throttling requests.")
-    azure.refuses = lambda number: {1: throttled, 2: EXISTS}.get(number)
+    azure.refuses = {1: throttled, 2: EXISTS}.get
     [one] = azure.run(item("a:1"))
     assert one.error is None and len(azure.bodies) == 3
