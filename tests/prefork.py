@@ -96,7 +96,7 @@ class Server:
 def preload() -> None:
     import ansible.cli.playbook
     import ansible.executor.module_common
-    import ansible.executor.task_executor  # noqa: F401
+    import ansible.executor.task_executor  # noqa: F401  # loaded for the forks, not used here
     from ansible.utils.collection_loader import _collection_finder as finder
     from ansible.utils.path import cleanup_tmp_file
 

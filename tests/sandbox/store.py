@@ -8,6 +8,7 @@ lists). Bytes always come from the Distribution process.
 """
 from __future__ import annotations
 
+import abc
 import asyncio
 import dataclasses
 import json
@@ -117,7 +118,7 @@ def _sorted(items: Iterable[Any], name: Callable[[Any], str], order: str) -> lis
     return found
 
 
-class Contents:
+class Contents(abc.ABC):
     """Tags and manifests by repository, and how they are looked up: of a `Store`, or of what a client sees of one."""
 
     tags: Mapping[str, dict[str, Tag]]
@@ -139,8 +140,9 @@ class Contents:
     def repositories(self) -> list[str]:
         return sorted(self.repo_times)
 
+    @abc.abstractmethod
     def sorted_tags(self, repository: str, order: str = "") -> list[Tag]:
-        raise NotImplementedError
+        """The tags of a repository, by name, or by time if *order* says so."""
 
     def tags_by_digest(self, repository: str) -> dict[str, list[str]]:
         """For each digest the names of the tags that point at it, sorted."""

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import abc
 import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, List, Optional, Union
@@ -22,7 +23,7 @@ FOREIGN = 5.0  # seconds after which somebody else's digest under our tag is bel
 UNASKED = frozenset(["unreachable", "timeout"])  # reasons for which a question did not reach Azure
 
 
-class Strategy:
+class Strategy(abc.ABC):
     """What is done about an import at each turn."""
 
     together = False  # whether one import may serve several targets
@@ -38,13 +39,13 @@ class Strategy:
     def unanswered(self, job: Job, now: float) -> None:
         """Azure did not say how an import is doing, or (if nothing is *unanswered* in the job) where to ask that."""
 
+    @abc.abstractmethod
     def succeeded(self, job: Job) -> None:
         """Azure calls an import done."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def exists(self, job: Job, error: AcrError) -> None:
         """Azure refused an import since a target exists that was absent."""
-        raise NotImplementedError
 
     def look_again(self, job: Job) -> None:
         """The pause of a job that is `State.HIDDEN` is over."""

@@ -174,7 +174,7 @@ class Identity:
 def _load() -> None:
     """Loads azure-identity ahead of its first use."""
     with suppress(ImportError):  # which reports what is missing
-        import azure.identity  # noqa: F401
+        import azure.identity  # noqa: F401  # loading it is the point
 
 
 def _environment(environ: Mapping[str, str]) -> Dict[str, str]:
