@@ -418,7 +418,7 @@ def _check_run(row: Row, which: str, world: World, told: Draw, timeout: int) -> 
     sandbox = world.sandbox
     world.look()
     before = {place.image: place.held for place in world.places}
-    args = {"registry": TARGET, "images": world.entries, "credentials": CREDENTIALS, "timeout": timeout}
+    args = {"registry": TARGET, "images": world.entries, "credentials": CREDENTIALS, "import_timeout": timeout}
     patience = 2 * PATIENCE + timeout
     began = time.time()
     try:
