@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import base64
+from contextlib import suppress
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 from urllib.parse import quote, urlsplit
 
@@ -14,7 +16,7 @@ from ._errors import AcrError
 from ._http import Http
 from ._identity import Identity
 from ._resource import ARM, RegistryResource
-from ._untrusted import Answer, link, objects, same_host
+from ._untrusted import Answer, challenge_values, link, objects, same_host
 
 SUBSCRIPTIONS_VERSION = "2022-12-01"
 REGISTRIES_VERSION = "2023-07-01"
@@ -76,11 +78,11 @@ class ArmClient:
 
     def signed_in(self, send: Callable[[], Answer]) -> Answer:
         """What *send* returns; sent once more with a new token if Azure calls the current one expired, whatever this machine's
-        clock says."""
+        clock says, or wants one that proves more (continuous access evaluation, multifactor authentication)."""
         answer = send()
         if answer.status != 401:
             return answer
-        self.identity.renew()
+        self.identity.renew(claims_of(answer))
         return send()
 
     def token(self) -> str:
@@ -96,6 +98,15 @@ class ArmClient:
         return parts.geturl()
 
 
+def claims_of(answer: Answer) -> str:
+    """What a claims challenge wants a token to prove, as JSON; empty if the answer is none."""
+    values = challenge_values(answer.headers.get("WWW-Authenticate") or "")
+    with suppress(ValueError):
+        encoded = values.get("claims", "")
+        return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+    return ""
+
+
 def error_of(answer: Answer) -> Tuple[str, str]:
     """Code and message of the answer's ``error`` object; empty if it has none."""
     content = answer.json()
@@ -108,6 +119,8 @@ def error_of(answer: Answer) -> Tuple[str, str]:
 def refusal(answer: Answer, context: Context, *, starting: bool = False) -> AcrError:
     """The error for a request that Azure Resource Manager refused. *starting*: the request was to start an import."""
     code, text = error_of(answer)
+    if answer.status == 401 and claims_of(answer):
+        code = "insufficient_claims"  # whatever the body's code
     if not code and not text and answer.status not in (401, 403, 404):
         message = f"{ARM} answered with status {answer.status} for {context.target}, without an explanation."
         return AcrError("protocol", message, status=answer.status)

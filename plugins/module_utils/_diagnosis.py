@@ -134,8 +134,24 @@ REFUSALS = [
         ends_run=True,
     ),
     Refusal(
+        "more proof",
+        r"insufficient_claims",
+        "unauthorized",
+        "Azure asks this account to prove more than its sign-in can, such as multifactor authentication (a claims challenge). Sign "
+        "in as a service principal, by federation or with a managed identity.",
+        ends_run=True,
+    ),
+    Refusal(
+        "token expired",
+        r"ExpiredAuthenticationToken",
+        "unauthorized",
+        "Azure Resource Manager calls the token of this sign-in expired, and a new one as well. Sign in again, and check this "
+        "machine's clock.",
+        ends_run=True,
+    ),
+    Refusal(
         "wrong audience",
-        r"InvalidAuthenticationTokenAudience|InvalidAuthenticationToken|AuthenticationFailed|ExpiredAuthenticationToken",
+        r"InvalidAuthenticationTokenAudience|InvalidAuthenticationToken|AuthenticationFailed",
         "unauthorized",
         "Azure Resource Manager does not accept this sign-in; check cloud_environment and tenant.",
         ends_run=True,

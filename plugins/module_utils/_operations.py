@@ -15,7 +15,6 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any, Callable, Dict, List, Tuple
 from urllib.parse import urlsplit
 
@@ -78,7 +77,7 @@ class Operations:
             "arm_writes",
             context,
             lambda hook: self._registries(resource).begin_update(
-                resource.resource_group, resource.name, BytesIO(body), polling=False, raw_response_hook=hook
+                resource.resource_group, resource.name, body, polling=False, raw_response_hook=hook
             ),
         )
         # The SDK would wait forever, and for as long between two requests as Azure says.
@@ -128,7 +127,7 @@ class Operations:
             return self._registries(resource).begin_import_image(
                 resource.resource_group,
                 resource.name,
-                BytesIO(content),
+                content,
                 polling=False,
                 raw_response_hook=hook,
                 connection_timeout=self._http.left(CONNECT_SECONDS),
@@ -198,7 +197,7 @@ class Operations:
 
     def _send(self, send: Send) -> Answer:
         """One call of the SDK, whatever the status of its answer. AcrError if there is none; ``uncertain`` if the request may
-        have been received."""
+        have been received. IdentityError if a new token was wanted, and couldn't be had."""
         from azure.core.exceptions import (
             ClientAuthenticationError,
             HttpResponseError,
@@ -212,11 +211,11 @@ class Operations:
             send(lambda response: answers.append(response.http_response))
         except HttpResponseError as error:
             if error.response is None and isinstance(error, ClientAuthenticationError):
-                raise AcrError("refused", f"{ARM}: {error.message}") from None
+                raise self._arm.identity.failure(str(error.message)) from None  # it could not answer a claims challenge
             if error.response is None:
                 message = f"{self._arm.host} sent an incomplete answer: {root_reason(error)}."
                 raise AcrError("unavailable", message, uncertain=True) from None
-            answers.insert(0, error.response)
+            answers.append(error.response)
         except (ServiceRequestError, ServiceResponseError) as error:
             cause = error.inner_exception or error
             reason = root_reason(cause)
@@ -229,8 +228,8 @@ class Operations:
             # The SDK takes every refusal for JSON; one from a proxy or gateway isn't.
             if not answers:
                 raise
-            answers.insert(0, answers[-1])
-        return Answer(answers[0].status_code, answers[0].headers, answers[0].body() or b"")
+        final = answers[-1]  # there are two if the SDK answered a claims challenge
+        return Answer(final.status_code, final.headers, final.body() or b"")
 
     def _registries(self, resource: RegistryResource) -> Any:
         """The SDK's operations on registries, with the current credential: a client keeps the token of its own."""

@@ -15,11 +15,11 @@ import os
 import re
 import threading
 from contextlib import suppress
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Set
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Set, Tuple
 
 from .._errors import IdentityError
 from .._http import Http
-from . import _azure_cli, _certificate, _managed_identity, _secret, _user_password, _workload
+from . import _azure_cli, _certificate, _managed_identity, _pipeline, _secret, _user_password, _workload
 from ._clouds import Cloud, find_cloud
 
 REGISTRY_AUDIENCE = "https://containerregistry.azure.net"
@@ -56,6 +56,12 @@ ENVIRONMENT = {
     "oidc_token_file_path": ("AZURE_FEDERATED_TOKEN_FILE",),
     "cloud_environment": ("AZURE_CLOUD_ENVIRONMENT",),
 }
+# What a pipeline's job offers for signing in as its own identity. It isn't "who": client_id and tenant say who uses it.
+PIPELINE = {
+    "oidc_request_url": ("ACTIONS_ID_TOKEN_REQUEST_URL", "SYSTEM_OIDCREQUESTURI"),
+    "oidc_request_token": ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "SYSTEM_ACCESSTOKEN"),
+    "service_connection": ("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID",),
+}
 AUTH_SOURCE = "ANSIBLE_AZURE_AUTH_SOURCE"  # the environment variable for auth_source, as in Azure's Ansible modules
 # Who signs in: all of these come from the same place. The other options say where to sign in.
 WHO = (
@@ -68,7 +74,7 @@ WHO = (
     "oidc_token",
     "oidc_token_file_path",
 )
-SECRETS = ("secret", "x509_certificate_password", "password", "oidc_token")
+SECRETS = ("secret", "x509_certificate_password", "password", "oidc_token", "oidc_request_token")
 # Value → the sign-in method that uses it, in order of precedence.
 METHODS = (
     ("secret", _secret),
@@ -76,6 +82,22 @@ METHODS = (
     ("oidc_token", _workload),
     ("oidc_token_file_path", _workload),
     ("ad_user", _user_password),
+    ("oidc_request_url", _pipeline),
+)
+# Entra's error numbers whose own text doesn't say what to do here.
+CAUSES = (
+    (
+        r"AADSTS(50072|50074|50076|50079|50158)\b|claims challenge",
+        "Azure asks for multifactor authentication or another proof that a task can't give. Sign in as a service principal, by "
+        "federation or with a managed identity; or with the Azure CLI (az login) and auth_source: cli.",
+    ),
+    (r"AADSTS530\d\d\d?\b", "A Conditional Access policy blocks this sign-in, because of its place, device or account."),
+    (
+        r"AADSTS700024\b",
+        "The federated token has expired, or this machine's clock is wrong. A pipeline's token lasts for minutes: give it as a file "
+        "that is renewed (oidc_token_file_path), or let the pipeline's job sign in itself.",
+    ),
+    (r"AADSTS7000222\b", "The secret has expired. Create a new one."),
 )
 
 
@@ -91,8 +113,9 @@ class Identity:
         self._lock = threading.Lock()
         self._locks: Dict[str, threading.Lock] = {}
         self._credential: Any = None
+        self._claims: Dict[str, str] = {}  # scope → what its next token has to prove
         options = {name: params.get(name) for name in AUTH_ARGUMENTS if params.get(name)}
-        environment = _environment(environ)
+        environment = _environment(environ, {**ENVIRONMENT, **PIPELINE})
         self._values, self._from, self._method = _choose(options, environment, _source(params, environ))
         values = self._values
         self.tenant: Optional[str] = values.get("tenant")
@@ -137,16 +160,25 @@ class Identity:
             lock = self._locks.setdefault(scope, threading.Lock())
         with lock:  # so that threads don't each sign in
             try:
-                return str(self.credential.get_token(scope).token)
+                claims = self._claims.pop(scope, None)
+                return str(self.credential.get_token(scope, **({"claims": claims} if claims else {})).token)
             except AzureError as error:
-                raise IdentityError(self._failure(str(getattr(error, "message", None) or error))) from None
+                raise self.failure(str(getattr(error, "message", None) or error)) from None
             except (ValueError, OSError) as error:
-                raise IdentityError(self._failure(str(error))) from None
+                raise self.failure(str(error)) from None
 
-    def renew(self) -> None:
-        """Discards all tokens, because a server calls them expired although this machine's clock says otherwise."""
+    def renew(self, claims: str = "") -> None:
+        """Discards all tokens, because a server refuses them although this machine's clock calls them valid. *claims*: what Azure
+        Resource Manager wants the next one to prove, as its claims challenge has it."""
         with self._lock:
             self._credential = None
+            if claims:
+                self._claims[self.cloud.arm_scope] = claims
+
+    def failure(self, text: str) -> IdentityError:
+        """The error for a sign-in that failed with *text*, azure-identity's message."""
+        cause = next((f"{sentence} " for pattern, sentence in CAUSES if re.search(pattern, text)), "")
+        return IdentityError(f"Signing in to {self.cloud.authority} with {self.describe()} failed: {cause}{self._short(text)}")
 
     def _common(self) -> Dict[str, Any]:
         common: Dict[str, Any] = {"authority": self.cloud.authority}
@@ -157,11 +189,9 @@ class Identity:
     def _check(self) -> None:
         missing = [name for name in self._method.NEEDS if not self._values.get(name)]
         if missing:
-            names = [f"{name} ({ENVIRONMENT[name][0]})" for name in missing]
+            variables = {**ENVIRONMENT, **PIPELINE}
+            names = [f"{name} ({variables[name][0]})" for name in missing]
             raise IdentityError(f"Signing in with {self._method.NAME} ({self._from}) also needs {' and '.join(names)}.")
-
-    def _failure(self, text: str) -> str:
-        return f"Signing in to {self.cloud.authority} with {self.describe()} failed: {self._short(text)}"
 
     def _short(self, text: str) -> str:
         for secret in self.secrets:
@@ -177,9 +207,9 @@ def _load() -> None:
         import azure.identity  # noqa: F401  # loading it is the point
 
 
-def _environment(environ: Mapping[str, str]) -> Dict[str, str]:
+def _environment(environ: Mapping[str, str], names: Mapping[str, Tuple[str, ...]]) -> Dict[str, str]:
     found = {}
-    for name, variables in ENVIRONMENT.items():
+    for name, variables in names.items():
         value = next((environ[variable] for variable in variables if environ.get(variable)), None)
         if value:
             found[name] = value
@@ -217,9 +247,11 @@ def _choose(options: Dict[str, Any], environment: Dict[str, str], source: str) -
     if source == "credential_file" or (source == "auto" and options.get("profile")):
         return _profile(where, profile or "default")
     if given and source != "env":
-        return Choice(dict(where, **given), "from the options", _method(given, "options"))
+        return Choice(dict(where, **given), "from the options", _method({**where, **given}, "options"))
     if surrounding or source == "env":
-        return Choice(dict(where, **surrounding), "from the environment", _method(surrounding, "environment variables"))
+        return Choice(
+            dict(where, **surrounding), "from the environment", _method({**where, **surrounding}, "environment variables")
+        )
     cli = Choice(where, "since nothing else was given", _azure_cli)
     return _profile(where, profile) if profile else _profile(where, "default", otherwise=cli)
 
@@ -228,7 +260,7 @@ def _method(values: Mapping[str, Any], place: str) -> Any:
     for name, method in METHODS:
         if values.get(name):
             return method
-    given = ", ".join(sorted(values)) or "nothing"
+    given = ", ".join(name for name in sorted(values) if name in WHO) or "nothing"
     raise IdentityError(
         f"The {place} give {given} to sign in with, which isn't enough: give client_id with secret, x509_certificate_path or "
         "oidc_token, or ad_user with password; for a managed identity, set auth_source: msi."

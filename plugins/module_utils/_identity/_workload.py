@@ -13,17 +13,15 @@ NEEDS = ("client_id", "tenant")
 
 
 def credential(values: Dict[str, Any], common: Dict[str, Any]) -> Any:
+    from azure.identity import ClientAssertionCredential
+
+    return ClientAssertionCredential(values["tenant"], values["client_id"], lambda: _assertion(values), **common)
+
+
+def _assertion(values: Dict[str, Any]) -> str:
+    """The token. A file is read again for each sign-in, since a pipeline's token is replaced every few minutes; azure-identity's
+    own class for files would keep it for ten."""
     if values.get("oidc_token"):
-        from azure.identity import ClientAssertionCredential
-
-        token = values["oidc_token"]
-        return ClientAssertionCredential(values["tenant"], values["client_id"], lambda: token, **common)
-    from azure.identity import WorkloadIdentityCredential
-
-    # The file is read again for each sign-in, because its token is replaced from time to time.
-    return WorkloadIdentityCredential(
-        tenant_id=values["tenant"],
-        client_id=values["client_id"],
-        token_file_path=values["oidc_token_file_path"],
-        **common
-    )
+        return str(values["oidc_token"])
+    with open(values["oidc_token_file_path"], encoding="utf-8") as file:
+        return file.read().strip()

@@ -4,6 +4,7 @@
 """What breaks other tools because of sources, sign-ins and rights, each provoked in the sandbox."""
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 from typing import Callable
@@ -121,13 +122,20 @@ def test_pitfall_07_tokens_that_end_in_a_long_wait_are_renewed(
         assert signed
 
 
-@pytest.mark.parametrize("class_", ["arm_read", "import"])
-def test_pitfall_07_a_token_that_azure_calls_expired_before_its_time(
-    sandbox: Sandbox, acr_import: Call, class_: str
+CLAIMS = base64.urlsafe_b64encode(b'{"access_token":{"acrs":{"essential":true,"values":["p1"]}}}').decode()
+EXPIRED = {"error": {"code": "ExpiredAuthenticationToken", "message": "The access token expiry UTC time has passed."}}
+REFUSED = {
+    "expired": {"body": json.dumps(EXPIRED)},
+    "claims": {"body": "", "headers": {"WWW-Authenticate": f'Bearer realm="", error="insufficient_claims", claims="{CLAIMS}"'}},
+}
+
+
+@pytest.mark.parametrize(("class_", "why"), [("arm_read", "expired"), ("import", "expired"), ("import", "claims")])
+def test_pitfall_07_a_token_that_azure_refuses_before_its_time(
+    sandbox: Sandbox, acr_import: Call, class_: str, why: str
 ) -> None:
-    """As where this machine's clock jumped: Azure's word counts, and the sign-in is renewed once."""
-    expired = {"error": {"code": "ExpiredAuthenticationToken", "message": "The access token expiry UTC time has passed."}}
-    action = {"status": 401, "body": json.dumps(expired)}
+    """If this machine's clock jumped, or more proof is wanted, Azure's word counts, and the sign-in is renewed once."""
+    action = {"status": 401, **REFUSED[why]}
     sandbox.knobs(faults=[{"match": {"host": "management", "class": class_}, "action": action, "times": 1}])
     run = acr_import(source=HELLO, target="t/app:1")
     assert run.rc == 0 and run.result["changed"], run.output

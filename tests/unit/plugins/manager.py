@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from azure.core.credentials import AccessToken
 
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, IdentityError
 from ansible_collections.registryops.acr.plugins.module_utils._resource import RegistryResource
 
 GROUP = "/subscriptions/{0}/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries"
@@ -45,13 +45,17 @@ class SignedIn:
     def token(self, _scope: str) -> str:
         return "token{0}".format(self.signed_in)
 
-    def renew(self) -> None:
+    def renew(self, claims: str = "") -> None:
         self.signed_in += 1
+        self.claims = claims
         token = AccessToken(self.token(""), int(time.time()) + 3600)
         self.credential = SimpleNamespace(get_token=lambda *_scopes, **_more: token)
 
     def describe(self) -> str:
         return "a secret"
+
+    def failure(self, text: str) -> IdentityError:
+        return IdentityError("Signing in failed: " + text)
 
 
 def error_of(work: Callable[[], Any]) -> AcrError:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -49,7 +50,32 @@ def test_a_token_that_azure_calls_expired_is_renewed_once(arm: ArmClient, far_si
     assert arm.subscriptions() == ["s1", "s2", "s3"]
     assert [headers["Authorization"] for _method, _path, headers, _body in far_side.seen] == ["Bearer token1", "Bearer token2"]
     far_side.answer = lambda request: request.reply(401, expired)
-    assert error_of(arm.subscriptions).reason == "unauthorized" and len(far_side.seen) == 4
+    error = error_of(arm.subscriptions)
+    assert (error.reason, error.cause, len(far_side.seen)) == ("unauthorized", "token expired", 4)
+
+
+CLAIMS = '{"access_token":{"acrs":{"essential":true,"values":["p1"]}}}'
+CHALLENGE = 'Bearer realm="", authorization_uri="https://login.test/common", error="insufficient_claims", claims="{0}"'
+
+
+@pytest.mark.parametrize("body", ["", '{"error": {"code": "InvalidAuthenticationToken", "message": "more"}}'])
+def test_a_claims_challenge_is_answered_by_a_token_with_these_claims(arm: ArmClient, far_side: Any, body: str) -> None:
+    headers = {"WWW-Authenticate": CHALLENGE.format(base64.urlsafe_b64encode(CLAIMS.encode()).decode().rstrip("="))}
+    far_side.script(
+        lambda request: request.reply(401, body, headers), lambda request: request.reply(200, json.dumps(SUBSCRIPTIONS))
+    )
+    assert arm.subscriptions() == ["s1", "s2", "s3"]
+    assert arm.identity.claims == CLAIMS  # type: ignore[attr-defined]
+    far_side.answer = lambda request: request.reply(401, body, headers)
+    error = error_of(arm.subscriptions)
+    assert (error.reason, error.cause, len(far_side.seen)) == ("unauthorized", "more proof", 4)
+
+
+@pytest.mark.parametrize("value", ["Bearer", 'Bearer claims="%%%"', 'Bearer claims="/w=="', "Basic"])
+def test_what_is_no_claims_challenge_asks_for_nothing(arm: ArmClient, far_side: Any, value: str) -> None:
+    far_side.answer = lambda request: request.reply(401, "{}", {"WWW-Authenticate": value})
+    assert error_of(arm.subscriptions).cause != "more proof"
+    assert arm.identity.claims == ""  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

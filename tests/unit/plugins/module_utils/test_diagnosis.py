@@ -75,6 +75,16 @@ SENTENCES = {
         "unauthorized",
         "The subscription belongs to a different tenant from the one signed in to; set tenant to the subscription's tenant.",
     ),
+    "more proof": (
+        "unauthorized",
+        "Azure asks this account to prove more than its sign-in can, such as multifactor authentication (a claims challenge). Sign "
+        "in as a service principal, by federation or with a managed identity.",
+    ),
+    "token expired": (
+        "unauthorized",
+        "Azure Resource Manager calls the token of this sign-in expired, and a new one as well. Sign in again, and check this "
+        "machine's clock.",
+    ),
     "wrong audience": (
         "unauthorized",
         "Azure Resource Manager does not accept this sign-in; check cloud_environment and tenant.",
@@ -211,7 +221,7 @@ KNOWN = [
         "exactly match with one of the allowed audiences 'https://management.core.windows.net/'.",
     ),
     (
-        "wrong audience",
+        "token expired",
         401,
         "ExpiredAuthenticationToken",
         "The access token expiry UTC time '1/2/2026 1:00:00 AM' is earlier than current UTC time '1/2/2026 1:00:01 "
@@ -333,6 +343,7 @@ LIKELY = [
     ),
     ("wrong audience", 401, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing."),
     ("wrong audience", 401, "InvalidAuthenticationToken", "The access token is invalid."),
+    ("more proof", 401, "insufficient_claims", "The access token is invalid."),
     ("export policy", 400, "InvalidParameters", OPERATION + "The export policy of fabrikam.azurecr.io is disabled."),
     ("export policy", 400, "InvalidParameters", OPERATION + "Exports are disabled for registry fabrikam."),
     (

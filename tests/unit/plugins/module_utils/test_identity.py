@@ -23,6 +23,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._identity import (
     _azure_cli,
     _certificate,
     _managed_identity,
+    _pipeline,
     _secret,
     _user_password,
     _workload,
@@ -56,7 +57,7 @@ class Used:
         self.method: Any = None
         self.values: dict[str, Any] = {}
         self.common: dict[str, Any] = {}
-        for method in (_azure_cli, _certificate, _managed_identity, _secret, _user_password, _workload):
+        for method in (_azure_cli, _certificate, _managed_identity, _pipeline, _secret, _user_password, _workload):
             monkeypatch.setattr(method, "credential", self._taker(method))
 
     def _taker(self, method: Any) -> Callable[..., Any]:
@@ -343,3 +344,74 @@ def test_every_variable_belongs_to_an_option() -> None:
     assert set(ENVIRONMENT) <= set(AUTH_ARGUMENTS)
     names = [variable for variables in ENVIRONMENT.values() for variable in variables]
     assert len(names) == len(set(names)), "one variable means one thing"
+
+
+# -- pipelines, claims and causes -------------------------------------------------------------------------------------
+
+GITHUB = {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://tokens.test/?v=2", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "job"}
+AZURE = {
+    "SYSTEM_OIDCREQUESTURI": "https://tokens.test/oidc",
+    "SYSTEM_ACCESSTOKEN": "job",
+    "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID": "connection",
+}
+
+
+@pytest.mark.parametrize("job", [GITHUB, AZURE])
+@pytest.mark.parametrize("by_options", [True, False])
+def test_a_pipeline_s_job_signs_in_itself_if_the_account_is_named(used: Used, job: dict[str, str], by_options: bool) -> None:
+    who = {"client_id": "app", "tenant": "t"}
+    identity = sign_in(who if by_options else {}, {**job, **({} if by_options else environment(**who))})
+    assert used.method is _pipeline
+    assert used.values["oidc_request_token"] == "job" and used.values.get("service_connection") == (
+        "connection" if job is AZURE else None
+    )
+    assert identity.secrets == {"job"}
+
+
+@pytest.mark.parametrize("job", [GITHUB, AZURE])
+def test_a_pipeline_s_job_is_the_last_choice(used: Used, job: dict[str, str]) -> None:
+    sign_in({}, job)  # nobody is named, as after a login with the Azure CLI
+    assert used.method is _azure_cli
+    sign_in(SECRET, job)
+    assert used.method is _secret
+    sign_in({"client_id": "app", "tenant": "t"}, {**job, "AZURE_FEDERATED_TOKEN_FILE": "/token"})
+    assert used.method is _pipeline  # the account in the options is never mixed with another's token
+    sign_in({}, {**job, **environment(client_id="app", tenant="t", oidc_token_file_path="/token")})
+    assert used.method is _workload
+
+
+def test_a_job_without_its_token_is_told_what_it_lacks() -> None:
+    with pytest.raises(IdentityError, match=r"also needs oidc_request_token \(ACTIONS_ID_TOKEN_REQUEST_TOKEN\)"):
+        sign_in({"client_id": "app", "tenant": "t"}, {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://tokens.test/"})
+
+
+def test_claims_are_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, dict[str, str]]] = []
+
+    def get_token(scope: str, **more: str) -> SimpleNamespace:
+        asked.append((scope, more))
+        return SimpleNamespace(token="token")
+
+    monkeypatch.setattr(_secret, "credential", lambda values, common: SimpleNamespace(get_token=get_token))
+    identity = sign_in(SECRET)
+    arm = identity.cloud.arm_scope
+    identity.renew('{"access_token":{}}')
+    for scope in ("registries", arm, arm):
+        identity.token(scope)
+    assert asked[1:] == [("registries", {}), (arm, {"claims": '{"access_token":{}}'}), (arm, {})]
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("AADSTS50076: Due to a configuration change you must use multi-factor authentication.", "Azure asks for multifactor"),
+        ("This credential doesn't support claims challenges. Run az login --claims-challenge e30=", "Azure asks for multifactor"),
+        ("AADSTS53003: Access has been blocked by Conditional Access policies.", "A Conditional Access policy blocks"),
+        ("AADSTS700024: Client assertion is not within its valid time range.", "The federated token has expired"),
+        ("AADSTS7000222: The provided client secret keys are expired.", "The secret has expired."),
+        ("AADSTS7000215: Invalid client secret provided.", "AADSTS7000215"),
+    ],
+)
+def test_a_failed_sign_in_names_its_cause(text: str, cause: str) -> None:
+    message = str(Identity(SECRET, {}).failure(text))
+    assert f"failed: {cause}" in message and text.rstrip(".") in message

@@ -5,20 +5,24 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import socket
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError
 
 from ansible_collections.registryops.acr.plugins.module_utils import _operations
 from ansible_collections.registryops.acr.plugins.module_utils._arm_client import ArmClient
 from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import Context
-from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, ImportFailed
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, IdentityError, ImportFailed
 from ansible_collections.registryops.acr.plugins.module_utils._http import TRIES, Http
 from ansible_collections.registryops.acr.plugins.module_utils._operations import RETRY_AFTER, Operation, Operations
 from tests.unit.plugins.manager import DENIED, GROUP, RESOURCE, SignedIn, error_of, places, refuse, resource
@@ -208,6 +212,30 @@ def test_the_sdk_gets_the_new_sign_in_too(arm: Operations, far_side: Any) -> Non
     far_side.script(lambda request: request.reply(401, "{}"), accept(far_side.url + RESULT))
     arm.start_import(RESOURCE, BODY, CONTEXT)
     assert [headers["Authorization"] for _method, _path, headers, _body in far_side.seen] == ["Bearer token1", "Bearer token2"]
+
+
+CLAIMS = base64.urlsafe_b64encode(b'{"access_token":{"acrs":{"essential":true,"values":["p1"]}}}').decode()
+CHALLENGE = {"WWW-Authenticate": f'Bearer realm="", error="insufficient_claims", claims="{CLAIMS}"'}
+
+
+def test_a_claims_challenge_that_the_sdk_answers_starts_the_import_once(arm: Operations, far_side: Any) -> None:
+    far_side.script(lambda request: request.reply(401, "{}", CHALLENGE), accept(far_side.url + RESULT))
+    arm.start_import(RESOURCE, BODY, CONTEXT)
+    assert [json.loads(body) for _method, _path, _headers, body in far_side.seen] == [BODY, BODY]
+
+
+def test_a_claims_challenge_that_the_sign_in_cannot_answer_is_a_failed_sign_in(arm: Operations, far_side: Any) -> None:
+    far_side.answer = lambda request: request.reply(401, "{}", CHALLENGE)
+
+    def get_token(*_scopes: str, claims: str | None = None, **_more: Any) -> AccessToken:
+        if claims:
+            raise ClientAuthenticationError("This credential doesn't support claims challenges.")
+        return AccessToken("token", int(time.time()) + 3600)
+
+    arm._arm.identity.credential = SimpleNamespace(get_token=get_token)  # type: ignore[misc]
+    with pytest.raises(IdentityError, match="Signing in failed: This credential doesn't support claims challenges"):
+        arm.start_import(RESOURCE, BODY, CONTEXT)
+    assert len(far_side.seen) == 1
 
 
 def lacking(action: str) -> str:

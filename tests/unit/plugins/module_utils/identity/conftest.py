@@ -20,6 +20,7 @@ class Entra:
     def __init__(self, far_side: Any) -> None:
         self._far_side = far_side
         self.common = {"authority": far_side.url, "disable_instance_discovery": True}
+        self.more: dict[str, Any] = {}  # further answers by path
         self.answer: dict[str, Any] = {"access_token": "token", "token_type": "Bearer", "expires_in": 3600}
 
     def sign_in(self, method: Any, values: dict[str, Any], tenant: str = TENANT) -> dict[str, str]:
@@ -32,6 +33,7 @@ class Entra:
                     "issuer": base + "/v2.0",
                 },
                 "/{0}/oauth2/v2.0/token".format(tenant): self.answer,
+                **self.more,
             }
         )
         assert method.credential(values, self.common).get_token("https://arm.test/.default").token == "token"

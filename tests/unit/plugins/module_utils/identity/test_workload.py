@@ -22,5 +22,5 @@ def test_a_file_is_read_at_each_sign_in(entra: Any, tmp_path: Path) -> None:
     path = tmp_path / "token"
     values = {"tenant": entra.tenant, "client_id": "app", "oidc_token_file_path": str(path)}
     for token in ("first", "renewed"):
-        path.write_text(token)
+        path.write_text(token + "\n")
         assert entra.sign_in(_workload, values)["client_assertion"] == token
