@@ -50,9 +50,7 @@ class Referrers:
     *tags*: those of repositories, with their digests, if they are known; of other repositories, each tag is asked for by name.
     """
 
-    def __init__(
-        self, source: Source, pool: ThreadPoolExecutor, tags: Optional[Mapping[str, Mapping[str, str]]] = None
-    ) -> None:
+    def __init__(self, source: Source, pool: ThreadPoolExecutor, tags: Optional[Mapping[str, Mapping[str, str]]] = None) -> None:
         self._source = source
         self._pool = pool
         self._tags = tags or {}
@@ -101,12 +99,13 @@ class Referrers:
 
     def _look(self, origin: Origin, children: bool) -> _Look:
         digest = origin.digest or ""
+        witness = self._source.azure and origin.repository not in self._tags
         tags = [f"{digest.replace(':', '-')}.{suffix}" for suffix in SUFFIXES]
         return _Look(
             self._ask(self._source.registry.referrers, origin.repository, digest),
             # By name: that a listing of tags doesn't show one doesn't mean that there is none.
             [(tag, self._ask(self._tag, origin.repository, tag)) for tag in tags if len(tag) <= TAG_CHARACTERS],
-            self._ask(self._listed, origin.repository, "") if self._source.azure and origin.repository not in self._tags else None,
+            self._ask(self._listed, origin.repository, "") if witness else None,
             self._ask(self._platforms, origin.repository, digest) if children and self._may_list(digest) else None,
         )
 
