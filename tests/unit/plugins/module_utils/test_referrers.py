@@ -89,7 +89,7 @@ def test_a9_a_signature_that_no_listing_shows_is_found() -> None:
     assert not [what for what in graph.asked if what[0] == "tags"], "and no listing"
 
 
-def test_a10_one_answer_that_a_signature_is_missing_does_not_outweigh_a_listing() -> None:
+def test_one_answer_that_a_signature_is_missing_does_not_outweigh_a_listing() -> None:
     registry = HeldAzure("registry.test", team_app={"1": digest(0), SIG: digest(5)})
     registry.late = {("describe", "team/app", SIG): 1}
     origin = Origin(KEY, "team/app", "1", digest(0))
