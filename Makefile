@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 PYTEST := $(BIN)/pytest -c tests/pytest.ini --rootdir=. -q
 
 .PHONY: help setup demo test test-unit test-integration test-sanity test-docs test-fidelity test-compatibility release-check lint docs \
-	bench chaos sandbox clean
+	bench chaos sandbox schema clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -92,6 +92,9 @@ docs: setup  ## build the documentation site, .build/docs/html/index.html
 	antsibull-docs collection --use-current --squash-hierarchy --fail-on-error --cleanup everything \
 		--dest-dir $(BUILD)/docs/rst registryops.acr
 	sphinx-build -q -W --keep-going -c tests/docs -d $(BUILD)/docs/doctrees $(BUILD)/docs/rst $(BUILD)/docs/html
+
+schema: setup  ## write docs/schema/images.json, by which editors check lists of images, after a change of acr_mirror's options
+	@$(BIN)/python -m tests.docs.schema
 
 test-docs: docs $(SANITY)  ## the documentation: its references, its examples, its site
 	antsibull-docs lint-collection-docs --plugin-docs --no-skip-rstcheck --check-extra-docs-refs \

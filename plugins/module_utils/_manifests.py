@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple, Union
 
 from ._acr import AzureRegistry
 from ._azure import Azure
 from ._errors import GENERAL, AcrError, UserError
 from ._listing import listing_pays
-from ._manifest import Child, is_index
+from ._manifest import Child, Descriptor, is_index
+from ._plan import Origin, SourceRegistry
 from ._reference import Platform, valid_digest
+from ._referrers import Referrer, Referrers
+from ._source import Source
+from ._untrusted import mapping, number, objects
 
 CONCURRENCY = 16
 
@@ -67,6 +71,7 @@ def read(azure: Azure, registry: str, resource_group: Optional[str], query: Mani
                 unreadable[repository] = error
         if unreadable and len(unreadable) == len(repositories):
             raise next(iter(unreadable.values()))
+        reader.look_around(listed, pool)
         return Content(repositories, list(pool.map(reader.complete, listed)), unreadable)
 
 
@@ -99,6 +104,8 @@ class _Reader:
     def __init__(self, registry: AzureRegistry, query: ManifestQuery) -> None:
         self.registry = registry
         self._query = query
+        self._tags: Dict[str, Dict[str, str]] = {}  # of repositories that were listed to their end
+        self._around: Dict[Tuple[str, str], Union[List[Referrer], AcrError]] = {}  # by repository and digest
 
     def entries(self, repository: str) -> List[Tuple[str, Dict[str, Any]]]:
         """Azure's entries for the manifests that are wanted of one repository."""
@@ -117,6 +124,9 @@ class _Reader:
         found: Iterable[Dict[str, Any]] = self.registry.manifest_list(
             repository, orderby=self._query.orderby, limit=limit if untagged is None else None
         )
+        if limit is None:
+            found = list(found)
+            self._tags[repository] = {tag: str(entry["digest"]) for entry in found for tag in entry.get("tags") or []}
         if untagged is not None:
             found = (entry for entry in found if bool(entry.get("tags")) is not untagged)
         return [(repository, entry) for entry in islice(found, limit)]
@@ -168,7 +178,7 @@ class _Reader:
             "platforms": [],
         }
         # What fails is marked at this manifest alone: it may be locked, or was deleted since it was listed.
-        for look in (self._look_inside, self._look_around):
+        for look in (self._look_inside, self._show_referrers):
             try:
                 look(repository, digest, result)
             except AcrError as error:
@@ -187,18 +197,47 @@ class _Reader:
         if index:
             result["platforms"] = [_platform(child) for child in self.registry.walk(repository, manifest) if _runs(child)]
 
-    def _look_around(self, repository: str, digest: str, result: Dict[str, Any]) -> None:
+    def look_around(self, listed: List[Tuple[str, Dict[str, Any]]], pool: ThreadPoolExecutor) -> None:
+        """Finds what refers to manifests, if that is wanted."""
+        if not self._query.referrers:
+            return
+        types = {str(entry["digest"]): entry.get("mediaType") for _repository, entry in listed}
+        known = {digest: Descriptor(digest, media_type) for digest, media_type in types.items() if media_type}
+        source = Source(SourceRegistry(self.registry.host), self.registry, None, known)
+        origins = [Origin(source.key, repository, digest=str(entry["digest"])) for repository, entry in listed]
+        found = Referrers(source, pool, self._tags).of(origins)
+        self._around = {(origin.repository, str(origin.digest)): found[origin.key] for origin in origins}
+
+    def _show_referrers(self, repository: str, digest: str, result: Dict[str, Any]) -> None:
         if self._query.referrers:
-            result["referrers"] = [
-                {
-                    "digest": found.get("digest"),
-                    "media_type": found.get("mediaType"),
-                    "artifact_type": found.get("artifactType"),
-                    "size": found.get("size"),
-                    "annotations": found.get("annotations") or {},
-                }
-                for found in self.registry.referrers(repository, digest)
-            ]
+            found = self._around[repository, digest]
+            if isinstance(found, AcrError):
+                raise found
+            result["referrers"] = [self._referrer(one) for one in found]
+
+    def _referrer(self, found: Referrer) -> Dict[str, Any]:
+        origin, about = found.origin, found.descriptor
+        digest = str(origin.digest)
+        if found.found_by == "tag":
+            manifest = self.registry.confirmed(lambda: self.registry.manifest(origin.repository, digest))
+            content = manifest.json()
+            types = [content.get("artifactType")] + [layer.get("mediaType") for layer in objects(content.get("layers"), digest)]
+            about = {
+                "mediaType": manifest.descriptor.media_type,
+                "size": manifest.descriptor.size,
+                "artifactType": next(filter(None, types), None),
+                "annotations": content.get("annotations"),
+            }
+        return {
+            "digest": digest,
+            "subject": found.subject,
+            "found_by": found.found_by,
+            "tag": origin.tag,
+            "media_type": about.get("mediaType"),
+            "artifact_type": about.get("artifactType"),
+            "size": number(about.get("size")),
+            "annotations": mapping(about.get("annotations"), f"{self.registry.name}/{origin.repository}@{digest}"),
+        }
 
 
 def _runs(child: Child) -> bool:

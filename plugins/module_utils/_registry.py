@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, TypeVar
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from ._authorization import Authorization, TokenService
@@ -126,8 +126,9 @@ class Registry:
         answer = self.get("reads", f"/v2/{repository}/tags/list?n=1", self.scope(repository))
         return not answer.strayed and answer.status == 404 and "NAME_UNKNOWN" in answer.codes()
 
-    def referrers(self, repository: str, digest: str) -> List[Dict[str, Any]]:
-        """The descriptors of what refers to a manifest (OCI 1.1); by the tag schema if the registry lacks the API."""
+    def referrers(self, repository: str, digest: str) -> Tuple[str, List[Dict[str, Any]]]:
+        """The descriptors of what refers to a manifest (OCI 1.1), and where they were found: ``api``, or ``index`` for the tag
+        schema, which is used if the registry lacks the API."""
         path, scope = f"/v2/{repository}/referrers/{digest}", self.scope(repository)
         tag = digest.replace(":", "-")
         answer = self.get("referrers", path, scope, limit=LIST_LIMIT)
@@ -138,15 +139,15 @@ class Registry:
                 found += objects(page.get("manifests"), self.name)
             # A list may know only what was pushed by the API.
             if found or self.lists_all_referrers or self._manifest_request("HEAD", repository, tag).status == 404:
-                return found
+                return "api", found
         try:
             index = self.manifest(repository, tag)
         except AcrError as error:
             if not nothing_there(error):
                 raise
-            return []
+            return "index", []
         # Some registries resolve such a tag to the image itself: what it lists must name the image as its subject.
-        return [child for child in index.children() if self._subject(repository, str(child["digest"])) == digest]
+        return "index", [child for child in index.children() if self._subject(repository, str(child["digest"])) == digest]
 
     def confirmed(self, ask: Callable[[], Found]) -> Found:
         """What *ask* returns. That something doesn't exist (None, or `AcrError` ``not_found``) is believed only after it was

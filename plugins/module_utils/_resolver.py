@@ -82,7 +82,8 @@ class Resolver:
     def referrers(self, items: List[Item]) -> Dict[OriginKey, Union[List[Origin], AcrError]]:
         """What refers to the images of *items*, all of one source; by the key of the image's origin."""
         source = self._sources.of(items[0].desired.origin.registry)
-        return Referrers(source, self._pool(source.key)).of([item.desired.origin for item in items])
+        found = Referrers(source, self._pool(source.key)).of([item.desired.origin for item in items])
+        return {key: one if isinstance(one, AcrError) else [each.origin for each in one] for key, one in found.items()}
 
     def check_importable(self, items: List[Item]) -> None:
         """Looks at each manifest that is to be imported, all of one source: what it is, and whether Azure can import it."""

@@ -220,7 +220,7 @@ class Source:
         """The digests of many tags of an Azure repository, in the cheapest way: by tag a digest, or what is wrong with that
         tag alone, such as ``not_found``. What a listing lacks, or can't be listed, is asked for by itself."""
         wanted = list(dict.fromkeys(tags))
-        listed = self._listed(repository, len(wanted))
+        listed = self.listed(repository, len(wanted))
         found: Dict[str, Union[str, AcrError]] = {}
         for tag in wanted:
             digest = listed.get(tag)
@@ -240,7 +240,7 @@ class Source:
         """Those of some *tags* that exist, with their digests if these are known. What can't be read is taken to exist: it
         says what is wrong with it when it is asked for its digest."""
         wanted = list(dict.fromkeys(tags))
-        listed = self._listed(repository, len(wanted))
+        listed = self.listed(repository, len(wanted))
         found = {tag: listed[tag] for tag in wanted if tag in listed}
 
         def ask(tag: str) -> Union[str, AcrError, None]:
@@ -254,7 +254,7 @@ class Source:
                 found[tag] = None if isinstance(digest, AcrError) else digest
         return found
 
-    def _listed(self, repository: str, wanted: int) -> Dict[str, Optional[str]]:
+    def listed(self, repository: str, wanted: int) -> Dict[str, Optional[str]]:
         """What a listing shows that is at hand, or pays for so many tags; nothing if it can't be read."""
         if repository not in self._listings:
             try:

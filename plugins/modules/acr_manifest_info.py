@@ -61,7 +61,13 @@ options:
     default: false
   referrers:
     description:
-      - Also return the referrers of each manifest, such as signatures and SBOMs.
+      - Also return the referrers of each manifest, such as signatures and SBOMs; those of each of its platforms, and the
+        referrers of those, too.
+      - They are found by the registry's referrers API, by the index under the tag C(sha256-<hex>) if the registry lacks the API,
+        and by the tags C(sha256-<hex>.sig), C(.att) and C(.sbom), under which Cosign keeps them.
+      - If whole repositories are read without O(limit), those tags are looked for in the list of manifests, which doesn't show
+        hidden ones. Otherwise, each tag is asked for by name.
+      - At most 1000 referrers of a manifest are returned, on up to 7 levels. More are an error of that manifest.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -111,12 +117,18 @@ EXAMPLES = r"""
     all: true
     untagged: true
 
-- name: List the signatures and SBOMs of an image
+- name: List the signatures and SBOMs of an image and of its platforms
   registryops.acr.acr_manifest_info:
     registry: contosoprod
     repository: signed/app
     tag: "1.0"
     referrers: true
+  register: signed
+
+- name: Show what each is, and what it belongs to
+  ansible.builtin.debug:
+    msg: "{{ item.artifact_type }} of {{ item.subject }}, found by {{ item.found_by }}"
+  loop: "{{ signed.manifests[0].referrers }}"
 """
 
 RETURN = r"""
@@ -236,7 +248,9 @@ manifests:
       returned: when O(raw=true) and it could be read
       sample: '{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}'
     referrers:
-      description: The manifests that refer to it.
+      description:
+        - The manifests that refer to it, to the images of its platforms, or to another of its referrers.
+        - Attestations that a multi-architecture image itself lists are a part of it, and not among them.
       type: list
       elements: dict
       returned: when O(referrers=true) and they could be read
@@ -246,18 +260,37 @@ manifests:
           type: str
           returned: always
           sample: sha256:77c01c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
+        subject:
+          description: The digest of the manifest that it refers to.
+          type: str
+          returned: always
+          sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
+        found_by:
+          description:
+            - V(api) if the registry's referrers API lists it, V(index) if the index under the tag C(sha256-<hex>) does, V(tag) if
+              it was found by a tag of its own.
+          type: str
+          returned: always
+          sample: api
+        tag:
+          description: The tag that it was found by. Null if it was found in a list.
+          type: str
+          returned: always
+          sample: sha256-9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3.sig
         media_type:
-          description: Its media type.
+          description: Its media type. Null if the list doesn't say.
           type: str
           returned: always
           sample: application/vnd.oci.image.manifest.v1+json
         artifact_type:
-          description: The type of artifact. Null if its manifest doesn't say.
+          description:
+            - The type of artifact. If it was found by its tag and its manifest doesn't say, that is the media type of its first
+              layer. Null if nothing says.
           type: str
           returned: always
           sample: application/spdx+json
         size:
-          description: The size of its manifest in bytes.
+          description: The size of its manifest in bytes. Null if the list doesn't say.
           type: int
           returned: always
           sample: 841

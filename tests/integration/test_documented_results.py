@@ -26,6 +26,7 @@ MAY_BE_NULL = {
     "acr_manifest_info.manifests.config_media_type",
     "acr_manifest_info.manifests.os",
     "acr_manifest_info.manifests.platforms.os_version",
+    "acr_manifest_info.manifests.referrers.tag",
     "acr_mirror.results.digest",
     "acr_mirror.results.previous_digest",
 }

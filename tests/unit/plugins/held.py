@@ -97,9 +97,9 @@ class _Held:
         self._ask("lacks", repository)
         return repository not in self.tagged
 
-    def referrers(self, repository: str, subject: str) -> list[dict[str, Any]]:
+    def referrers(self, repository: str, subject: str) -> tuple[str, list[dict[str, Any]]]:
         self._ask("referrers", repository, subject)
-        return [{"digest": one} for one in self.referring.get(subject, [])]
+        return "api", [{"digest": one} for one in self.referring.get(subject, [])]
 
     # -- Azure's own
 

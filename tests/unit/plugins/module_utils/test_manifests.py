@@ -28,7 +28,7 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 IMAGE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
-A, B, C, D = ("sha256:" + letter * 64 for letter in "abcd")
+A, B, C, D, E, F, G = ("sha256:" + letter * 64 for letter in "abcdef0")
 LOCKS = {"deleteEnabled": False, "writeEnabled": True, "readEnabled": True, "listEnabled": False}
 
 
@@ -63,6 +63,7 @@ class FakeRegistry:
     """Stands in for AzureRegistry: as many of its methods as are needed, and what was asked of them."""
 
     confirmed, walk, _open = Registry.confirmed, Registry.walk, Registry._open
+    name = "contosoprod.azurecr.test"
 
     def __init__(self) -> None:
         self.http = unhurried()
@@ -71,6 +72,8 @@ class FakeRegistry:
         self.many = 0  # manifests, as each repository counts them
         self.sent = 0  # entries that were taken from listings
         self.host = ""
+        self.referring: dict[str, list[dict[str, Any]]] = {}
+        self.named: dict[str, str] = {}  # tags that no list of manifests shows
 
     def __call__(self, host: str, _http: Any, *, entra: Any, tenant: str, credentials: None) -> FakeRegistry:
         assert credentials is None, "Azure's registries are read with the account that signs in"
@@ -109,14 +112,19 @@ class FakeRegistry:
 
     def manifest(self, repository: str, digest: str) -> Manifest:
         self._ask("manifest", repository, digest)
-        media_type = self.manifest_metadata(repository, digest)["mediaType"]
+        media_type = (self.manifest_metadata(repository, digest) or {"mediaType": IMAGE})["mediaType"]
         content = {"manifests": CHILDREN} if media_type != IMAGE else {"layers": []}
         return Manifest(Descriptor(digest, media_type), json.dumps(content).encode())
 
-    def referrers(self, repository: str, digest: str) -> list[dict[str, Any]]:
+    def referrers(self, repository: str, digest: str) -> tuple[str, list[dict[str, Any]]]:
         self._ask("referrers", repository, digest)
-        signature = {"digest": C, "mediaType": IMAGE, "artifactType": "x/sig", "size": 7}
-        return [signature, {"digest": D, "annotations": {"a": "b"}}]
+        return "api", self.referring.get(digest, [])
+
+    def describe(self, repository: str, reference: str) -> Descriptor:
+        self._ask("describe", repository, reference)
+        if reference not in self.named:
+            raise AcrError("not_found", f"{reference} does not exist.")
+        return Descriptor(self.named[reference], IMAGE)
 
 
 @pytest.fixture
@@ -240,13 +248,63 @@ def test_raw(registry: FakeRegistry) -> None:
 
 
 def test_referrers(registry: FakeRegistry) -> None:
+    registry.referring = {
+        D: [{"digest": C, "mediaType": IMAGE, "artifactType": "x/sig", "size": 7}, {"digest": E, "annotations": {"a": "b"}}],
+    }
+    (found,) = look(repository="team/app", tag="arm", referrers=True)
+    about = {"subject": D, "found_by": "api", "tag": None}
+    assert found["referrers"] == [
+        {"digest": C, **about, "media_type": IMAGE, "artifact_type": "x/sig", "size": 7, "annotations": {}},
+        {"digest": E, **about, "media_type": None, "artifact_type": None, "size": None, "annotations": {"a": "b"}},
+    ]
+    assert "referrers" not in look(repository="team/app", tag="arm")[0]
+
+
+def test_referrers_of_platforms_and_of_referrers(registry: FakeRegistry) -> None:
+    """Those of the image are listed with those of everything below it; each with what it refers to."""
+    registry.referring = {A: [{"digest": E}], B: [{"digest": F}], E: [{"digest": G}]}
+    (found,) = look(repository="team/app", tag="1.0", referrers=True)
+    assert [(one["digest"], one["subject"]) for one in found["referrers"]] == [(E, A), (F, B), (G, E)]
+
+
+def test_referrers_that_are_kept_under_tags(registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = [{"mediaType": "application/vnd.dev.cosign.simplesigning.v1+json"}]
+    content = json.dumps({"layers": layers, "annotations": {"a": "b"}}).encode()
+    monkeypatch.setattr(registry, "manifest", lambda place, one: Manifest(Descriptor(one, IMAGE, 99), content))
+    signature = D.replace(":", "-") + ".sig"
+    registry.named = {signature: E}
     (found,) = look(repository="team/app", tag="arm", referrers=True)
     assert found["referrers"] == [
-        {"digest": C, "media_type": IMAGE, "artifact_type": "x/sig", "size": 7, "annotations": {}},
-        {"digest": D, "media_type": None, "artifact_type": None, "size": None, "annotations": {"a": "b"}},
+        {
+            "digest": E,
+            "subject": D,
+            "found_by": "tag",
+            "tag": signature,
+            "media_type": IMAGE,
+            "artifact_type": layers[0]["mediaType"],
+            "size": 99,
+            "annotations": {"a": "b"},
+        }
     ]
-    assert registry.asked[-1] == ("referrers", "team/app", D)
-    assert "referrers" not in look(repository="team/app", tag="arm")[0]
+
+
+def test_tags_that_a_whole_list_of_manifests_shows_are_not_asked_for(
+    registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(REGISTRY, "signed", [listed(D, tags=["1"]), listed(E, tags=[D.replace(":", "-") + ".sig"])])
+    image, signature = look(repository="signed", referrers=True)
+    assert [(one["digest"], one["found_by"]) for one in image["referrers"]] == [(E, "tag")] and signature["referrers"] == []
+    assert not [asked for asked in registry.asked if asked[0] == "describe"]
+    # A list that is cut short proves nothing of the rest.
+    registry.named = {D.replace(":", "-") + ".att": F}
+    (image,) = look(repository="signed", referrers=True, limit=1)
+    assert [one["digest"] for one in image["referrers"]] == [F]
+
+
+def test_a_tag_that_can_not_be_read_is_no_missing_signature(registry: FakeRegistry) -> None:
+    registry.fails = {("describe", "team/app", D.replace(":", "-") + ".sig"): AcrError("throttled", "busy.")}
+    (found,) = look(repository="team/app", tag="arm", referrers=True)
+    assert "busy." in found["error"] and "referrers" not in found
 
 
 def test_a_manifest_without_attributes_has_locks_that_are_not_known(
@@ -348,15 +406,16 @@ def test_c5_an_index_that_can_not_be_read_is_marked_and_the_rest_returned(regist
     found = look(repository="team/app", raw=True, referrers=True)
     assert [manifest.pop("error", None) for manifest in found] == ["It is locked.", None, None, None]
     assert found[1:] == whole[1:]
-    without = {name: value for name, value in whole[0].items() if name != "raw"}
-    assert found[0] == {**without, "platforms": []}, "what the registry lists of it, and what refers to it"
+    without = {name: value for name, value in whole[0].items() if name not in ("raw", "referrers")}
+    assert found[0] == {**without, "platforms": []}, "what the registry lists of it; its platforms may have referrers"
 
 
 def test_c5_referrers_that_can_not_be_read_are_no_empty_list(registry: FakeRegistry) -> None:
+    registry.referring = {B: [{"digest": E}]}
     registry.fails = {("referrers", "team/app", A): AcrError("denied", "No right.")}
     first, second = look(repository="team/app", referrers=True)[:2]
-    assert (first["error"], "referrers" in first, len(first["platforms"])) == ("No right.", False, 2)
-    assert "error" not in second and len(second["referrers"]) == 2
+    assert first["error"].endswith("can't be found: No right.") and "referrers" not in first and len(first["platforms"]) == 2
+    assert "error" not in second and len(second["referrers"]) == 1
 
 
 @pytest.mark.parametrize("kind", ["unreachable", "firewall", "certificate", "timeout"])

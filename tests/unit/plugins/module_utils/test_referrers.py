@@ -16,7 +16,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._manifest import D
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Origin, SourceRegistry
 from ansible_collections.registryops.acr.plugins.module_utils._referrers import DEPTH, Referrers
 from ansible_collections.registryops.acr.plugins.module_utils._source import Known, Source
-from tests.unit.plugins.held import IMAGE, INDEX, HeldRegistry, digest
+from tests.unit.plugins.held import IMAGE, INDEX, HeldAzure, HeldRegistry, digest
 
 
 class Graph(HeldRegistry):
@@ -37,7 +37,8 @@ KEY = SourceRegistry("registry.test")
 
 def look(graph: Graph, *origins: Origin, known: Known | None = None) -> Any:
     with ThreadPoolExecutor(2) as pool:
-        return Referrers(Source(KEY, graph, None, known or {}), pool).of(origins)
+        found = Referrers(Source(KEY, graph, None, known or {}), pool).of(origins)
+    return {key: one if isinstance(one, AcrError) else [each.origin for each in one] for key, one in found.items()}
 
 
 def find(graph: Graph, tags: dict[str, str] | None = None) -> Any:
@@ -54,11 +55,13 @@ def test_signatures_of_signatures_and_of_platforms() -> None:
 
 
 def test_circles_end() -> None:
-    assert find(Graph({0: [1], 1: [2], 2: [0, 1]})) == [(None, digest(n)) for n in (1, 2, 0)]
+    assert find(Graph({0: [1], 1: [2], 2: [0, 1]})) == [(None, digest(n)) for n in (1, 2, 0, 1)], "with another subject"
 
 
 def test_chains_end() -> None:
-    assert len(find(Graph({n: [n + 1] for n in range(100)}))) == DEPTH
+    assert len(find(Graph({n: [n + 1] for n in range(DEPTH - 1)}))) == DEPTH - 1
+    found = find(Graph({n: [n + 1] for n in range(100)}))
+    assert isinstance(found, AcrError) and f"referrers {DEPTH} levels deep" in str(found)
 
 
 def test_crowds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,6 +87,16 @@ def test_a9_a_signature_that_no_listing_shows_is_found() -> None:
     names = {digest(n).replace(":", "-") + end for n in (0, 5) for end in (".sig", ".att", ".sbom")}
     assert sorted(what[2] for what in asked) == sorted(names), "each name once"
     assert not [what for what in graph.asked if what[0] == "tags"], "and no listing"
+
+
+def test_one_answer_that_a_signature_is_missing_does_not_outweigh_a_listing() -> None:
+    registry = HeldAzure("registry.test", team_app={"1": digest(0), SIG: digest(5)})
+    registry.late = {("describe", "team/app", SIG): 1}
+    origin = Origin(KEY, "team/app", "1", digest(0))
+    with ThreadPoolExecutor(2) as pool:
+        ((found,),) = Referrers(Source(KEY, registry, None, {}), pool).of([origin]).values()
+    assert (found.origin.tag, found.origin.digest, found.subject, found.found_by) == (SIG, digest(5), digest(0), "tag")
+    assert registry.asked.count(("tag_list", "team/app")) == 1
 
 
 def test_a_registry_that_leads_to_another_one_with_all_questions_may_have_no_signatures() -> None:

@@ -290,7 +290,7 @@ def test_e5_referrers_take_the_right_to_pull_alone(pulled: Source) -> None:
     origin = image("1", PULLED)
     with ThreadPoolExecutor(4) as pool:
         (found,) = Referrers(pulled, pool).of([origin]).values()
-    assert [one.tag for one in found] == [PULLED.replace(":", "-") + ".sig"]
+    assert [one.origin.tag for one in found] == [PULLED.replace(":", "-") + ".sig"]
 
 
 def test_e5_what_takes_a_listing_names_the_right_that_is_missing(pulled: Source) -> None:
