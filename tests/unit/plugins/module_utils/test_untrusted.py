@@ -501,7 +501,7 @@ CLOUD = {
 IDENTITY: Any = SimpleNamespace(
     cloud=SimpleNamespace(resource_manager="https://management.test", arm_scope="scope"),
     token=lambda scope: "token",
-    renew=lambda: None,
+    renew=lambda _claims="": None,
     subscription_id="s",
     describe=lambda: "somebody",
 )
