@@ -154,7 +154,8 @@ def parse(values: dict[str, Any]) -> None:
     if not isinstance(plain.get("images"), list):
         return  # a template as a whole
     lists = ("target", "untagged_repositories")
-    images = [dict(image, **{name: _list(image.get(name)) for name in lists}) for image in read_list(plain)[0]["images"]]
+    written = [{"source": image} if isinstance(image, str) else image for image in plain["images"]]
+    images = [dict(image, **{name: _list(image.get(name)) for name in lists}) for image in written]
     others = [plain.get(name) for name in ("defaults", "credentials", "target_prefix")]
     parse_entries(images, *others, "azurecr.io", plain.get("default_host"))
 
