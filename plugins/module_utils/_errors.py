@@ -13,8 +13,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Tuple, TypeVar
+from typing import Any, Callable, List, Optional, Tuple, TypeVar
 
+Found = TypeVar("Found")
 Kind = TypeVar("Kind", bound="AcrError")
 
 # Reasons that concern a whole host, and not the one thing that was asked for.
@@ -48,6 +49,27 @@ class Problem(Exception):
 
 class UserError(Problem, ValueError):
     """What the user asked for contradicts itself, or makes no sense."""
+
+
+class Mistakes:
+    """Gathers what is wrong, so that all of it is told at once."""
+
+    def __init__(self, kind: Callable[[str], UserError] = UserError) -> None:
+        self._kind = kind
+        self.found: List[str] = []
+
+    def of(self, check: Callable[..., Found], *given: Any) -> Optional[Found]:
+        """What *check* returns for what is *given*; None if that is wrong."""
+        try:
+            return check(*given)
+        except UserError as error:
+            self.found.extend(str(error).splitlines())
+            return None
+
+    def tell(self) -> None:
+        """Raises them, one on each line."""
+        if self.found:
+            raise self._kind("\n".join(self.found))
 
 
 class IdentityError(Problem):

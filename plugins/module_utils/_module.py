@@ -12,10 +12,9 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible.module_utils.common.validation import check_type_dict
 
 from ._azure import Azure
 from ._errors import Problem
@@ -37,29 +36,31 @@ PACKAGES = {
 }
 
 
+# From the options that were given: what Ansible is to check, and what is wrong already.
+Read = Callable[[Dict[str, Any]], Tuple[Dict[str, Any], Any]]
 GRACE = 1.0  # seconds after which a time limit is enforced, if something ignores it
 
 
 class _Module(AnsibleModule):
     """Keeps the options as they were given: Ansible makes "3.1" of YAML's 3.10, and nobody can tell afterwards. *read* sees
-    them first."""
+    them first, and *mistakes* is what it found."""
 
     params: Dict[str, Any]
 
-    def __init__(self, read: Callable[[Dict[str, Any]], Dict[str, Any]], **more: Any) -> None:
+    def __init__(self, read: Read, **more: Any) -> None:
         self._read = read
         super().__init__(**more)
 
     def _load_params(self) -> None:
         super()._load_params()
-        self.params = self._read(self.params)
+        self.params, self.mistakes = self._read(self.params)
         self.given = dict(self.params)
 
 
 def run(
     arguments: Dict[str, Any],
     work: Callable[[AnsibleModule, Azure], Dict[str, Any]],
-    read: Callable[[Dict[str, Any]], Dict[str, Any]] = dict,
+    read: Read = lambda given: (given, {}),
     **more: Any,
 ) -> None:
     """Runs a module: *work* gets the module and its connection to Azure, and returns the module's result, which is a failure if
@@ -67,7 +68,7 @@ def run(
 
     *arguments* are the module's own options; those for the registry and for signing in are added. An option ``timeout``
     (seconds) limits the whole run. *read* returns the options as Ansible is to check them, from those that were given: for
-    short forms that no argument spec can tell. *more* goes to `AnsibleModule`.
+    short forms that no argument spec can tell. What it finds wrong is for *work* to tell. *more* goes to `AnsibleModule`.
     """
     module = _Module(
         read, argument_spec={**AUTH_ARGUMENTS, **REGISTRY_ARGUMENTS, **arguments}, supports_check_mode=True, **more
@@ -85,19 +86,16 @@ def run(
             limit.cancel()
 
 
-def _refuse_misread(given: Dict[str, Any], arguments: Dict[str, Any], place: str = "") -> None:
+def _refuse_misread(given: Dict[str, Any], arguments: Dict[str, Any]) -> None:
     """InvalidReference where an option that is to be text was read as a fraction or a boolean. Whole numbers pass: as text
-    they are what was written. *place* comes before the names of options."""
+    they are what was written."""
     for name, spec in arguments.items():
         several = spec.get("type") == "list"
         kind = spec.get("elements" if several else "type", "str")
         value = given.get(name)
-        for number, one in enumerate(value if several and isinstance(value, list) else [value], 1):
-            if kind == "dict" and one and spec.get("options"):
-                inside = f"Entry {number} of {name}: " if several else f"{place}{name}."
-                _refuse_misread(check_type_dict(one), spec["options"], inside)
-            elif kind in ("str", "path") and isinstance(one, (bool, float)):
-                raise InvalidReference(misread(place + name, one, hidden=bool(spec.get("no_log"))))
+        for one in value if several and isinstance(value, list) else [value]:
+            if kind in ("str", "path") and isinstance(one, (bool, float)):
+                raise InvalidReference(misread(name, one, hidden=bool(spec.get("no_log"))))
 
 
 def _stop(module: AnsibleModule) -> None:

@@ -6,25 +6,33 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from difflib import get_close_matches
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
+
+from ansible.module_utils.common.validation import check_type_bool, check_type_dict, check_type_int, check_type_list
 
 from ._credentials import Credentials
-from ._plan import Rules, Target
+from ._errors import Mistakes
+from ._plan import Desired, Origin, Rules, SourceRegistry, Target, merge
 from ._reference import (
+    NO_PASSWORD,
     InvalidReference,
     Reference,
     RegistryId,
     completed,
     filled,
+    misread,
     parse_pattern,
     parse_place,
     parse_platform,
     parse_registry,
     parse_source,
     parse_target,
+    without_password,
 )
-from ._select import InvalidSelection, Selection, check_patterns
+from ._select import Selection, check_patterns
 
 IF_EXISTS = ("update", "keep", "fail", "reimport")
 
@@ -78,6 +86,21 @@ CREDENTIALS_ARGUMENTS: Dict[str, Any] = {
     "username": {"type": "str"},
     "password": {"type": "str", "required": True, "no_log": True},
 }
+LIST_ARGUMENTS: Dict[str, Any] = {
+    "images": {"type": "list", "elements": "dict", "required": True, "options": ENTRY_ARGUMENTS},
+    "defaults": {"type": "dict", "options": DEFAULTS_ARGUMENTS},
+    "credentials": {"type": "list", "elements": "dict", "options": CREDENTIALS_ARGUMENTS, "no_log": False},
+}
+_KINDS: Dict[str, Tuple[Callable[[Any], Any], str]] = {
+    "bool": (check_type_bool, "true or false"),
+    "dict": (check_type_dict, "a dictionary"),
+    "int": (lambda value: check_type_int(str(value)), "a whole number"),
+    "list": (check_type_list, "a list"),
+}
+SHOWN_MISTAKES = 100
+
+# What is wrong with each entry of an option, by its number; that of an option that is no list is 0.
+ToldMistakes = Dict[Tuple[str, int], List[str]]
 
 
 class Pattern(NamedTuple):
@@ -121,16 +144,16 @@ class Entry(NamedTuple):
 
 
 def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry: Optional[str] = None) -> Entry:
-    """The entry that *options* (see IMAGE_ARGUMENTS, ENTRY_ARGUMENTS) describe. InvalidReference, InvalidSelection with
-    one sentence for bad input.
+    """The entry that *options* (see IMAGE_ARGUMENTS, ENTRY_ARGUMENTS) describe. InvalidReference with one sentence, each on a
+    line, for all that is wrong.
 
     *suffix* is that of the cloud's registries, such as ``azurecr.io``; *prefix* comes before every target repository; *registry*
     is the one to import into, which no target may name.
     """
+    mistakes = Mistakes(InvalidReference)
     notes: List[str] = []
-    registry_id = parse_registry(options["source_registry"], [suffix]) if options.get("source_registry") else None
-    source = _source(options, registry_id, suffix)
-    credentials = _credentials(options)
+    source, registry_id = mistakes.of(_source, options, suffix) or (None, None)
+    credentials = mistakes.of(_credentials, options)
     if credentials is not None and registry_id is not None:
         named = source.repository if source else options["source_registry"]
         notes.append(
@@ -138,29 +161,31 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry
             "signed-in account on that registry."
         )
     if options.get("platform"):
-        parse_platform(options["platform"])
+        mistakes.of(parse_platform, options["platform"])
     if options.get("verify") is False:
         for name in ("platform", "referrers", "repair", "tags", "repositories"):
             if options.get(name):
-                raise InvalidReference(f"{name} needs verify: true, since it takes looking into a registry.")
-    selection = Selection.of(options["tags"]) if options.get("tags") else None
+                mistakes.found.append(f"{name} needs verify: true, since it takes looking into a registry.")
+    several = bool(options.get("tags") or options.get("repositories"))
+    selection = (mistakes.of(Selection.of, options.get("tags") or {}) or Selection()) if several else None
     repositories = None
     if options.get("repositories"):
         patterns = options["repositories"]
-        check_patterns(patterns, "write something like team/*")
+        mistakes.of(check_patterns, patterns, "write something like team/*")
         repositories = (tuple(patterns.get("include") or ()), tuple(patterns.get("exclude") or ()))
-        selection = selection or Selection()
     if selection is not None and source is not None and _names_image(options["source"]):
         if source.digest or selection != Selection(same_digest=True):
-            raise InvalidReference(
-                f"{options['source']} names one image, but tags selects others; write the repository only."
-            )
+            mistakes.found.append(f"{options['source']} names one image, but tags selects others; write the repository only.")
         selection = selection._replace(include=(source.tag or "",))
+    written = [(name, text) for name in ("target", "untagged_repositories") for text in options.get(name) or []]
+    targets = [mistakes.of(_pattern, options, name, text, prefix) for name, text in written]
+    for _name, text in written:
+        mistakes.of(_refuse_own_host, text, registry, suffix)
     entry = Entry(
         source=source,
         registry_id=registry_id,
         credentials=credentials,
-        targets=_targets(options, selection is not None, prefix),
+        targets=tuple(filter(None, targets)) or (Pattern(prefix + "{repository}", "{tag}"),),
         rules=Rules(
             if_exists=options.get("if_exists") or "update",
             verify=options.get("verify") is not False,
@@ -172,24 +197,109 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry
         selection=selection,
         repositories=repositories,
     )
-    for text in [prefix, *(options.get("target") or []), *(options.get("untagged_repositories") or [])]:
-        _refuse_own_host(text, registry, suffix)
     if source is not None and selection is None:
-        entry.targets_for(source.host or "host", source.repository, source.tag or "latest")
+        mistakes.of(entry.targets_for, source.host or "host", source.repository, source.tag or "latest")
+    mistakes.tell()
     return entry
 
 
-def written_out(images: Any) -> Any:
-    """The entries of a list, as given, with each that is only the text of an image made into its options.
+def read_list(given: Dict[str, Any]) -> Tuple[Dict[str, Any], ToldMistakes]:
+    """The options of a list as Ansible is to check them, from those that were given, and what it would stop at: it tells the
+    first mistake only, and not whose it is.
 
-    What else may be text, a dictionary as JSON or ``key=value``, is left to Ansible: no image has an ``=`` or starts with ``{``.
+    An entry that is only the text of an image becomes its options. A misspelt option gets the name that was meant, so that what
+    else is wrong with it is found as well. An entry with a value that can't be read is left empty.
     """
-    if not isinstance(images, list):
-        return images
-    return [
-        {"source": image} if isinstance(image, str) and "=" not in image and not image.lstrip().startswith("{") else image
-        for image in images
-    ]
+    options = dict(given)
+    told: ToldMistakes = {}
+    for name, spec in LIST_ARGUMENTS.items():
+        value = given.get(name)
+        if spec["type"] == "dict" and value is not None:
+            options[name] = _read(name, 0, value, spec["options"], told)
+        elif isinstance(value, list):
+            options[name] = [_read(name, number, one, spec["options"], told) for number, one in enumerate(value, 1)]
+    return options, told
+
+
+def _read(option: str, number: int, given: Any, arguments: Dict[str, Any], told: ToldMistakes) -> Dict[str, Any]:
+    if option == "images" and isinstance(given, str) and not re.match(r"\s*(\{|\w+\s*=)", given):
+        given = {"source": given}
+    options: Dict[str, Any] = {}
+    unknown: List[str] = []
+    wrong: List[str] = []
+    try:
+        options = _well_formed(check_type_dict(given), arguments, "", unknown, wrong)
+    except TypeError:
+        what = "this text" if isinstance(given, str) else _shown(given)  # a text may hold a password
+        images = "the text of an image, or " if option == "images" else ""
+        wrong.append(f"{what} can't be read; write {images}a dictionary of options.")
+    if unknown or wrong:
+        told[option, number] = [_whose(option, number, options) + sentence for sentence in unknown + wrong]
+    return {name: "" for name, spec in arguments.items() if spec.get("required")} if wrong and number else options
+
+
+def _well_formed(
+    given: Dict[str, Any], arguments: Dict[str, Any], place: str, unknown: List[str], wrong: List[str]
+) -> Dict[str, Any]:
+    """What can be read of options; adds a sentence for each of the others. *place* comes before their names."""
+    found: Dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in arguments:
+            inside = [outer for outer, spec in arguments.items() if name in spec.get("options", ())]
+            close = [] if inside else get_close_matches(str(name), arguments, 1)
+            hint = f"it belongs under {inside[0]}." if inside else f"there are {', '.join(sorted(arguments))}."
+            hint = f"did you mean {close[0]}?" if close else hint
+            unknown.append(f"{place}{without_password(str(name))} isn't an option; {hint}")
+            if not close or close[0] in given:
+                continue
+            name = close[0]
+        mistake = _mistake(place + name, value, arguments[name])
+        if name in ("source", "source_registry", "registry") and isinstance(value, str) and without_password(value) != value:
+            wrong.append(f"{place}{name} {NO_PASSWORD}")
+            found[name] = without_password(value)  # or Ansible would show it
+        elif mistake:
+            wrong.append(mistake)
+        elif value is not None:  # null means "not given"
+            inner = arguments[name].get("options")
+            found[name] = _well_formed(check_type_dict(value), inner, f"{place}{name}.", unknown, wrong) if inner else value
+    missing = [name for name, spec in arguments.items() if spec.get("required") and found.get(name) is None and not wrong]
+    wrong.extend(f"{place}{name} is missing." for name in missing)
+    return found
+
+
+def _mistake(name: str, value: Any, spec: Dict[str, Any]) -> Optional[str]:
+    """What is wrong with the value of an option, if anything is."""
+    kind = spec["type"]
+    if value is None or kind == "raw":
+        return None
+    if kind == "str" or kind == "list" and isinstance(value, (list, bool, float)):
+        for one in value if kind == "list" and isinstance(value, list) else [value]:
+            if isinstance(one, (bool, float)):
+                return misread(name, one, bool(spec.get("no_log")))
+            if one is None or isinstance(one, (list, dict)):
+                return f"{name} must be text, not {_shown(one)}."
+    else:
+        check, words = _KINDS[kind]
+        try:
+            check(value)
+        except (TypeError, ValueError):
+            return f"{name} must be {words}, not {_shown(value)}."
+    choices = spec.get("choices", [value])
+    return None if value in choices else f"{name} must be {', '.join(choices[:-1])} or {choices[-1]}, not {_shown(value)}."
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (dict, list)):
+        return "a dictionary" if isinstance(value, dict) else "a list"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _whose(option: str, number: int, options: Mapping[str, Any]) -> str:
+    """What a sentence on an entry starts with."""
+    if option != "images":
+        return f"Entry {number} of {option}: " if number else f"{option}: "
+    named = without_password(" ".join(str(options.get("source") or options.get("source_registry") or "").split()))
+    return f"Entry {number} ({named}): " if named else f"Entry {number}: "
 
 
 def parse_entries(
@@ -200,43 +310,102 @@ def parse_entries(
     suffix: str,
     default_host: Optional[str] = None,
     registry: Optional[str] = None,
+    told: Optional[ToldMistakes] = None,
 ) -> List[Entry]:
-    """The entries of a list. InvalidReference, with the number of the entry, for bad input.
+    """The entries of a list. InvalidReference, with a sentence for each on a line, if anything is wrong with them.
 
     *credentials*: ``{"registry", "username", "password"}`` each, the registry as `parse_place` takes it; entries that have none
     of their own get those with the longest match. Those that match no entry are reported in the notes. *default_host* is that of
-    sources that name none. *registry* as of `parse_entry`.
+    sources that name none. *registry* as of `parse_entry`. *told*: what `read_list` found.
     """
-    host, namespace = parse_place(default_host) if default_host else ("", "")
-    if namespace:
-        raise InvalidReference(f"default_host {default_host!r} must be a host only; write {host!r}.")
-    prefix = prefix or ""
-    if prefix and parse_pattern(prefix + "x")[1]:
-        raise InvalidReference(f"target_prefix {prefix!r} contains a tag; it is put before repositories.")
-    places = [_place(number, entry) for number, entry in enumerate(credentials or [], 1)]
+    told = told or {}
+    mistakes = Mistakes(InvalidReference)
+    host = mistakes.of(_host, default_host) or "docker.io" if default_host else ""
+    prefix = mistakes.of(_prefix, prefix, registry, suffix) or "" if prefix else ""
+    common = {name: value for name, value in (defaults or {}).items() if value is not None}
+    sample = {"source": "x/x" if common.get("source_registry") else "docker.io/x/x", **common}
+    general = Mistakes()
+    general.of(parse_entry, sample, suffix)
+    mistakes.found += told.get(("defaults", 0), ())
+    places: List[_Place] = []
+    for number, one in enumerate(credentials or [], 1):
+        mistakes.found += told.get(("credentials", number), ())
+        if ("credentials", number) not in told:
+            place = mistakes.of(_place, number, one)
+            places += [place] if place else []
     unused = set(places)
-    found: List[Entry] = []
+    found: Dict[int, Entry] = {}
+    of_entries: List[str] = []
+    repeated: Set[str] = set()
     for number, image in enumerate(images, 1):
-        options = {name: value for name, value in (defaults or {}).items() if value is not None}
-        options.update({name: value for name, value in image.items() if value is not None})
+        of_entries += told.get(("images", number), ())
+        own = {name: value for name, value in image.items() if value is not None}
+        if not own and ("images", number) in told:
+            continue
+        options = {**common, **own}
         if host and not options.get("source_registry"):
             options["source"] = completed(options.get("source") or "", host)
-        try:
-            covering = [place for place in places if place.covers(*_origin(options, suffix))]
-            unused.difference_update(covering)
-            if covering and not options.get("source_password"):
-                best = max(covering, key=lambda place: len(place.namespace))
-                options.update({"source_username": best.username, "source_password": best.password})
-            found.append(parse_entry(options, suffix, prefix, registry))
-        except (InvalidReference, InvalidSelection) as error:
-            raise InvalidReference(f"Entry {number} of images: {error}") from None
+        origin = Mistakes().of(_origin, options, suffix) if places else None
+        covering = [place for place in places if origin and place.covers(*origin)]
+        unused.difference_update(covering)
+        if covering and not options.get("source_password"):
+            best = max(covering, key=lambda place: len(place.namespace))
+            options.update({"source_username": best.username, "source_password": best.password})
+        its = Mistakes()
+        entry = its.of(parse_entry, options, suffix, prefix, registry)
+        if entry:
+            found[number] = entry
+        of_entries += [_whose("images", number, image) + one for one in its.found if one not in general.found]
+        repeated.update(its.found)
+    mistakes.found += [f"defaults: {one}" for one in general.found if one in repeated] + of_entries
+    mistakes.of(merge, [wish for number, entry in found.items() for wish in _wishes(number, entry, suffix)])
+    more = len(mistakes.found) - SHOWN_MISTAKES
+    if more > 0:
+        mistakes.found[SHOWN_MISTAKES:] = [f"Mistakes that are not shown here: {more}."]
+    mistakes.tell()
+    # They concern the list, and are reported once.
     notes = tuple(
         f"The credentials for {place} match no entry of images, so they are not used."
         for place in places
         if place in unused
     )
-    # They concern the list, and are reported once.
-    return [found[0]._replace(notes=notes + found[0].notes), *found[1:]] if found else found
+    entries = list(found.values())
+    return [entries[0]._replace(notes=notes + entries[0].notes), *entries[1:]] if entries else []
+
+
+def _host(text: str) -> str:
+    host, namespace = parse_place(text)
+    if namespace:
+        raise InvalidReference(f"default_host {text!r} must be a host only; write {host!r}.")
+    return host
+
+
+def _prefix(text: str, registry: Optional[str], suffix: str) -> str:
+    if parse_pattern(text + "x")[1]:
+        raise InvalidReference(f"target_prefix {text!r} contains a tag; it is put before repositories.")
+    _refuse_own_host(text, registry, suffix)
+    return text
+
+
+@functools.lru_cache(maxsize=None)
+def _registry_name(host: str, suffix: str) -> str:
+    known = Mistakes().of(parse_registry, host, [suffix])
+    return known.name if known and known.name else host
+
+
+def _wishes(number: int, entry: Entry, suffix: str) -> List[Desired]:
+    """What an entry wants of each target, as far as that is known before any registry is asked."""
+    if entry.source is None or entry.selection is not None:
+        return []
+    host, repository, tag, digest = entry.source
+    # A registry of Azure's has several names; whether two of them mean the same one is left for later, if only Azure knows.
+    name = _registry_name(host, suffix) if host else entry.registry_id and entry.registry_id.name
+    if not name:
+        return []
+    name = name.lower()
+    origin = Origin(SourceRegistry(name), repository, tag, digest, entry.platform)
+    targets = [pattern.filled(host or f"{name}.{suffix}", repository, tag or "latest") for pattern in entry.targets]
+    return [Desired(target, origin, entry.rules, number - 1) for target in targets]
 
 
 class _Place(NamedTuple):
@@ -277,19 +446,20 @@ def _origin(options: Dict[str, Any], suffix: str) -> Tuple[Optional[str], str]:
     return source.host, source.repository
 
 
-def _source(options: Dict[str, Any], registry_id: Optional[RegistryId], suffix: str) -> Optional[Reference]:
+def _source(options: Dict[str, Any], suffix: str) -> Tuple[Optional[Reference], Optional[RegistryId]]:
+    registry_id = parse_registry(options["source_registry"], [suffix]) if options.get("source_registry") else None
     if options.get("repositories"):
         if options.get("source") or registry_id is None:
             raise InvalidReference(
                 "repositories selects among the repositories of an Azure registry: name it in source_registry, and leave "
                 "source out."
             )
-        return None
+        return None, registry_id
     source = parse_source(options.get("source") or "", in_registry=registry_id is not None)
     if registry_id is not None and source.host is not None:
         _refuse_other_host(source.host, registry_id, suffix)
-        return Reference(None, source.repository, source.tag, source.digest)
-    return source
+        source = source._replace(host=None)
+    return source, registry_id
 
 
 def _names_image(text: str) -> bool:
@@ -297,40 +467,32 @@ def _names_image(text: str) -> bool:
     return ":" in text.rpartition("/")[2] or "@" in text
 
 
-def _targets(options: Dict[str, Any], several: bool, prefix: str) -> Tuple[Pattern, ...]:
-    targets: List[Pattern] = []
-    for text in options.get("target") or []:
-        repository, tag = parse_pattern(text)
-        if several and tag and "{tag}" not in text:
+def _pattern(options: Dict[str, Any], option: str, text: str, prefix: str) -> Pattern:
+    repository, tag = parse_pattern(text)
+    if option == "target":
+        if tag and "{tag}" not in text and (options.get("tags") or options.get("repositories")):
             raise InvalidReference(
                 f"target {text!r} names a tag, but tags selects several; write the repository only, or put {{tag}} into it."
             )
-        # As Azure does: a target without a tag takes the source's.
-        targets.append(Pattern(prefix + repository, tag or "{tag}"))
-    for text in options.get("untagged_repositories") or []:
-        repository, tag = parse_pattern(text)
-        if tag:
-            raise InvalidReference(
-                f"untagged_repositories takes repositories without a tag, but {text!r} has one; put it under target."
-            )
-        targets.append(Pattern(prefix + repository, None))
-    for target in targets if options.get("repositories") else []:
-        if not re.search(r"{repository}|{name}", f"{target.repository}:{target.tag}"):
-            raise InvalidReference(
-                f"repositories selects several, so target {target.repository!r} must contain {{repository}} or {{name}}; or use "
-                "target_prefix, which keeps their names."
-            )
-    return tuple(targets) or (Pattern(prefix + "{repository}", "{tag}"),)
+        tag = tag or "{tag}"  # as Azure does: a target without a tag takes the source's
+    elif tag:
+        raise InvalidReference(
+            f"untagged_repositories takes repositories without a tag, but {text!r} has one; put it under target."
+        )
+    target = Pattern(prefix + repository, tag)
+    if options.get("repositories") and not re.search(r"{repository}|{name}", f"{target.repository}:{tag}"):
+        raise InvalidReference(
+            f"repositories selects several, so target {target.repository!r} must contain {{repository}} or {{name}}; or use "
+            "target_prefix, which keeps their names."
+        )
+    return target
 
 
 def _credentials(options: Dict[str, Any]) -> Optional[Credentials]:
     password, username = options.get("source_password"), options.get("source_username")
     if not password:
         if username:
-            raise InvalidReference(
-                f"source_username is given for {options.get('source') or options['source_registry']}, but source_password is "
-                "empty."
-            )
+            raise InvalidReference("source_username is given, but source_password is empty.")
         return None
     return Credentials(username or None, password)
 

@@ -10,7 +10,7 @@ import enum
 from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
-from ._errors import AcrError, UserError
+from ._errors import AcrError, Mistakes, UserError
 
 TARGETS_PER_IMPORT = 100
 
@@ -311,8 +311,9 @@ def imports(items: Iterable[Item], together: bool = True) -> List[Import]:
 
 
 def merge(desired: Iterable[Desired]) -> List[Desired]:
-    """The same, each wish once. Conflict if two entries want different things of a target."""
+    """The same, each wish once. Conflict, with a line for each, if two entries want different things of a target."""
     kept: Dict[Tuple[Any, ...], Desired] = {}
+    conflicts = Mistakes(Conflict)
     for one in desired:
         # Without a tag there is no place that two images could contend for; and a digest is the same from anywhere.
         place = (one.target,) if one.target.tag or one.target.digest else (one.target, one.origin.key)
@@ -322,16 +323,17 @@ def merge(desired: Iterable[Desired]) -> List[Desired]:
         elif other.origin.key != one.origin.key:
             if one.target.digest:
                 continue
-            raise Conflict(
+            conflicts.found.append(
                 f"{one.target} is wanted twice: from {other.origin} (entry {other.entry + 1}) and from {one.origin} "
                 f"(entry {one.entry + 1}). Remove one."
             )
         elif not (one.selected or other.selected) and one.rules != other.rules:
-            raise Conflict(
+            conflicts.found.append(
                 f"{one.target} is wanted twice, with different options (entries {other.entry + 1} and {one.entry + 1}). Remove one."
             )
         elif other.selected and not one.selected:
             kept[place] = one  # what names an image knows better than what happens to choose it
+    conflicts.tell()
     return list(kept.values())
 
 

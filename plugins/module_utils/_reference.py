@@ -38,6 +38,9 @@ _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1
 _NAME = re.compile(r"[A-Za-z0-9]{5,50}")
 # A name and the hash that a domain name label adds; anything shorter is a word in a wrong name.
 _LABELED_NAME = re.compile(r"[a-z0-9]{5,50}-[a-z0-9]{8,}")
+# What stands before "@", unless a digest follows: that has no slash.
+_SIGN_IN = re.compile(r"^(?:.*@(?=.*/)|[^/]*://[^/]*@|[^/]*:[^/]*@(?!sha))", re.DOTALL)
+NO_PASSWORD = "must not contain a user name or password; use the options for them."
 _RESOURCE_ID = re.compile(
     r"/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)/providers/"
     r"Microsoft\.ContainerRegistry/registries/(?P<name>[^/]+)/?",
@@ -184,11 +187,15 @@ def misread(what: str, value: object, hidden: bool = False) -> str:
     return f"{what} must be text, but {found} was read as a {read} ({example} would be, too). Quote it, as in '{example}'."
 
 
+def without_password(text: str) -> str:
+    """*text* without the user name and password that may stand before its host."""
+    return _SIGN_IN.sub("", text, 1)
+
+
 def _refuse_password(text: str, what: str) -> None:
     """Refuses ``user:password@host/…`` without repeating it."""
-    first, slash, _rest = text.partition("://")[2].partition("/") if "://" in text else text.partition("/")
-    if "@" in first and (slash or "://" in text):
-        raise InvalidReference(f"{what} must not contain a user name or password; use the options for them.")
+    if _SIGN_IN.match(text):
+        raise InvalidReference(f"{what} {NO_PASSWORD}")
 
 
 def _split_host(text: str) -> Tuple[Optional[str], str]:

@@ -10,7 +10,7 @@ import re
 from fnmatch import fnmatchcase
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Pattern, Tuple
 
-from ._errors import UserError
+from ._errors import Mistakes, UserError
 from ._reference import is_tag, misread
 
 Version = Tuple[int, int, int, int]
@@ -50,19 +50,19 @@ class Selection(NamedTuple):
 
     @classmethod
     def of(cls, options: Dict[str, Any]) -> Selection:
-        """From a module's options. InvalidSelection if a range, pattern, expression or number is invalid."""
+        """From a module's options. InvalidSelection if ranges, patterns, expressions or numbers are invalid."""
+        mistakes = Mistakes(InvalidSelection)
         given = options.get("semver") or ()
         given = given if isinstance(given, (list, tuple)) else [given]
         for one in given:
             if isinstance(one, (bool, float)):
-                raise InvalidSelection(misread("semver", one))
-        ranges = [str(one) for one in given]
-        for text in ranges:
-            parse_range(text)
+                mistakes.found.append(misread("semver", one))
+            else:
+                mistakes.of(parse_range, str(one))
         selection = cls(
             tuple(options.get("include") or ()),
             tuple(options.get("exclude") or ()),
-            " || ".join(ranges) or None,
+            " || ".join(map(str, given)) or None,
             options.get("newest"),
             bool(options.get("same_digest")),
             tuple(options.get("names") or ()),
@@ -71,12 +71,13 @@ class Selection(NamedTuple):
         )
         for name in selection.names:
             if not is_tag(name):
-                raise InvalidSelection(f"names takes exact tags, but {name!r} isn't one; put shell patterns under include.")
-        check_patterns(options, "put it under match")
+                mistakes.found.append(f"names takes exact tags, but {name!r} isn't one; put shell patterns under include.")
+        mistakes.of(check_patterns, options, "put it under match")
         if selection.match is not None:
-            _expression(selection.match)
+            mistakes.of(_expression, selection.match)
         if selection.newest is not None and selection.newest < 1:
-            raise InvalidSelection(f"newest must be at least 1, not {selection.newest}.")
+            mistakes.found.append(f"newest must be at least 1, not {selection.newest}.")
+        mistakes.tell()
         return selection
 
     @property

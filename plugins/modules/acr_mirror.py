@@ -36,6 +36,7 @@ options:
         several with O(images[].tags) or O(images[].repositories).
       - An entry may also be plain text, such as V(docker.io/library/nginx:1.27), which is short for a dictionary with only
         O(images[].source).
+      - If the list contains mistakes, all of them are reported at once, each with the number of its entry, and nothing is imported.
       - Entries that want the same are merged. If two entries want different things of the same target tag, the list is refused
         before anything starts. If one entry names an image and another selects it, the entry that names it decides.
     type: list
@@ -714,13 +715,7 @@ from ..module_utils import _progress
 from ..module_utils._azure import Azure
 from ..module_utils._mirror import Mirror, Settings
 from ..module_utils._module import run
-from ..module_utils._options import (
-    CREDENTIALS_ARGUMENTS,
-    DEFAULTS_ARGUMENTS,
-    ENTRY_ARGUMENTS,
-    parse_entries,
-    written_out,
-)
+from ..module_utils._options import LIST_ARGUMENTS, parse_entries, read_list
 
 # The summary's names for what happened.
 COUNTS = {
@@ -744,6 +739,7 @@ def work(module: Any, azure: Azure) -> Dict[str, Any]:
         azure.suffix,
         default_host=params["default_host"],
         registry=params["registry"],
+        told=module.mistakes,
     )
     settings = Settings(
         check=module.check_mode,
@@ -789,9 +785,7 @@ def _failures(results: List[Dict[str, Any]], verb: str, others: str) -> str:
 def main() -> None:
     run(
         {
-            "images": {"type": "list", "elements": "dict", "required": True, "options": ENTRY_ARGUMENTS},
-            "defaults": {"type": "dict", "options": DEFAULTS_ARGUMENTS},
-            "credentials": {"type": "list", "elements": "dict", "options": CREDENTIALS_ARGUMENTS, "no_log": False},
+            **LIST_ARGUMENTS,
             "default_host": {"type": "str"},
             "target_prefix": {"type": "str"},
             "concurrency": {"type": "int", "default": 16},
@@ -802,7 +796,7 @@ def main() -> None:
             "import_timeout": {"type": "int", "default": 1800},
         },
         work,
-        read=lambda given: {**given, "images": written_out(given.get("images"))},
+        read=read_list,
     )
 
 

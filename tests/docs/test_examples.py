@@ -18,7 +18,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries, written_out
+from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries, read_list
 from tests.playbook import ANSIBLE_BIN, ROOT, environment
 
 COLLECTION = "registryops.acr"
@@ -141,7 +141,8 @@ def check(values: dict[str, Any], options: dict[str, Any], *, complete: bool = T
     if not complete:
         spec = {name: {**option, "required": False} for name, option in spec.items()}
     if "images" in values:
-        values = {**values, "images": written_out(values["images"])}
+        values, told = read_list(values)
+        assert not told, told
     result = ArgumentSpecValidator(spec).validate({name: filled(value, spec.get(name, {})) for name, value in values.items()})
     assert not result.error_messages, result.error_messages
 
@@ -153,7 +154,8 @@ def parse(values: dict[str, Any]) -> None:
     if not isinstance(plain.get("images"), list):
         return  # a template as a whole
     lists = ("target", "untagged_repositories")
-    images = [dict(image, **{name: _list(image.get(name)) for name in lists}) for image in written_out(plain["images"])]
+    written = [{"source": image} if isinstance(image, str) else image for image in plain["images"]]
+    images = [dict(image, **{name: _list(image.get(name)) for name in lists}) for image in written]
     others = [plain.get(name) for name in ("defaults", "credentials", "target_prefix")]
     parse_entries(images, *others, "azurecr.io", plain.get("default_host"))
 

@@ -252,7 +252,7 @@ def test_repositories_of_a_whole_registry_under_a_prefix(sandbox: Sandbox, acr_m
 
 def test_only_azure_registries_list_their_repositories(sandbox: Sandbox, acr_mirror: Mirror) -> None:
     run = acr_mirror([{"source": "docker.io/library/busybox", "repositories": {"include": ["*"]}}])
-    assert run.rc == 2 and "Entry 1 of images: repositories selects among" in run.result["msg"], run.output
+    assert run.rc == 2 and "Entry 1 (docker.io/library/busybox): repositories selects among" in run.result["msg"], run.output
 
 
 def test_target_prefix_counts_for_every_target(sandbox: Sandbox, acr_mirror: Mirror) -> None:
@@ -359,12 +359,12 @@ CONTRADICTIONS: list[tuple[list[dict[str, Any]], str]] = [
       {"source": f"{APP}:1.0.0", "target": ["library/busybox:latest"]}],
      "library/busybox:latest is wanted twice"),
     ([BUSYBOX, {"source": "docker.io/library/busybox:1.37", "tags": {"newest": 1}}],
-     "Entry 2 of images: docker.io/library/busybox:1.37 names one image, but tags selects others"),
+     "Entry 2 (docker.io/library/busybox:1.37): docker.io/library/busybox:1.37 names one image, but tags selects others"),
     ([BUSYBOX, {"source": "docker.io/library/busybox", "tags": {"semver": "newer than 1"}}],
-     "Entry 2 of images: semver 'newer than 1'"),
+     "Entry 2 (docker.io/library/busybox): semver 'newer than 1'"),
     ([BUSYBOX, {"source": "docker.io/library/busybox", "tags": {"newest": 0}}], "newest must be at least 1"),
     ([BUSYBOX, {"source": "docker.io/Library/Busybox:1"}], "must be lowercase"),
-    ([BUSYBOX, {"source": "library/busybox:1.37"}], "Entry 2 of images:"),
+    ([BUSYBOX, {"source": "library/busybox:1.37"}], "Entry 2 (library/busybox:1.37):"),
     ([BUSYBOX, {"source": "docker.io/library/busybox", "tags": {}, "target": ["a:1"]}],
      "names a tag, but tags selects several"),
     ([BUSYBOX, {"source": f"{APP}:1.0.0", "verify": False, "referrers": True}],

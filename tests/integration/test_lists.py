@@ -4,6 +4,7 @@
 """Lists as people have them: short entries, what is chosen among tags, where it goes, what is told of what was left out."""
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -67,6 +68,90 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
     ),
     "short names without a host that stands in": ({"images": ["busybox:1.36"]}, {}, "doesn't name a registry"),
 }  # fmt: skip
+
+
+# Two of each kind: what is written, and words of the sentence.
+MISTAKES: dict[str, list[tuple[Any, str]]] = {
+    "misspelt option": [
+        ({"sorce": "docker.io/library/busybox:1.36"}, "sorce isn't an option; did you mean source?"),
+        ({"source": f"{DEV_HOST}/team/app", "tags": {"semvr": ">=1"}}, "tags.semvr isn't an option; did you mean semver?"),
+    ],
+    "option in the wrong place": [
+        ({"source": "docker.io/library/busybox:1.36", "password": f"{SECRET}-1"},
+         "password isn't an option; did you mean source_password?"),
+        ({"source": f"{DEV_HOST}/team/app", "newest": 3}, "newest isn't an option; it belongs under tags."),
+    ],
+    "nothing": [(None, "null can't be read"), ("", "source is empty")],
+    "no source": [({"target": ["a:1"]}, "source is empty"), ({"comment": "later"}, "source is empty")],
+    "wrong type": [
+        ({"source": f"{DEV_HOST}/team/app", "tags": {"newest": "three"}}, "tags.newest must be a whole number, not 'three'."),
+        ({"source": "docker.io/library/busybox:1.36", "source_password": [SECRET + "-2"]}, "source_password must be text, not a list."),
+    ],
+    "wrong choice": [
+        ({"source": "docker.io/library/busybox:1.36", "if_exists": "kep"}, "if_exists must be update, keep, fail or reimport, not 'kep'."),
+        ({"source": f"{DEV_HOST}/team/app", "tags": {"order": "size"}}, "tags.order must be version or time, not 'size'."),
+    ],
+    "number": [
+        ({"source": f"{DEV_HOST}/team/app", "tags": {"include": [3.10]}}, "tags.include must be text, but 3.1 was read as a number"),
+        (3.10, "3.1 can't be read"),
+    ],
+    "no image": [
+        ("docker.io/library/Busybox:1.36", "has an invalid repository name 'library/Busybox'; it must be lowercase."),
+        ("docker.io/library/busybox@sha256:1", "has an invalid digest"),
+    ],
+    "no host": [("busybox:1.36", "doesn't name a registry"), ("library/busybox", "doesn't name a registry")],
+    "address": [
+        ("https://docker.io/library/busybox:1.36", "must not start with 'https://'"),
+        (f"https://me:{SECRET}-3@docker.io/library/busybox:1.36", "must not contain a user name or password"),
+    ],
+    "range, pattern, or expression": [
+        ({"source": f"{DEV_HOST}/team/app", "tags": {"semver": "newer"}}, "semver 'newer' is invalid"),
+        ({"source": f"{DEV_HOST}/team/app", "tags": {"include": ["^1.*"]}}, "looks like a regular expression; put it under match."),
+    ],
+    "what doesn't go together": [
+        ({"source": "docker.io/library/busybox@sha256:" + 64 * "a", "tags": {"newest": 1}}, "names one image, but tags selects others"),
+        ({"source": "docker.io/library/busybox:1.36", "verify": False, "platform": "linux/amd64"}, "platform needs verify: true"),
+    ],
+    "repositories or registry": [
+        ({"repositories": {"include": ["*"]}}, "name it in source_registry"),
+        ({"source": "team/app:1.0.0", "source_registry": "no_name"}, "'no_name' isn't the name of a registry"),
+    ],
+    "target": [
+        ({"source": "docker.io/library/busybox:1.36", "target": ["{repo}"]}, "has an unknown placeholder {repo}"),
+        ({"source": "docker.io/library/busybox:1.36", "target": ["contosoprod.azurecr.test/a"]}, "must not name the registry to import"),
+    ],
+    "two for one target": [
+        ({"source": "docker.io/library/busybox:1.37", "target": ["good:9"]}, "good:9 is wanted twice: from docker.io/library/busybox:1.36"),
+        ({"source": "docker.io/library/busybox:1.36", "target": ["good:19"], "repair": True}, "wanted twice, with different options"),
+    ],
+}  # fmt: skip
+
+
+def test_all_mistakes_of_a_long_list_are_told_before_anything_is_imported(sandbox: Sandbox) -> None:
+    """By the module and by the role: one sentence for each mistake, with the number of its entry."""
+    wrong = [mistake for kind in MISTAKES.values() for mistake in kind]
+    images: list[Any] = [{"source": "docker.io/library/busybox:1.36", "target": [f"good:{number}"]} for number in range(1, 301)]
+    expected = {10 * count: says for count, (_entry, says) in enumerate(wrong, 1)}
+    for count, (entry, _says) in enumerate(wrong, 1):
+        images[10 * count - 1] = entry
+    module = {"name": "Module", "registryops.acr.acr_mirror": {"registry": "contosoprod", "images": images}, "ignore_errors": True}
+    role = {"ansible.builtin.include_role": {"name": "registryops.acr.mirror"}}
+    variables = {"acr_mirror_registry": "contosoprod", "acr_mirror_images": images}
+    play = {"name": "Test", "hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables}
+    run = run_playbook([{**play, "tasks": [module, role]}], sandbox.env, "-vvv")
+    assert SECRET not in run.output and SECRET not in str(run.tasks)
+    failed = [task["result"] for task in run.tasks if task["status"] == "failed"]
+    assert len(failed) == 2 and run.rc == 2, run.output
+    for result in failed:
+        assert result["reason"] == "invalid" and "results" not in result
+        lines = result["msg"].splitlines()
+        assert len(lines) == len(wrong) == 30, result["msg"]
+        for line in lines:
+            (number,) = re.findall(r"^Entry (\d+)(?: \(.*?\))?: |(?:\(entry|entries \d+ and) (\d+)\)\. Remove", line)
+            assert expected[int("".join(number))] in line, line
+        assert len({"".join(re.findall(r"\d+", line)[:1]) for line in lines}) > 25
+    asked = [line["path"] for line in sandbox.log()]
+    assert not sandbox.operations() and all("/metadata/endpoints" in path for path in asked), asked
 
 
 def test_lists(sandbox: Sandbox) -> None:

@@ -275,7 +275,7 @@ class Module:
     """What a module's own code sees of Ansible."""
 
     def __init__(self, check_mode: bool, **params: Any) -> None:
-        self.params, self.check_mode = params, check_mode
+        self.params, self.check_mode, self.mistakes = params, check_mode, dict[Any, Any]()
         self.warnings: list[str] = []
         self.warn = self.warnings.append
 

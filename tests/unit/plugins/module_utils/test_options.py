@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._options import (
     Pattern,
     parse_entries,
     parse_entry,
-    written_out,
+    read_list,
 )
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Rules, Target
 from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference, Reference, RegistryId
@@ -214,7 +215,7 @@ def test_if_exists_goes_with_and_without_verifying(if_exists: str, verify: bool)
             {"untagged_repositories": ["a:1"]},
             "untagged_repositories takes repositories without a tag, but 'a:1' has one; put it under target.",
         ),
-        ({"source_username": "u"}, "source_username is given for docker.io/nginx:1.27, but source_password is empty."),
+        ({"source_username": "u"}, "source_username is given, but source_password is empty."),
         ({"platform": "amd64"}, "platform 'amd64' is invalid; write something like linux/amd64 or linux/arm/v7."),
         (
             {"platform": "linux/amd64", "verify": False},
@@ -378,20 +379,20 @@ def test_credentials_for_a_source_registry(source: str) -> None:
         (
             [{"source": NGINX}, {"source": "nginx"}],
             {},
-            "Entry 2 of images: source 'nginx' doesn't name a registry; put its host in front, such as "
+            "Entry 2 (nginx): source 'nginx' doesn't name a registry; put its host in front, such as "
             "docker.io/library/nginx:1.27, or set source_registry.",
         ),
         (
             [{"source": "docker.io/nginx", "tags": {"newest": -1}}],
             {},
-            "Entry 1 of images: newest must be at least 1, not -1.",
+            "Entry 1 (docker.io/nginx): newest must be at least 1, not -1.",
         ),
         (
             [{"source": NGINX, "verify": False}],
             {"defaults": {"referrers": True}},
-            "Entry 1 of images: referrers needs verify: true, since it takes looking into a registry.",
+            "Entry 1 (docker.io/nginx:1.27): referrers needs verify: true, since it takes looking into a registry.",
         ),
-        ([{}], {}, "Entry 1 of images: source is empty; write something like docker.io/library/nginx:1.27."),
+        ([{}], {}, "Entry 1: source is empty; write something like docker.io/library/nginx:1.27."),
     ],
 )
 def test_wrong_entries(images: list[dict[str, Any]], lists: dict[str, Any], message: str) -> None:
@@ -402,10 +403,13 @@ def test_wrong_entries(images: list[dict[str, Any]], lists: dict[str, Any], mess
 
 def test_an_entry_that_is_text_is_its_source() -> None:
     option = {"source": NGINX, "if_exists": "keep"}
-    assert written_out([NGINX, option, "nginx"]) == [{"source": NGINX}, option, {"source": "nginx"}]
-    left = ["source=docker.io/nginx", ' {"source": "docker.io/nginx"}', 5, None]
-    assert written_out(left) == left, "Ansible knows what that is"
-    assert written_out(None) is None and written_out("docker.io/nginx") == "docker.io/nginx"
+    given = {"images": [NGINX, option, "nginx", "source=docker.io/nginx", '{"source": "docker.io/nginx"}', ""], "other": 1}
+    read = [{"source": NGINX}, option, {"source": "nginx"}, {"source": "docker.io/nginx"}, {"source": "docker.io/nginx"}, {"source": ""}]
+    assert read_list(given) == ({"images": read, "other": 1}, {})
+    nulls = {"source": "h.io/a", "target": None, "tags": {"newest": 1, "order": None, "same_digest": None}}
+    assert read_list({"images": [nulls]}) == ({"images": [{"source": "h.io/a", "tags": {"newest": 1}}]}, {}), "as if it weren't there"
+    for left in ({}, {"images": None}, {"images": "docker.io/nginx"}):
+        assert read_list(left) == (left, {}), "Ansible knows what that is"
 
 
 @pytest.mark.parametrize(
@@ -460,7 +464,7 @@ def test_a_target_does_not_name_its_own_registry(registry: str, option: str) -> 
     with pytest.raises(InvalidReference) as caught:
         parse_entry({"source": NGINX, option: ["contosoprod.azurecr.test/a"]}, SUFFIX, registry=registry)
     assert str(caught.value) == OWN
-    with pytest.raises(InvalidReference, match="Entry 1 of images: 'contosoprod.azurecr.test/' must not name"):
+    with pytest.raises(InvalidReference, match="^'contosoprod.azurecr.test/' must not name"):
         parse_entries([{"source": NGINX}], None, None, "contosoprod.azurecr.test/", SUFFIX, registry=registry)
 
 
@@ -552,7 +556,7 @@ def test_e11_credentials_that_match_nothing_are_told_once_by_their_registry_alon
         for place in ("https://Quay.io/team/", "docker.io", "docker.io/library", "ghcr.io", "contosodev.azurecr.test")
     ]
     images: list[dict[str, Any]] = [
-        {"source": NGINX}, {"source": "ghcr.io/a:1", "source_password": "own"}, {"source": "a:1", "source_registry": "contosodev"},
+        {"source": NGINX}, {"source": "ghcr.io/a:1", "source_password": "own"}, {"source": "b:1", "source_registry": "contosodev"},
     ]  # fmt: skip
     notes = [note for entry in entries(*images, credentials=listed) for note in entry.notes]
     # That an entry has its own, or another one matches better, is no mistake.
@@ -563,8 +567,161 @@ def test_e11_credentials_that_match_nothing_are_told_once_by_their_registry_alon
 
 
 def test_a_user_name_without_a_password_for_a_whole_registry() -> None:
-    with pytest.raises(InvalidReference, match="source_username is given for contosodev"):
+    with pytest.raises(InvalidReference, match=r"Entry 1 \(contosodev\): source_username is given"):
         entries({"source_registry": "contosodev", "repositories": {"include": ["*"]}, "source_username": "u"})
+
+
+# -- all mistakes of a list --------------------------------------------------------------------------------------------
+
+REGISTRIES = {"source_registry": "contosodev", "repositories": {"include": ["team/*"]}}
+KINDS: dict[str, tuple[Any, str]] = {
+    "misspelt option": ({"sorce": NGINX}, "(docker.io/nginx:1.27): sorce isn't an option; did you mean source?"),
+    "misspelt option inside": ({"source": "h.io/a", "tags": {"semvr": "1"}}, "(h.io/a): tags.semvr isn't an option; did you mean semver?"),
+    "option in the wrong place": ({"source": "h.io/a", "newest": 3}, "(h.io/a): newest isn't an option; it belongs under tags."),
+    "no option at all": (
+        {"source_registry": "contosodev", "repositories": {"include": ["a*"], "x": 1}},
+        "(contosodev): repositories.x isn't an option; there are exclude, include.",
+    ),
+    "password in the wrong place": ({"source": NGINX, "password": "hidden"}, "password isn't an option; did you mean source_password?"),
+    "no source": ({"target": ["a:1"]}, ": source is empty; write something like docker.io/library/nginx:1.27."),
+    "null": (None, ": null can't be read; write the text of an image, or a dictionary of options."),
+    "number": (5, ": 5 can't be read; write the text of an image, or a dictionary of options."),
+    "list": ([NGINX], ": a list can't be read; write the text of an image, or a dictionary of options."),
+    "half a dictionary": ('{"source_password": "hidden', ": this text can't be read; write the text of an image, or a dictionary"),
+    "empty text": ("", ": source is empty; "),
+    "no whole number": ({"source": "h.io/a", "tags": {"newest": "three"}}, "(h.io/a): tags.newest must be a whole number, not 'three'."),
+    "true as a number": ({"source": "h.io/a", "tags": {"newest": True}}, "(h.io/a): tags.newest must be a whole number, not true."),
+    "text as options": ({"source": "h.io/a", "tags": "1.27"}, "(h.io/a): tags must be a dictionary, not '1.27'."),
+    "neither true nor false": ({"source": NGINX, "verify": "maybe"}, "verify must be true or false, not 'maybe'."),
+    "options as a list": ({"source": NGINX, "target": {"a": "hidden"}}, "target must be a list, not a dictionary."),
+    "a list as text": ({"source": [NGINX, "hidden"]}, ": source must be text, not a list."),
+    "null in a list": ({"source": NGINX, "target": [None]}, "target must be text, not null."),
+    "wrong choice": ({"source": NGINX, "if_exists": "kep"}, "if_exists must be update, keep, fail or reimport, not 'kep'."),
+    "wrong choice inside": ({"source": "h.io/a", "tags": {"order": "size"}}, "tags.order must be version or time, not 'size'."),
+    "number as a tag": ({"source": "h.io/a", "tags": {"include": ["1", 3.10]}}, "tags.include must be text, but 3.1 was read as a number "),
+    "number as a source": ({"source": 3.10}, ": source must be text, but 3.1 was read as a number "),
+    "number as a password": ({"source": NGINX, "source_password": 3.14159}, "source_password must be text, but what is given was read "),
+    "number as a range": ({"source": "h.io/a", "tags": {"semver": 1.5}}, "(h.io/a): semver must be text, but 1.5 was read as a number "),
+    "capitals": (
+        "docker.io/Nginx:1",
+        "(docker.io/Nginx:1): 'docker.io/Nginx:1' has an invalid repository name 'Nginx'; it must be lowercase.",
+    ),
+    "bad tag": ("h.io/a:.1", "(h.io/a:.1): 'h.io/a:.1' has an invalid tag '.1'; "),
+    "bad digest": ("h.io/a@sha256:12", "has an invalid digest; "),
+    "no host": ("nginx:1.27", "(nginx:1.27): source 'nginx:1.27' doesn't name a registry; "),
+    "address of a page": ("https://h.io/a", "(https://h.io/a): source 'https://h.io/a' must not start with 'https://'; write 'h.io/a'."),
+    "password in a source": ("me:hidden@h.io/a", "(h.io/a): source must not contain a user name or password; "),
+    "password with a slash": ("me:hid/hidden@h.io/a", "(h.io/a): source must not contain a user name or password; "),
+    "password before a host alone": ("me:hidden@h.io", "(h.io): source must not contain a user name or password; "),
+    "password in a registry": ({"source": "a", "source_registry": "me:hidden@h.io"}, "source_registry must not contain a user name "),
+    "password in an address": ("https://me:hidden@h.io", "(h.io): source must not contain a user name or password; "),
+    "password with an equals sign": ("me:hidden=@h.io/a", "(h.io/a): source must not contain a user name or password; "),
+    "user without password": ({"source": NGINX, "source_username": "me"}, "source_username is given, but source_password is empty."),
+    "bad range": ({"source": "h.io/a", "tags": {"semver": "newer"}}, "semver 'newer' is invalid; "),
+    "expression as a pattern": (
+        {"source": "h.io/a", "tags": {"include": ["^1.*$"]}},
+        "looks like a regular expression; put it under match.",
+    ),
+    "bad expression": ({"source": "h.io/a", "tags": {"match": "(1"}}, "match '(1' isn't a regular expression: "),
+    "tags of one image": ({"source": NGINX, "tags": {"newest": 1}}, "docker.io/nginx:1.27 names one image, but tags selects others; "),
+    "tags and digest": ({"source": "h.io/a@" + A, "tags": {"newest": 1}}, "names one image, but tags selects others; "),
+    "repositories of no registry": ({"repositories": {"include": ["*"]}}, ": repositories selects among the repositories of an Azure "),
+    "unverified platform": ({"source": NGINX, "verify": False, "platform": "linux/amd64"}, "platform needs verify: true, since "),
+    "bad platform": ({"source": NGINX, "platform": "linux"}, "platform 'linux' is invalid; "),
+    "bad registry": ({"source": "a", "source_registry": "no_name"}, "(a): 'no_name' isn't the name of a registry, "),
+    "bad placeholder": ({"source": NGINX, "target": ["{repo}"]}, "'{repo}' has an unknown placeholder {repo}; "),
+    "one target for all": ({**REGISTRIES, "target": ["a"]}, "(contosodev): repositories selects several, so target 'a' must contain "),
+    "target with a digest": ({"source": NGINX, "target": ["a@" + A]}, "must not have a digest, "),
+    "target in its own registry": (
+        {"source": NGINX, "target": ["contosoprod.azurecr.test/a"]},
+        "must not name the registry to import into, ",
+    ),
+    "two for one target": ({"source": "docker.io/library/alpine:3.20"}, "library/alpine:3.20 is wanted twice, with different options "),
+}  # fmt: skip
+
+
+def mistakes(images: list[Any], **lists: Any) -> list[str]:
+    """All that is said of a list; nothing of it may be a secret."""
+    options, told = read_list({"images": images, **lists})
+    rest = [options.get(name) for name in ("defaults", "credentials", "target_prefix")]
+    with pytest.raises(InvalidReference) as caught:
+        parse_entries(options["images"], *rest, SUFFIX, options.get("default_host"), "contosoprod", told)
+    assert "hidden" not in str(caught.value) and "3.14159" not in str(caught.value)
+    assert "hidden" not in str([one for one in options["images"] if set(one) - set(ENTRY_ARGUMENTS)]), "Ansible would show it"
+    return str(caught.value).splitlines()
+
+
+def test_all_mistakes_are_told_at_once_each_with_its_entry() -> None:
+    good: list[Any] = [{"source": "docker.io/library/alpine:3.20", "if_exists": "keep"}]
+    said = mistakes(good + [one for one, _says in KINDS.values()])
+    numbered = {int(re.findall(r"[Ee]ntr(?:y|ies 1 and) (\d+)", line)[0]): line for line in said}
+    assert len(said) == len(numbered) == len(KINDS), "\n".join(said)
+    for number, (kind, (_one, says)) in enumerate(KINDS.items(), 2):
+        start = f"Entry {number}" + ("" if says.startswith(":") else " (")
+        assert says in numbered[number] and (kind == "two for one target" or numbered[number].startswith(start)), numbered[number]
+
+
+def test_an_entry_may_make_several_mistakes() -> None:
+    one = {"sorce": "docker.io/Nginx", "platform": "linux", "target": ["A", "{x}"], "tags": {"newest": 0, "semver": ["x-", 2.5]}}
+    assert [line.partition(": ")[2].partition(";")[0] for line in mistakes([one])] == [
+        "sorce isn't an option", "'docker.io/Nginx' has an invalid repository name 'Nginx'", "platform 'linux' is invalid",
+        "semver 'x-' is invalid", "semver must be text, but 2.5 was read as a number (3.10 would be, too). Quote it, as in '3.10'.",
+        "newest must be at least 1, not 0.", "'A' has an invalid repository name 'A'", "'{x}' has an unknown placeholder {x}",
+    ]  # fmt: skip
+
+
+def test_a_mistake_in_the_defaults_is_told_once() -> None:
+    images = [{"source": "h.io/a"}, {"source": "h.io/b"}, {"source": "h.io/c", "platform": "linux/amd64"}, "h.io/A"]
+    found = mistakes(images, defaults={"platform": "linux", "if_exits": "keep", "tags": {"newest": "x"}})
+    assert [line.partition(";")[0] for line in found] == [
+        "defaults: if_exits isn't an option", "defaults: tags.newest must be a whole number, not 'x'.",
+        "defaults: platform 'linux' is invalid", "Entry 4 (h.io/A): 'h.io/A' has an invalid repository name 'A'",
+    ]  # fmt: skip
+    options, told = read_list({"images": ["h.io/a:1"], "defaults": {"platform": "linux"}})
+    own = [{**options["images"][0], "platform": "linux/amd64"}]
+    assert parse_entries(own, options["defaults"], None, None, SUFFIX, told=told), "what nobody takes does no harm"
+    assert mistakes(["h.io/A"], defaults="hidden")[0] == "defaults: this text can't be read; write a dictionary of options."
+
+
+def test_mistakes_in_the_credentials_are_told_with_their_place() -> None:
+    listed = [
+        {"registry": "h.io", "pasword": "hidden"}, {"registry": "h.io"}, {"password": "hidden"}, "h.io:hidden", None,
+        {"registry": "https://me:hidden@h.io", "password": "p"}, {"registry": "h.io", "password": ["hidden"]},
+        {"registry": "other", "password": "hidden"}, {"registry": "h.io", "password": "hidden", "source_username": "me"},
+    ]  # fmt: skip
+    assert [line.removeprefix("Entry ").partition(";")[0] for line in mistakes(["h.io/a", "h.io/B"], credentials=listed)] == [
+        "1 of credentials: pasword isn't an option", "2 of credentials: password is missing.", "3 of credentials: registry is missing.",
+        "4 of credentials: this text can't be read", "5 of credentials: null can't be read",
+        "6 of credentials: registry must not contain a user name or password", "7 of credentials: password must be text, not a list.",
+        "8 of credentials: registry 'other' doesn't name a host", "9 of credentials: source_username isn't an option",
+        "2 (h.io/B): 'h.io/B' has an invalid repository name 'B'",
+    ]  # fmt: skip
+
+
+def test_mistakes_of_the_list_itself() -> None:
+    found = mistakes(["nginx", "B"], default_host="docker.io/team", target_prefix="contosoprod.azurecr.test/")
+    assert [line.partition(";")[0] for line in found] == [
+        "default_host 'docker.io/team' must be a host only",
+        "'contosoprod.azurecr.test/' must not name the registry to import into, because the option registry does",
+        "Entry 2 (B): 'docker.io/B' has an invalid repository name 'B'",
+    ]  # fmt: skip
+
+
+def test_of_very_many_mistakes_the_rest_is_counted() -> None:
+    found = mistakes(["A"] * 300)
+    assert len(found) == 101 and found[99].startswith("Entry 100 (A): ") and found[100] == "Mistakes that are not shown here: 200."
+
+
+def test_only_what_surely_contradicts_is_refused_before_registries_are_asked() -> None:
+    """A registry of Azure's has several names; the digest of one tag may be that of another."""
+    here = {"source": "contosodev.azurecr.test/a:1"}
+    assert len(entries(here, {"source": "a:1", "source_registry": "contosodev"}, {"source": "a:1", "source_registry": ID})) == 3
+    assert len(entries(here, {"source": "a:1", "source_registry": "registry.contoso.test"})) == 2
+    assert len(entries({"source": "h.io/a"}, {"source": "i.io/a", "tags": {"newest": 1}})) == 2
+    assert len(entries(here, here, {"source": "docker.io/nginx"}, {"source": "index.docker.io/library/nginx"})) == 4
+    for other in ("contosotest.azurecr.test/a:1", "h.io:8443/a:1", "quay.io/a:1"):
+        (said,) = mistakes([here, {"source": other}])
+        assert said.endswith(f"(entry 1) and from {other.replace('.azurecr.test', '')} (entry 2). Remove one.")
 
 
 # -- argument specs --------------------------------------------------------------------------------------------------
@@ -615,11 +772,13 @@ odd = st.none() | words | st.text(max_size=8)
         },
     )
 )
-def test_any_options_are_an_entry_or_one_clear_error(options: dict[str, Any]) -> None:
+def test_any_options_are_an_entry_or_clear_errors(options: dict[str, Any]) -> None:
     try:
         parsed = parse_entry(options, SUFFIX)
-    except (InvalidReference, InvalidSelection) as error:
-        assert str(error).endswith(".") and len(str(error).splitlines()) == 1
+    except InvalidReference as error:
+        sentences = str(error).splitlines()
+        assert sentences and all(sentence.endswith(".") for sentence in sentences)
+        assert len(set(sentences)) == len(sentences) or options.get("target") or options.get("untagged_repositories")
     else:
         assert parsed.source is not None and parsed.targets
         assert (parsed.source.host is None) is (parsed.registry_id is not None)

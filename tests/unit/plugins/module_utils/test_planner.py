@@ -126,7 +126,7 @@ def test_without_verification_nothing_is_asked(plan: Plan, target: HeldAzure, qu
 
 def test_two_entries_that_contradict_each_other(plan: Plan, quay: HeldRegistry, target: HeldAzure) -> None:
     with pytest.raises(Conflict, match="entry 1.*entry 2"):
-        plan(app(target=["a:1"]), app("2.0", target=["a:1"]))
+        plan(app(target=["a:2.0"]), {"source": "quay.io/team/app", "tags": {"names": ["2.0"]}, "target": ["a"]})
     assert quay.asked == target.asked == []
 
 

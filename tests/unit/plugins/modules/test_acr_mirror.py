@@ -118,6 +118,6 @@ def test_notes_of_the_run_are_warnings(module: Any, azure: Any, run: Any) -> Non
 
 
 def test_a_bad_list_is_refused_before_anything_runs(module: Any, azure: Any, run: Any) -> None:
-    with pytest.raises(InvalidReference, match="^Entry 2 of images: "):
+    with pytest.raises(InvalidReference, match=r"^Entry 2 \(Quay/A\): "):
         acr_mirror.work(module(**{**PARAMS, "images": [{"source": "quay.io/a"}, {"source": "Quay/A"}]}), azure)
     assert not run.mirror.called
