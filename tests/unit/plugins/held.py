@@ -131,7 +131,8 @@ class _Held:
         return iter(self._listed(repository))
 
     def find_tags(self, repository: str, names: Iterable[str]) -> tuple[dict[str, Tag], bool]:
-        self._ask("find_tags", repository)
+        if not self._read("find_tags", repository):
+            return {}, False
         wanted = set(names)
         return {tag.name: tag for tag in self._listed(repository) if tag.name in wanted}, repository in self.tagged
 
