@@ -84,7 +84,7 @@ class _Held:
         found = tags.get(reference, reference)
         if found in self.lost or found not in self.manifests and found not in tags.values():
             separator = "@" if ":" in reference else ":"
-            raise AcrError("not_found", f"{self.host}/{repository}{separator}{reference} does not exist.")
+            raise AcrError("not_found", f"{self.host}/{repository}{separator}{reference} does not exist.", status=404)
         media_type, content = self.manifests.get(found, (IMAGE, {}))
         body = json.dumps(content).encode()
         return Manifest(Descriptor(found, media_type, len(body)), body)
