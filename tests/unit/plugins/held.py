@@ -259,8 +259,8 @@ class HeldContext(Azure):
         self.arm = manager or HeldManager(*(resource(one.host.partition(".")[0]) for one in registries))
         self._held = {one.host: one for one in registries}
 
-    def registry(self, login_server: str, credentials: Any = None) -> AzureRegistry:
-        return self._held.get(login_server) or super().registry(login_server, credentials)
+    def registry(self, login_server: str, credentials: Any = None, public: bool = False) -> AzureRegistry:
+        return self._held.get(login_server) or super().registry(login_server, credentials, public)
 
 
 def source_of(registry: Registry, known: Known | None = None) -> Source:

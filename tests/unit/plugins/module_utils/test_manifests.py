@@ -72,8 +72,8 @@ class FakeRegistry:
         self.sent = 0  # entries that were taken from listings
         self.host = ""
 
-    def __call__(self, host: str, _http: Any, *, entra: Any, tenant: str, credentials: None) -> FakeRegistry:
-        assert credentials is None, "Azure's registries are read with the account that signs in"
+    def __call__(self, host: str, _http: Any, *, entra: Any, tenant: str, credentials: None, public: bool) -> FakeRegistry:
+        assert credentials is None and not public, "Azure's registries are read with the account that signs in"
         self.host, self.signed_in = host, (entra(), tenant)
         return self
 
