@@ -26,8 +26,8 @@ options:
     type: str
   source_username:
     description:
-      - User name for the registry. Without it and O(source_password), Azure registries are read with the account that signs in,
-        and all others anonymously.
+      - User name for the registry. Without it and O(source_password), Azure registries are read with the account that signs in.
+        Those that don't know it, and all others, are read anonymously.
     type: str
   source_password:
     description:

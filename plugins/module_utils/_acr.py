@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from ._authorization import Service, TokenService, token_payload, token_seconds
 from ._credentials import Credentials
-from ._errors import AcrError
+from ._errors import GENERAL, AcrError
 from ._http import Http
 from ._listing import PAGE, asking_pays
 from ._reference import valid_digest
@@ -41,7 +41,7 @@ class AzureTokens(TokenService):
     """An Azure registry's own token service.
 
     It is asked by POST, where long lists of scopes and refresh tokens have room. An access token of Microsoft Entra is exchanged
-    for a refresh token of the registry first.
+    for a refresh token of the registry first; *public*: if the registry doesn't know that account, it is read anonymously.
     """
 
     def __init__(
@@ -51,12 +51,14 @@ class AzureTokens(TokenService):
         entra: Optional[Callable[[], str]] = None,
         tenant: Optional[str] = None,
         credentials: Optional[Credentials] = None,
+        public: bool = False,
     ) -> None:
         self._entra = entra if credentials is None else None
         signs_in = self._entra is not None
         context = Context(host, host, credentials is not None, signs_in, azure=True)
         super().__init__(http.request, context, credentials, Service(f"https://{host}/oauth2/token", host))
         self._tenant = tenant if signs_in else None
+        self._public = public and signs_in
         if credentials is not None and credentials.username is None:
             token = credentials.password
             if token_payload(token).get("grant_type") != "refresh_token":
@@ -68,10 +70,21 @@ class AzureTokens(TokenService):
     def fetch(self, service: Service, scopes: List[str]) -> Tuple[str, float]:
         form = [("service", service.name)] + [("scope", scope) for scope in scopes]
         if self._entra is not None:
-            return self.read(self._signed_in(self._entra, service, form), scopes)
+            try:
+                return self.read(self._signed_in(self._entra, service, form), scopes)
+            except AcrError as error:
+                if not self._public or error.status != 401:
+                    raise
+                refusal = error
+            try:
+                found = self._anonymous(service, form, scopes)
+            except AcrError as error:
+                raise (error if error.passing or error.reason in GENERAL else refusal) from None
+            self._entra = None  # from now on
+            return found
         if self.credentials is None:
-            form += [("grant_type", "password"), ("refresh_token", "")]
-        elif self.credentials.username is None:
+            return self._anonymous(service, form, scopes)
+        if self.credentials.username is None:
             form += [("grant_type", "refresh_token"), ("refresh_token", self.credentials.password)]
         else:
             form += [
@@ -79,6 +92,10 @@ class AzureTokens(TokenService):
                 ("username", self.credentials.username),
                 ("password", self.credentials.password),
             ]
+        return self.read(self.request("tokens", "POST", service.realm, form=form), scopes)
+
+    def _anonymous(self, service: Service, form: List[Tuple[str, str]], scopes: List[str]) -> Tuple[str, float]:
+        form = form + [("grant_type", "password"), ("refresh_token", "")]
         return self.read(self.request("tokens", "POST", service.realm, form=form), scopes)
 
     def _signed_in(self, entra: Callable[[], str], service: Service, form: List[Tuple[str, str]]) -> Answer:
@@ -114,9 +131,9 @@ class AzureTokens(TokenService):
 class AzureRegistry(Registry):
     """The data plane of one Azure registry.
 
-    *entra* returns an access token for the registries' audience; None reads anonymously (or with *credentials*). A password
-    without a user name is a refresh token of the registry, or an access token of Microsoft Entra for it or for Azure
-    Resource Manager.
+    *entra* returns an access token for the registries' audience; None reads anonymously (or with *credentials*), and so does
+    *public* if the registry doesn't know that account. A password without a user name is a refresh token of the registry, or an
+    access token of Microsoft Entra for it or for Azure Resource Manager.
     """
 
     scope_actions = "metadata_read,pull"
@@ -130,8 +147,9 @@ class AzureRegistry(Registry):
         entra: Optional[Callable[[], str]] = None,
         tenant: Optional[str] = None,
         credentials: Optional[Credentials] = None,
+        public: bool = False,
     ) -> None:
-        super().__init__(host, http, tokens=AzureTokens(host, http, entra, tenant, credentials))
+        super().__init__(host, http, tokens=AzureTokens(host, http, entra, tenant, credentials, public))
 
     # -- lists -----------------------------------------------------------------------------------------------------
 

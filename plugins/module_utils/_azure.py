@@ -64,12 +64,14 @@ class Azure:
             return registry_id.login_server
         return self.resource(registry_id, resource_group).login_server
 
-    def registry(self, login_server: str, credentials: Optional[Credentials] = None) -> AzureRegistry:
-        """The data plane of an Azure registry, read with the account that signs in, or with *credentials*."""
+    def registry(self, login_server: str, credentials: Optional[Credentials] = None, public: bool = False) -> AzureRegistry:
+        """The data plane of an Azure registry, read with the account that signs in, or with *credentials*. *public*: anonymously
+        if it doesn't know the account."""
         return AzureRegistry(
             login_server,
             self.http,
             entra=lambda: self.identity.token(self.identity.registry_scope),
             tenant=self.identity.tenant,
             credentials=credentials,
+            public=public,
         )

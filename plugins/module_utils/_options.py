@@ -49,6 +49,7 @@ IMAGE_ARGUMENTS: Dict[str, Any] = {
     "referrers": {"type": "bool", "default": False},
     "verify": {"type": "bool", "default": True},
     "repair": {"type": "bool", "default": False},
+    "if_source_missing": {"type": "str", "default": "fail", "choices": ["fail", "keep"]},
 }
 _PATTERNS: Dict[str, Any] = {
     "include": {"type": "list", "elements": "str"},
@@ -78,7 +79,8 @@ ENTRY_ARGUMENTS: Dict[str, Any] = {
 }
 # What a list can set for all its entries.
 DEFAULT_NAMES = (
-    "source_registry", "source_username", "source_password", "if_exists", "platform", "referrers", "verify", "repair", "tags",
+    "source_registry", "source_username", "source_password", "if_exists", "platform", "referrers", "verify", "repair",
+    "if_source_missing", "tags",
 )
 DEFAULTS_ARGUMENTS: Dict[str, Any] = {name: ENTRY_ARGUMENTS[name] for name in DEFAULT_NAMES}
 CREDENTIALS_ARGUMENTS: Dict[str, Any] = {
@@ -154,17 +156,16 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry
     notes: List[str] = []
     source, registry_id = mistakes.of(_source, options, suffix) or (None, None)
     credentials = mistakes.of(_credentials, options)
-    if credentials is not None and registry_id is not None:
-        named = source.repository if source else options["source_registry"]
+    if credentials is not None and registry_id is not None and source is not None:
         notes.append(
-            f"source_registry and credentials were both given for {named}: the credentials are used, and not the rights of the "
-            "signed-in account on that registry."
+            f"source_registry and credentials were both given for {source.repository}: the credentials are used, and not the "
+            "rights of the signed-in account on that registry."
         )
     if options.get("platform"):
         mistakes.of(parse_platform, options["platform"])
     if options.get("verify") is False:
-        for name in ("platform", "referrers", "repair", "tags", "repositories"):
-            if options.get(name):
+        for name in ("platform", "referrers", "repair", "if_source_missing", "tags", "repositories"):
+            if options.get(name) and options[name] != "fail":
                 mistakes.found.append(f"{name} needs verify: true, since it takes looking into a registry.")
     several = bool(options.get("tags") or options.get("repositories"))
     selection = (mistakes.of(Selection.of, options.get("tags") or {}) or Selection()) if several else None
@@ -191,6 +192,7 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry
             verify=options.get("verify") is not False,
             referrers=bool(options.get("referrers")),
             repair=bool(options.get("repair")),
+            if_source_missing=options.get("if_source_missing") or "fail",
         ),
         platform=options.get("platform") or None,
         notes=tuple(notes),
@@ -453,6 +455,10 @@ def _source(options: Dict[str, Any], suffix: str) -> Tuple[Optional[Reference], 
             raise InvalidReference(
                 "repositories selects among the repositories of an Azure registry: name it in source_registry, and leave "
                 "source out."
+            )
+        if registry_id.kind == "login_server" and registry_id.name is None:
+            raise InvalidReference(
+                f"repositories needs an Azure registry, and {registry_id.login_server} isn't one; name each repository in source."
             )
         return None, registry_id
     source = parse_source(options.get("source") or "", in_registry=registry_id is not None)

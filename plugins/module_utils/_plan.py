@@ -19,7 +19,7 @@ IMPORT = "import"  # it is absent
 UPDATE = "update"  # it has another digest
 REIMPORT = "reimport"  # asked for, whatever is there
 REPAIR = "repair"  # the tag is there, but its manifest or a child of it is gone
-KEEP = "keep"  # present, and not to be touched
+KEEP = "keep"  # present, and not to be touched; or it is all that is left of the image
 NONE = "none"  # it has the right digest
 CHANGING = frozenset([IMPORT, UPDATE, REIMPORT, REPAIR])
 OVERWRITING = CHANGING - {IMPORT}
@@ -85,6 +85,7 @@ class Rules(NamedTuple):
     verify: bool = True  # whether registries are looked into at all
     referrers: bool = False  # whether signatures and the like come, too
     repair: bool = False  # whether a broken target may be overwritten whatever if_exists says
+    if_source_missing: str = "fail"
 
 
 class Desired(NamedTuple):
@@ -205,6 +206,18 @@ class Item:
     def fail(self, error: AcrError) -> None:
         """It ends with *error*; the first one is kept."""
         self.error = self.error or error
+
+    def unresolved(self, error: AcrError) -> None:
+        """Its image can't be had. If that is since the source has it no more, what the target holds may be kept."""
+        # What a registry's answer doesn't say, such as that an image isn't for a platform, is no absence.
+        gone = error.reason == "not_found" and error.status == 404
+        if not gone or self.desired.rules.if_source_missing != "keep" or self.observed is None:
+            self.fail(error)
+        elif self.observed.present:
+            self.action = KEEP
+        else:
+            lack = "can't be pulled, since its manifest is gone" if self.before else "does not exist"
+            self.fail(error.but(f"{error} Nothing could be kept: the target {self.target} {lack}."))
 
     def decide(self, observed: Observed) -> None:
         """Sets what was observed, and the action that follows from it. Errors as of `decide`."""

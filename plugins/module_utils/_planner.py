@@ -111,7 +111,8 @@ class Planner:
     def _settle(self, items: List[Item], unseen: List[Item]) -> None:
         """Decides on *items*, after a look at the targets of those that are *unseen*."""
         self._observe([item for item in unseen if item.error is None])
-        self._decide({item: item.observed for item in items if item.observed is not None and item.error is None})
+        undecided = [item for item in items if item.action is None and item.error is None]
+        self._decide({item: item.observed for item in undecided if item.observed is not None})
         self._repair([item for item in items if item.error is None])
         changing = [item for item in items if item.changes and item.desired.digest]
         if changing:

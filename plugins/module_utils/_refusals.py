@@ -84,8 +84,9 @@ class Refused(NamedTuple):
             "address": self.address,
             "correlation": f" {correlation.group(0)}." if correlation else "",
             "do": "list" if listing or not self.repository else "pull",
-            "doing": "listing" if listing or not self.repository else "pulling",
-            "lack": " (metadata/read)" if listing else "",
+            "doing": "listing the repositories of" if not self.repository else "listing" if listing else "pulling",
+            "lack": " (metadata/read)" if listing and self.repository else "",
+            "or_missing": ", or it does not exist" if self.repository else "",
             "right": "to list" if listing else "to pull" if "pull" in actions else "to pull and to list",
         }
 
@@ -135,7 +136,7 @@ TABLE = [  # the first row that fits decides
     Refusal(401, lambda it: it.unsent, "unauthorized",
             "{what} requires a sign-in.{said} " + _NOT_SENT),
     Refusal(401, lambda it: it.challenge.get("error") == "insufficient_scope", "unauthorized",
-            "The given credentials are valid but don't allow {doing} {what}{lack}, or it does not exist.{said}"),
+            "The given credentials are valid but don't allow {doing} {what}{lack}{or_missing}.{said}"),
     Refusal(401, _ANY, "unauthorized",
             "{what} refuses the given credentials.{said} Check user name and password."),
     Refusal(403, lambda it: it.address is not None, "firewall",

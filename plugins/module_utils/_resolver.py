@@ -72,7 +72,7 @@ class Resolver:
         except AcrError as error:
             origin = error
         if isinstance(origin, AcrError):
-            item.fail(origin)
+            item.unresolved(origin)
             return False
         target = desired.target if desired.target.tag else Target(desired.target.repository, None, origin.digest)
         # Of two tags with the same digest each keeps its own.

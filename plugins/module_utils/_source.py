@@ -99,11 +99,12 @@ class Source:
         try:
             return self._azure.repositories()
         except AcrError as error:
-            if self.credentials is None or error.reason not in DENIED:
+            if self.credentials is None or error.reason not in DENIED or not error.codes:  # nor if they are wrong
                 raise
             raise error.but(
-                f"{error} Listing repositories takes a right of its own: the role AcrPull has it, or Container Registry "
-                "Repository Catalog Lister where rights go by repository (ABAC). Without it, name each repository."
+                f"{error} Listing repositories takes a right of its own: a service principal needs the role AcrPull, or "
+                "Container Registry Repository Catalog Lister if permissions are per repository (ABAC); a token's scope map "
+                "needs metadata/read on * (all repositories). Without that right, name each repository in source."
             ) from None
 
     # -- resolving -------------------------------------------------------------------------------------------------

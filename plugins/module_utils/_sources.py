@@ -60,7 +60,7 @@ class Sources:
             login_server = resource.login_server
         key = (login_server.lower(), credentials)
         if key not in self._hosts:
-            source = self._add(login_server, self._azure.registry(login_server, credentials), credentials)
+            source = self._add(login_server, self._azure.registry(login_server, credentials, public=True), credentials)
             source.address.find = lambda: self._resource_id(registry_id)
             self._hosts[key] = source
         if resource is not None:

@@ -5,8 +5,8 @@
 """What the target registry shows: tags, the manifests behind them, and locks. Picks the cheaper way to ask.
 
 This is where it is decided what an answer proves. A listing, and a tag's properties, prove that what they name exists, and
-never that something doesn't. "Absent" takes an answer about the tag itself, "gone" repeated answers about the digest, and
-what can't be read fails the one image that it was read for.
+never that something doesn't. "Absent" takes an answer about the tag itself, or two about its repository, "gone" repeated
+answers about the digest, and what can't be read fails the one image that it was read for.
 """
 
 from __future__ import annotations
@@ -116,14 +116,15 @@ class TargetRegistry:
     # -- tags ------------------------------------------------------------------------------------------------------
 
     def tags(self, repository: str, names: Iterable[str]) -> Dict[str, Found]:
-        """What the tags of a repository show, absent ones too, or why that can't be read; by name."""
+        """What the tags of a repository show, absent ones too, or why that can't be read; by name. That the whole repository
+        doesn't exist takes two answers: its listing, and it itself."""
         wanted = set(names)
         if len(wanted) <= FEW:
             return self._each(lambda name: self.tag(repository, name), sorted(wanted))
         listed, exists = self.registry.find_tags(repository, wanted)
         found: Dict[str, Found] = {name: _listed(tag) for name, tag in listed.items()}
         unlisted = sorted(wanted - set(found))
-        if exists:
+        if exists or self.registry.repository_locked(repository) is not None:
             found.update(self._each(lambda name: self.entry(repository, name), unlisted))
         else:
             found.update((name, Observed.absent()) for name in unlisted)

@@ -35,6 +35,8 @@ options:
     description:
       - What to import, as C(host/repository[:tag][@digest]), such as V(docker.io/library/nginx:1.27).
       - The host can be omitted only if O(source_registry) is given.
+      - An Azure registry that doesn't know the account, such as a public one of another tenant, is read anonymously unless
+        O(source_password) is given.
       - Without tag and digest, V(latest) is imported. With both, the digest decides and the tag names the default target.
     type: str
     required: true
@@ -103,7 +105,7 @@ options:
         can't notice that the source has changed.
       - With V(false), check mode always announces an import.
       - With V(false), locks can't be read, so O(if_exists=reimport) overwrites a locked tag.
-      - O(platform), O(referrers) and O(repair) require V(true).
+      - O(platform), O(referrers), O(repair) and O(if_source_missing=keep) require V(true).
     type: bool
     default: true
   repair:
@@ -113,6 +115,16 @@ options:
       - Also import a tag again if its manifest is gone, even with O(if_exists=keep) and O(if_exists=fail).
     type: bool
     default: false
+  if_source_missing:
+    description:
+      - What to do if the source no longer has the tag or digest, but the target tag exists.
+      - V(fail) fails.
+      - V(keep) leaves the target as it is. The source is asked repeatedly before that. It is still a failure if the source can't
+        be read, if the target tag doesn't exist or can't be pulled, and for O(untagged_repositories).
+    type: str
+    choices: [fail, keep]
+    default: fail
+    version_added: 0.2.0
   wait:
     description:
       - Whether to wait until the import is finished and verified. With V(false), the result names the started operation, and
@@ -191,6 +203,12 @@ EXAMPLES = r"""
     registry: contosoprod
     source: contosodev.azurecr.io/team/app:2.4.1
     if_exists: fail
+
+- name: Keep the image if it was deleted from the source
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: quay.io/prometheus/node-exporter:v1.8.2
+    if_source_missing: keep
 
 - name: Import from a registry in another subscription, or one whose public endpoint is disabled
   registryops.acr.acr_import:
@@ -334,8 +352,8 @@ targets:
       description:
         - The digest that it was verified to have. In check mode and with O(wait=false), the digest that it should get. Null if it
           failed.
-        - With O(if_exists=keep), the digest of the target that was kept. With O(verify=false), null unless the source was given
-          by digest.
+        - With V(keep) as RV(targets[].action), the digest of the target that was kept. With O(verify=false), null unless the
+          source was given by digest.
       type: str
       returned: always
       sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3

@@ -49,6 +49,8 @@ options:
           - The host can be omitted only if O(images[].source_registry) or O(default_host) is given.
           - Without tag and digest, V(latest) is imported. With both, the digest decides and the tag names the default target.
           - Required unless O(images[].repositories) is given.
+          - An Azure registry that doesn't know the account, such as a public one of another tenant, is read anonymously unless
+            there are credentials for it.
         type: str
       source_registry:
         description:
@@ -119,8 +121,8 @@ options:
             therefore can't notice that the source has changed.
           - With V(false), check mode always announces an import.
           - With V(false), locks can't be read, so O(images[].if_exists=reimport) overwrites a locked tag.
-          - O(images[].platform), O(images[].referrers), O(images[].repair), O(images[].tags) and O(images[].repositories) require
-            V(true).
+          - O(images[].platform), O(images[].referrers), O(images[].repair), O(images[].if_source_missing=keep), O(images[].tags)
+            and O(images[].repositories) require V(true).
           - The default is V(true).
         type: bool
       repair:
@@ -130,6 +132,18 @@ options:
           - Also import a tag again if its manifest is gone, even with O(images[].if_exists=keep) and O(images[].if_exists=fail).
           - The default is V(false).
         type: bool
+      if_source_missing:
+        description:
+          - What to do if the source no longer has the tag or digest, but the target tag exists.
+          - V(fail) reports a failure.
+          - V(keep) leaves the target as it is. The source is asked repeatedly before that. It is still a failure if the source
+            can't be read, if the target tag doesn't exist or can't be pulled, and for O(images[].untagged_repositories).
+          - With O(images[].tags), this is for the tags in O(images[].tags.names). What other filters no longer find in the source
+            is never touched.
+          - The default is V(fail).
+        type: str
+        choices: [fail, keep]
+        version_added: 0.2.0
       tags:
         description:
           - Select several tags of the source's repository. The filters are applied in this order. What they drop is returned in
@@ -198,6 +212,9 @@ options:
         description:
           - Mirror the repositories of the Azure registry O(images[].source_registry) instead of a single one. All their tags are
             mirrored, unless O(images[].tags) selects some.
+          - If that registry belongs to another tenant, give its login server, and credentials unless it is public. To list its
+            repositories, a service principal needs the role V(AcrPull) (V(Container Registry Repository Catalog Lister) if
+            permissions are per repository), and a token needs V(metadata/read) on V(*) in its scope map.
         type: dict
         suboptions:
           include:
@@ -252,6 +269,12 @@ options:
         description:
           - The default of O(images[].repair).
         type: bool
+      if_source_missing:
+        description:
+          - The default of O(images[].if_source_missing).
+        type: str
+        choices: [fail, keep]
+        version_added: 0.2.0
       tags:
         description:
           - The default of O(images[].tags).
@@ -492,6 +515,27 @@ EXAMPLES = r"""
         repositories:
           include: ["team/*"]
 
+- name: Mirror tags by name, and keep those that were deleted from the source
+  registryops.acr.acr_mirror:
+    registry: contosoprod
+    defaults:
+      if_source_missing: keep
+    images:
+      - source: quay.io/prometheus/node-exporter
+        tags:
+          names: [v1.7.0, v1.8.2]
+
+- name: Mirror a whole registry of another tenant, with a service principal that has the role AcrPull there
+  registryops.acr.acr_mirror:
+    registry: contosoprod
+    images:
+      - source_registry: fabrikam.azurecr.io
+        source_username: "{{ fabrikam_client_id }}"
+        source_password: "{{ fabrikam_secret }}"
+        target: "fabrikam/{repository}"
+        repositories:
+          exclude: ["cache/*"]
+
 - name: Mirror a whole registry, without its caches
   registryops.acr.acr_mirror:
     registry: contosobackup
@@ -532,8 +576,8 @@ results:
       description:
         - The digest that it was verified to have. In check mode and with O(wait=false), the digest that it should get. Null if it
           failed.
-        - With O(images[].if_exists=keep), the digest of the target that was kept. With O(images[].verify=false), null unless the
-          source was given by digest.
+        - With V(keep) as RV(results[].action), the digest of the target that was kept. With O(images[].verify=false), null
+          unless the source was given by digest.
       type: str
       returned: always
       sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
@@ -617,7 +661,7 @@ summary:
       returned: always
       sample: 184
     kept:
-      description: How many were left alone because of O(images[].if_exists=keep).
+      description: How many were left alone because of O(images[].if_exists=keep) or O(images[].if_source_missing=keep).
       type: int
       returned: always
       sample: 0

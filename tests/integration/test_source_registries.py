@@ -7,11 +7,12 @@ from __future__ import annotations
 import re
 from typing import Callable
 
-from tests.playbook import Run, run_module
-from tests.sandbox.handle import SUBSCRIPTION, Sandbox
+from tests.playbook import Run, run_module, run_tasks
+from tests.sandbox.handle import PRINCIPALS, SUBSCRIPTION, Sandbox
 
 LABEL = "contosolabel-a1b2c3d4e5f6g7h8.azurecr.test"
 REGIONAL = "contosodev.westeurope.geo.azurecr.test"
+FABRIKAM = "fabrikam.azurecr.test"
 BEARER = "bearer.vendor.test:8443"
 
 Call = Callable[..., Run]
@@ -55,6 +56,52 @@ def test_two_registries_for_one_source_are_refused(sandbox: Sandbox, acr_mirror:
     image = {"source": "contososhared.azurecr.test/aci-helloworld:v1", "source_registry": resource_id("contosodev")}
     run = acr_mirror([image])
     assert run.rc == 2 and "source_registry names another one (contosodev)" in run.result["msg"], run.output
+
+
+def test_a_public_registry_of_another_tenant(sandbox: Sandbox, acr_mirror: Call) -> None:
+    """It is read anonymously, and Azure is told no credentials. What it has no more may be kept."""
+    sandbox.push("contosoprod", "vendor/tool", ["9.9"], seed=73)
+    images = [
+        {"source": f"{FABRIKAM}/vendor/tool", "tags": {"names": ["1.0", "9.9"]}, "if_source_missing": "keep"},
+        {"source_registry": FABRIKAM, "repositories": {}, "target": ["all/{repository}"]},
+    ]
+    private = acr_mirror(images, "--check")
+    said = {result["error"].partition(" Or ")[0] for result in private.result["results"]}
+    role = "not even AcrPull (Container Registry Repository Reader if permissions are per repository)."
+    assert said == {
+        f"{FABRIKAM} does not accept this sign-in. Most often the account has no role on this registry, {role}"
+    }, private.output
+
+    sandbox.patch_registry("fabrikam", properties={"anonymousPullEnabled": True})
+    run = acr_mirror(images)
+    found = {one["image"].partition("/")[2]: one["action"] for one in run.result["results"]}
+    new = {"vendor/tool:1.0", "all/vendor/tool:1.0", "all/vendor/tool:1.1", "all/sourcerepo:tag"}
+    assert found == {"vendor/tool:9.9": "keep", **dict.fromkeys(new, "import")}, run.output
+    assert run.result["summary"]["kept"] == 1
+    bodies = [operation["body"]["source"] for operation in sandbox.operations()]
+    assert {tuple(sorted(body)) for body in bodies} == {("registryUri", "sourceImage")}
+    assert {body["registryUri"] for body in bodies} == {FABRIKAM}
+    assert sandbox.log(host=FABRIKAM, class_="exchange") and not sandbox.log(host=FABRIKAM, class_="exchange", status=200)
+
+
+def test_a_whole_registry_of_another_tenant_by_credentials(sandbox: Sandbox) -> None:
+    _tenant, client, secret = PRINCIPALS["fabrikam-puller"]
+    listed = {"source_registry": FABRIKAM, "repositories": {}}
+    accounts = [(client, secret), ("pulltoken", "wrong"), ("pulltoken", "pulltokenpass")]
+    tasks = [
+        {"registry": "contosoprod", "images": [{**listed, "source_username": user, "source_password": word}]}
+        for user, word in accounts
+    ]
+    tasks.append({"registry": "contosoprod", "images": [{"source_registry": "quay.io", "repositories": {}}]})
+    run = run_tasks("acr_mirror", tasks, sandbox.env, "--check")
+    able, wrong, lacking, other = [task["result"] for task in run.tasks]
+    assert able["summary"]["imported"] == 3 and not able.get("warnings"), run.output
+    assert "Check user name and password" in wrong["msg"] and "AcrPull" not in wrong["msg"]
+    assert "don't allow listing the repositories of fabrikam.azurecr.test. " in lacking["msg"], lacking["msg"]
+    assert "a token's scope map needs metadata/read on * (all repositories)" in lacking["msg"]
+    assert other["msg"] == (
+        "Entry 1 of images: repositories needs an Azure registry, and quay.io isn't one; name each repository in source."
+    )
 
 
 def test_registries_of_another_cloud(sandbox: Sandbox) -> None:

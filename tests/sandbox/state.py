@@ -193,7 +193,7 @@ class State:
 
     def anonymous_identity(self, registry: AzureRegistry) -> Identity:
         open_rights = {"pull", "metadata_read"} if registry.anonymous_pull else set()
-        return Identity("anonymous", None, lambda repository: set(open_rights) if repository else set())
+        return Identity("anonymous", None, lambda repository: set(open_rights))
 
     def run(self, work: Any) -> asyncio.Task[None]:
         """Run a coroutine in the background until it ends or the sandbox does."""

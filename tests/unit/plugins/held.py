@@ -84,7 +84,7 @@ class _Held:
         found = tags.get(reference, reference)
         if found in self.lost or found not in self.manifests and found not in tags.values():
             separator = "@" if ":" in reference else ":"
-            raise AcrError("not_found", f"{self.host}/{repository}{separator}{reference} does not exist.")
+            raise AcrError("not_found", f"{self.host}/{repository}{separator}{reference} does not exist.", status=404)
         media_type, content = self.manifests.get(found, (IMAGE, {}))
         body = json.dumps(content).encode()
         return Manifest(Descriptor(found, media_type, len(body)), body)
@@ -131,7 +131,8 @@ class _Held:
         return iter(self._listed(repository))
 
     def find_tags(self, repository: str, names: Iterable[str]) -> tuple[dict[str, Tag], bool]:
-        self._ask("find_tags", repository)
+        if not self._read("find_tags", repository):
+            return {}, False
         wanted = set(names)
         return {tag.name: tag for tag in self._listed(repository) if tag.name in wanted}, repository in self.tagged
 
@@ -258,8 +259,8 @@ class HeldContext(Azure):
         self.arm = manager or HeldManager(*(resource(one.host.partition(".")[0]) for one in registries))
         self._held = {one.host: one for one in registries}
 
-    def registry(self, login_server: str, credentials: Any = None) -> AzureRegistry:
-        return self._held.get(login_server) or super().registry(login_server, credentials)
+    def registry(self, login_server: str, credentials: Any = None, public: bool = False) -> AzureRegistry:
+        return self._held.get(login_server) or super().registry(login_server, credentials, public)
 
 
 def source_of(registry: Registry, known: Known | None = None) -> Source:

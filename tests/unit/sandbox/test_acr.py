@@ -278,6 +278,9 @@ def test_anonymous_pull(sandbox: Sandbox, http: requests.Session) -> None:
         assert http.head(f"https://{PROD}/v2/open/manifests/1", headers=headers).status_code == 200
         refused = http.patch(f"https://{PROD}/acr/v1/open", json={}, headers=headers)
         assert refused.headers["WWW-Authenticate"].endswith(',error="insufficient_scope"')
+    token = http.post(url, data={**form, "scope": "registry:catalog:*"}).json()["access_token"]
+    catalog = http.get(f"https://{PROD}/acr/v1/_catalog", headers={"Authorization": f"Bearer {token}"})
+    assert "open" in catalog.json()["repositories"]
 
 
 def test_attribute_based_access(sandbox: Sandbox, http: requests.Session) -> None:

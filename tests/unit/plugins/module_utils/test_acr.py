@@ -190,11 +190,58 @@ def test_b10_a_sign_in_that_the_registry_does_not_accept(http: Http, registry: A
     """What is most often the cause comes first, and what Azure says last."""
     refusing(azure, 401, "UNAUTHORIZED", REQUIRED)
     error = error_of(lambda: registry.counts("team/app"))
+    assert not far_side.forms(TOKEN), "a target is never read anonymously"
     causes = [str(error).index(cause) for cause in ("has no role on this registry", "belongs to another tenant", "registry_audience")]
     assert error.reason == "unauthorized" and causes == sorted(causes)
     assert str(error).endswith(" The registry says: {0}.".format(REQUIRED))
     given = AzureRegistry(far_side.host, http, credentials=Credentials(None, "access"))
     assert "refuses the given credentials. The registry says: " + REQUIRED in str(error_of(lambda: given.counts("team/app")))
+
+
+@pytest.fixture
+def public(http: Http, far_side: Any) -> AzureRegistry:
+    """A source that the account signs in to, or that is read by anybody."""
+    return AzureRegistry(far_side.host, http, entra=lambda: "entra", tenant="tenant", public=True)
+
+
+def test_a_source_that_does_not_know_the_account_is_read_anonymously(public: AzureRegistry, azure: Azure, far_side: Any) -> None:
+    refusing(azure, 401, "UNAUTHORIZED", REQUIRED)
+    azure.content["/acr/v1/team/web"] = COUNTS
+    for repository in ("team/app", "team/web"):
+        assert public.counts(repository) == Counts(7, 5)
+    assert len(far_side.forms(EXCHANGE)) == 1, "it is remembered"
+    forms = far_side.forms(TOKEN)
+    assert [dict(form)["grant_type"] for form in forms] == ["password"] * 2
+    assert not any("entra" in value or name in ("username", "password") for form in forms for name, value in form)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_source_that_nobody_may_read_names_the_missing_role_first(public: AzureRegistry, azure: Azure, status: int) -> None:
+    refusing(azure, 401, "UNAUTHORIZED", REQUIRED)
+    azure.tokens = [status]
+    error = error_of(lambda: public.counts("team/app"))
+    assert error.reason == "unauthorized" and "does not accept this sign-in. Most often the account has no role" in str(error)
+
+
+def test_a_source_that_is_busy_is_not_called_unauthorized(public: AzureRegistry, azure: Azure) -> None:
+    refusing(azure, 401, "UNAUTHORIZED", REQUIRED)
+    azure.tokens = [503]
+    assert error_of(lambda: public.counts("team/app")).reason == "unavailable"
+
+
+def test_an_account_that_is_known_is_not_left_out(public: AzureRegistry, azure: Azure, far_side: Any) -> None:
+    """Nor does a firewall make a registry public."""
+    assert public.counts("team/app") == Counts(7, 5)
+    assert [dict(form)["grant_type"] for form in far_side.forms(TOKEN)] == ["refresh_token"]
+
+
+@pytest.mark.parametrize("given", [Credentials(None, "access"), Credentials("u", "p")])
+def test_credentials_are_never_left_out(http: Http, azure: Azure, far_side: Any, given: Credentials) -> None:
+    refusing(azure, 401, "UNAUTHORIZED", REQUIRED)
+    azure.tokens = [401]
+    registry = AzureRegistry(far_side.host, http, entra=lambda: "entra", credentials=given, public=True)
+    assert error_of(lambda: registry.counts("team/app")).reason == "unauthorized"
+    assert not [form for form in far_side.forms(TOKEN) if ("refresh_token", "") in form]
 
 
 def test_b10_a_firewalls_refusal(registry: AzureRegistry, azure: Azure) -> None:

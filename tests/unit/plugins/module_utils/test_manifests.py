@@ -75,8 +75,8 @@ class FakeRegistry:
         self.referring: dict[str, list[dict[str, Any]]] = {}
         self.named: dict[str, str] = {}  # tags that no list of manifests shows
 
-    def __call__(self, host: str, _http: Any, *, entra: Any, tenant: str, credentials: None) -> FakeRegistry:
-        assert credentials is None, "Azure's registries are read with the account that signs in"
+    def __call__(self, host: str, _http: Any, *, entra: Any, tenant: str, credentials: None, public: bool) -> FakeRegistry:
+        assert credentials is None and not public, "Azure's registries are read with the account that signs in"
         self.host, self.signed_in = host, (entra(), tenant)
         return self
 

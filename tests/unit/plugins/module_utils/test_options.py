@@ -224,6 +224,10 @@ def test_if_exists_goes_with_and_without_verifying(if_exists: str, verify: bool)
         ({"referrers": True, "verify": False}, "referrers needs verify: true, since it takes looking into a registry."),
         ({"repair": True, "verify": False}, "repair needs verify: true, since it takes looking into a registry."),
         (
+            {"if_source_missing": "keep", "verify": False},
+            "if_source_missing needs verify: true, since it takes looking into a registry.",
+        ),
+        (
             {"source": "docker.io/nginx", "tags": {"newest": 1}, "verify": False},
             "tags needs verify: true, since it takes looking into a registry.",
         ),
@@ -309,9 +313,16 @@ def test_repositories_with_tags_and_credentials() -> None:
         None, source_registry="contosodev", source_password="t", repositories={"include": None}, tags={"newest": 2}
     )
     assert parsed.selection == Selection(newest=2)
-    assert [note.partition(":")[0] for note in parsed.notes] == [
-        "source_registry and credentials were both given for contosodev"
-    ]
+    assert parsed.notes == (), "there is no other way to name a registry of another tenant"
+
+
+@pytest.mark.parametrize("host", ["quay.io", "https://harbor.example.com/", "azurecr.test", "a.b.azurecr.test"])
+def test_repositories_of_a_registry_that_is_not_azures(host: str) -> None:
+    name = host.removeprefix("https://").rstrip("/")
+    expected = f"repositories needs an Azure registry, and {name} isn't one; name each repository in source."
+    with pytest.raises(InvalidReference) as caught:
+        entry(None, source_registry=host, repositories={"include": None})
+    assert str(caught.value) == expected
 
 
 # -- lists -----------------------------------------------------------------------------------------------------------

@@ -304,6 +304,66 @@ def test_a_source_tag_that_is_not_there(plan: Plan, azure: HeldAzure, count: int
     assert error_of(items[count - 1]) == SERVER + "/team/app:9.9 does not exist."
 
 
+@pytest.mark.parametrize("if_exists", ["update", "keep", "fail", "reimport"])
+@pytest.mark.parametrize("count", [1, 5])
+def test_what_the_source_has_no_more_may_be_kept(
+    plan: Plan, azure: HeldAzure, target: HeldAzure, count: int, if_exists: str
+) -> None:
+    target.tagged = {"team/app": {"9.9": B}}
+    named = {"source": f"{SERVER}/team/app", "if_exists": if_exists, "repair": True}
+    tags = {"names": ["9.9", *list(TAGS)[1:count]]}
+    found = {item.target.tag: item for item in plan({**named, "tags": tags, "if_source_missing": "keep"})}
+    assert actions(list(found.values())) == {"team/app:9.9": "keep", **{f"team/app:{tag}": "import" for tag in tags["names"][1:]}}
+    assert not found["9.9"].changes and found["9.9"].digest == found["9.9"].before == B
+    if if_exists != "keep":  # which asks the source nothing
+        assert azure.asked.count(("describe", "team/app", "9.9")) == 5, "missing is what is missing again and again"
+        [failed] = [item for item in plan({**named, "tags": tags}) if item.target.tag == "9.9"]
+        assert error_of(failed).startswith(SERVER + "/team/app:9.9 does not exist")
+
+
+def test_a_whole_repository_that_the_source_has_no_more(plan: Plan, azure: HeldAzure, target: HeldAzure) -> None:
+    target.tagged = {"team/app": {"1.0": B}}
+    azure.tagged.clear()
+    assert actions(plan({"source": f"{SERVER}/team/app:1.0", "if_source_missing": "keep"})) == {"team/app:1.0": "keep"}
+
+
+def test_where_there_is_nothing_to_keep(plan: Plan, quay: HeldRegistry, target: HeldAzure) -> None:
+    target.tagged = {"team/app": {"8": digest(8)}}
+    target.lost = {digest(8)}
+    bare = {"target": [], "untagged_repositories": ["bare"]}
+    items = plan(*[app(tag, if_source_missing="keep") for tag in "89"], app("7", if_source_missing="keep", **bare))
+    assert [error_of(item) for item in items] == [
+        "quay.io/team/app:8 does not exist. Nothing could be kept: the target team/app:8 can't be pulled, since its manifest is gone.",
+        "quay.io/team/app:9 does not exist. Nothing could be kept: the target team/app:9 does not exist.",
+        "quay.io/team/app:7 does not exist.",
+    ]
+    assert all(item.error and item.error.reason == "not_found" for item in items)
+
+
+@pytest.mark.parametrize("reason", ["unauthorized", "denied", "throttled", "unavailable", "protocol"])
+def test_a_source_that_can_not_be_read_may_still_have_the_tag(
+    plan: Plan, quay: HeldRegistry, target: HeldAzure, reason: str
+) -> None:
+    target.tagged = {"team/app": {"1.0": B}}
+    quay.fails["describe",] = AcrError(reason, "no.", status=404)
+    assert actions(plan(app(if_source_missing="keep"))) == {"team/app:1.0": reason}
+
+
+def test_a_tag_that_has_no_image_for_the_platform_is_not_missing(plan: Plan, quay: HeldRegistry, target: HeldAzure) -> None:
+    target.tagged = {"team/app": {"1.0": B}}
+    quay.manifests[A] = (INDEX, {"manifests": []})
+    wanted = {"platform": "linux/arm64", "if_source_missing": "keep"}
+    assert "has no image for linux/arm64" in error_of(plan(app(**wanted))[0])
+    quay.tagged["team/app"].pop("1.0")
+    assert actions(plan(app(**wanted))) == {"team/app:1.0": "keep"}
+
+
+def test_a_replica_that_is_late_does_not_make_a_source_lose_its_tag(plan: Plan, quay: HeldRegistry, target: HeldAzure) -> None:
+    target.tagged = {"team/app": {"1.0": B}}
+    quay.late["describe", "team/app", "1.0"] = 2
+    assert actions(plan(app(if_source_missing="keep"))) == {"team/app:1.0": "update"}
+
+
 @pytest.mark.parametrize("kind", sorted(GENERAL))
 def test_a_target_registry_that_can_not_be_read_ends_it_all(plan: Plan, target: HeldAzure, kind: str) -> None:
     target.fails = {("describe",): AcrError(kind, "no.")}

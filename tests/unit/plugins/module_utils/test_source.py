@@ -300,7 +300,17 @@ def test_e5_what_takes_a_listing_names_the_right_that_is_missing(pulled: Source)
         assert part in str(error), part
     error = error_of(pulled.repositories)
     assert error.reason == "unauthorized" and "allow pulling" not in str(error) and "don't allow listing" in str(error)
-    assert "Container Registry Repository Catalog Lister" in str(error) and "name each repository" in str(error)
+    assert "allow listing the repositories of " in str(error) and "does not exist" not in str(error)
+    for part in ("the role AcrPull", "Container Registry Repository Catalog Lister", "metadata/read on *", "name each repository"):
+        assert part in str(error), part
+
+
+def test_wrong_credentials_lack_no_right(far_side: Any, http: Http) -> None:
+    challenge = {"WWW-Authenticate": f'Bearer realm="https://{far_side.host}/oauth2/token",service="{far_side.host}"'}
+    far_side.answer = lambda request: request.reply(401, '{"errors": [{"code": "UNAUTHORIZED"}]}', challenge)
+    source = Source(SourceRegistry(far_side.host), AzureRegistry(far_side.host, http, credentials=PAIR), PAIR, {})
+    error = str(error_of(source.repositories))
+    assert "Check user name and password" in error and "AcrPull" not in error
 
 
 # -- what Azure can import ---------------------------------------------------------------------------------------------

@@ -49,10 +49,29 @@ def test_few_tags_are_asked_for_one_by_one_and_many_by_listings() -> None:
     assert registry.asked == [("find_tags", "r"), ("tag", "r", "e"), ("describe", "r", digest(1))]
 
 
-def test_a_repository_that_does_not_exist_takes_one_request() -> None:
+def test_a_repository_that_does_not_exist_takes_two_requests() -> None:
+    """However many tags are wanted of it, as in a first run."""
     registry = held()
-    assert set(TargetRegistry(registry).tags("none", NAMES).values()) == {Observed.absent()}
-    assert registry.asked == [("find_tags", "none")]
+    names = [f"1.{number}" for number in range(200)]
+    assert TargetRegistry(registry).tags("none", names) == dict.fromkeys(names, Observed.absent())
+    assert registry.asked == [("find_tags", "none"), ("repository", "none")]
+
+
+def test_one_answer_that_a_repository_does_not_exist_is_no_absence() -> None:
+    """Another replica knows it: its tags are asked for, one by one."""
+    registry = held(**dict.fromkeys("abcd", digest(1)))
+    registry.late["find_tags", "r"] = 1
+    found = TargetRegistry(registry).tags("r", NAMES)
+    assert {name: one.digest for name, one in found.items()} == {**dict.fromkeys("abcd", digest(1)), "e": None}
+    assert [what[0] for what in registry.asked] == ["find_tags", "repository", *["tag"] * len(NAMES), "describe"]
+    assert all(found[name].present for name in "abcd")
+
+
+def test_a_repository_that_can_not_be_read_is_not_absent() -> None:
+    registry = held()
+    registry.fails["repository",] = AcrError("unavailable", "It is busy.")
+    with pytest.raises(AcrError, match="busy"):
+        TargetRegistry(registry).tags("none", NAMES)
 
 
 @pytest.mark.parametrize("names", [["a"], NAMES])
