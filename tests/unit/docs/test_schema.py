@@ -15,20 +15,13 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.registryops.acr.plugins.module_utils._options import (
-    CREDENTIALS_ARGUMENTS,
-    DEFAULTS_ARGUMENTS,
-    ENTRY_ARGUMENTS,
+    LIST_ARGUMENTS,
     parse_entries,
-    written_out,
+    read_list,
 )
 from tests.docs import schema
 
 CHECK = jsonschema.Draft7Validator(json.loads(schema.PLACE.read_text()))
-SPEC: dict[str, Any] = {
-    "images": {"type": "list", "elements": "dict", "options": ENTRY_ARGUMENTS},
-    "defaults": {"type": "dict", "options": DEFAULTS_ARGUMENTS},
-    "credentials": {"type": "list", "elements": "dict", "options": CREDENTIALS_ARGUMENTS},
-}
 GOOD = """
 - docker.io/library/nginx:1.27
 - source: docker.io/library/nginx:1.27
@@ -92,13 +85,13 @@ def entries(text: str) -> list[Any]:
 
 def refusal(**options: Any) -> str | None:
     """Why the module refuses options; None if it takes them."""
-    given = {"images": [], **options}
-    validated = ArgumentSpecValidator(SPEC).validate({**given, "images": written_out(given["images"])})
+    given, told = read_list({"images": [], **options})
+    validated = ArgumentSpecValidator(LIST_ARGUMENTS).validate(given)
     if validated.error_messages:
         return validated.error_messages[0]
     read = validated.validated_parameters
     try:
-        parse_entries(read["images"], read["defaults"], read["credentials"], None, "azurecr.io")
+        parse_entries(read["images"], read["defaults"], read["credentials"], None, "azurecr.io", told=told)
     except ValueError as error:
         return str(error)
     return None
@@ -153,7 +146,7 @@ def test_the_sample_of_variables_is_right() -> None:
 def test_each_option_is_explained_in_plain_words() -> None:
     definitions = schema.schema()["definitions"]
     options = definitions["entry"]["properties"]
-    assert set(options) == set(ENTRY_ARGUMENTS)
+    assert set(options) == set(LIST_ARGUMENTS["images"]["options"])
     assert options["tags"]["anyOf"][0]["properties"]["order"]["anyOf"][0]["enum"] == ["version", "time"]
     assert options["source"]["description"].startswith("What to import, as `host/repository[:tag][@digest]`, such as `docker.io/")
     for marked in ("O(", "V(", "C(", "M(", "images[]."):
