@@ -9,7 +9,6 @@ import json
 import re
 import shlex
 import subprocess
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Iterable, Iterator
@@ -19,6 +18,7 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries, read_list
+from tests.pages import Block, blocks_of
 from tests.playbook import ANSIBLE_BIN, ROOT, environment
 
 COLLECTION = "registryops.acr"
@@ -32,37 +32,6 @@ TASK_KEYWORDS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Block:
-    """A block of a page. *language* as the page says it."""
-
-    place: str
-    language: str
-    text: str
-
-    def __str__(self) -> str:
-        return self.place
-
-
-def blocks_of(path: Path) -> Iterator[Block]:
-    text = path.read_text()
-    if path.suffix == ".rst":
-        found = re.finditer(r"^( *)\.\. code-block:: (\S+)\n((?:\1 +:.*\n)*)\n((?:\1 +.*\n|\n)+)", text, re.MULTILINE)
-        parts = [(match.start(), match[2], match[4]) for match in found]
-        assert len(parts) == text.count(".. code-block::") and "::\n\n" not in re.sub(r"\.\. .*", "", text), path
-    else:
-        found = re.finditer(r"^( *)```(\w*)\n(.*?)^\1```$", text, re.MULTILINE | re.DOTALL)
-        parts = [(match.start(), match[2], match[3]) for match in found]
-        assert 2 * len(parts) == text.count("```"), path
-    for start, language, content in parts:
-        number = text.count("\n", 0, start) + 1
-        yield Block(f"{path.relative_to(ROOT)}:{number}", language, re.sub(r"^ {%d}" % _indent(content), "", content, flags=re.M))
-
-
-def _indent(text: str) -> int:
-    return min(len(line) - len(line.lstrip()) for line in text.splitlines() if line.strip())
-
-
 def examples_of(path: Path) -> Block:
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "EXAMPLES":
@@ -71,7 +40,8 @@ def examples_of(path: Path) -> Block:
 
 
 SPECS = yaml.safe_load((ROOT / "roles/mirror/meta/argument_specs.yml").read_text())["argument_specs"]["main"]
-BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+# Files that a page shows are not for Ansible; tests/integration/test_coming_from.py has the tasks that read them run.
+BLOCKS = [block for page in PAGES for block in blocks_of(page) if not block.file]
 YAML = [
     *(block for block in BLOCKS if block.language.startswith("y")),
     *map(examples_of, PLUGINS),
@@ -288,7 +258,7 @@ def test_lookups_and_filters_are_there() -> None:
 
 COMMANDS = {
     "ansible-builder", "ansible-galaxy", "ansible-inventory", "ansible-playbook", "az", "cd", "done", "export", "for", "git",
-    "make", "pip", "podman", "pre-commit", "pytest", "python3",
+    "helm", "make", "pip", "podman", "pre-commit", "pytest", "python3",
 }  # fmt: skip
 
 
