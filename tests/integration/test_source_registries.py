@@ -48,7 +48,10 @@ def test_all_names_of_an_azure_registry_lead_to_its_resource(sandbox: Sandbox, a
         **{f"dev/{name}:1": resource_id("contosodev") for name in dev},
         **{f"label/{name}:1": resource_id("contosolabel") for name in label},
     }
-    assert acr_mirror(images).recap["changed"] == 0
+    again = acr_mirror(images)
+    assert again.recap["changed"] == 0
+    (note,) = again.result["warnings"]
+    assert note.startswith(f"Imports can't choose a region: contosodev.azurecr.test stands in for {REGIONAL}, and ")
 
 
 def test_two_registries_for_one_source_are_refused(sandbox: Sandbox, acr_mirror: Call) -> None:
