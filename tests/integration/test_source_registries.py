@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import Callable
 
-from tests.playbook import Run, run_module
+from tests.playbook import Run, run_module, run_tasks
 from tests.sandbox.handle import SUBSCRIPTION, Sandbox
 
 LABEL = "contosolabel-a1b2c3d4e5f6g7h8.azurecr.test"
@@ -52,6 +52,24 @@ def test_all_names_of_an_azure_registry_lead_to_its_resource(sandbox: Sandbox, a
     assert again.recap["changed"] == 0
     (note,) = again.result["warnings"]
     assert note.startswith(f"Imports can't choose a region: contosodev.azurecr.test stands in for {REGIONAL}, and ")
+
+
+def test_policies_that_stand_in_the_way(sandbox: Sandbox) -> None:
+    """What allows no exports is not asked for any; and what comes into quarantine is said to."""
+    sandbox.patch_registry("contosodev", properties={"policies": {"exportPolicy": {"status": "disabled"}}})
+    sandbox.patch_registry("contosoprod", properties={"policies": {"quarantinePolicy": {"status": "enabled"}}})
+    images = [
+        {"source": "aci-helloworld:v1", "source_registry": "contosodev"},
+        {"source": "contosodev.azurecr.test/aci-helloworld:v1"},
+        {"source": "docker.io/library/hello-world:1.0"},
+    ]
+    run = run_tasks("acr_import", [{"registry": "contosoprod", **image} for image in images], sandbox.env)
+    *closed, taken = [task["result"] for task in run.tasks]
+    for result in closed:
+        assert result["reason"] == "denied" and "Nothing can be imported from contosodev.azurecr.test: its export" in result["msg"]
+    assert taken["changed"] and len(sandbox.operations()) == 1
+    (note,) = taken["warnings"]
+    assert note.startswith("contosoprod.azurecr.test has a quarantine policy: ")
 
 
 def test_two_registries_for_one_source_are_refused(sandbox: Sandbox, acr_mirror: Call) -> None:
