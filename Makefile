@@ -44,7 +44,7 @@ test-unit: setup  ## unit tests
 test-integration: setup  ## real playbooks against the sandbox
 	$(PYTEST) -n $(WORKERS) tests/integration
 
-test-fidelity: setup .venv-az/.ready  ## the unmodified Azure CLI against the sandbox
+test-fidelity: setup .venv-az/.ready .venv-oldest/.ready  ## the unmodified Azure CLI and SDKs against the sandbox
 	$(PYTEST) tests/fidelity
 
 .venv-az/.ready: requirements.txt tests/fidelity/requirements.txt

@@ -71,6 +71,7 @@ compose:
   acr_mirror_target_prefix: "'mirror/'"
 groups:
   large: sku == 'Premium'
+  by_repository: network.role_assignment_mode == 'AbacRepositoryPermissions'
 cache: true
 cache_plugin: ansible.builtin.jsonfile
 cache_connection: ~/.cache/acr-inventory

@@ -82,7 +82,7 @@ class Arm:
             return (
                 one
                 for one in self.registries(subscription)
-                if _is(one, registry_id) and group.lower() in ("", one.resource_group.lower())
+                if one.called(registry_id) and group.lower() in ("", one.resource_group.lower())
             )
         try:
             one = self._client.registry(subscription, group, registry_id.name)
@@ -90,7 +90,7 @@ class Arm:
             if error.cause != "not found":
                 raise
             return []
-        if not _is(one, registry_id):
+        if not one.called(registry_id):
             message = (
                 f"Registry {one.name} in resource group {group} has the login server {one.login_server}, not "
                 f"{registry_id.login_server}."
@@ -130,12 +130,6 @@ class Arm:
     def ask(self, operation: Operation) -> None:
         """See `Operations.ask`."""
         self._operations.ask(operation)
-
-
-def _is(resource: RegistryResource, registry_id: RegistryId) -> bool:
-    if registry_id.login_server:
-        return resource.login_server == registry_id.login_server.lower()
-    return resource.name.lower() == (registry_id.name or "").lower()
 
 
 def _unique(resource: RegistryResource, registry_id: RegistryId) -> bool:

@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import base64
+import functools
+import re
 from contextlib import suppress
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Set, Tuple
 from urllib.parse import quote, urlsplit
 
 from ._diagnosis import Context, explain
@@ -19,9 +21,16 @@ from ._resource import ARM, RegistryResource
 from ._untrusted import Answer, challenge_values, link, objects, same_host
 
 SUBSCRIPTIONS_VERSION = "2022-12-01"
-REGISTRIES_VERSION = "2023-07-01"
+REGISTRIES_VERSION = "2025-11-01"  # the newest stable one that is known to be served
 PROVIDER = "Microsoft.ContainerRegistry"
 PAGES = 1000  # of a list; a longer one is taken for endless
+VERSIONS = 4  # API versions that one request is tried with
+# How Azure Resource Manager refuses an API version, and what it says of those that it serves.
+_OTHER_VERSION = ("NoRegisteredProviderFound", "InvalidResourceType", "InvalidApiVersionParameter")
+_SERVED = re.compile(
+    r"(?:No registered resource provider found|The resource type|The api-version)\b(?:[^'.]*'[^']*')*[^'.]*\. "
+    r"The supported (?:api-)?versions are '([^']*)'"
+)
 
 
 class ArmClient:
@@ -33,42 +42,57 @@ class ArmClient:
         self.http = http
         self.url = identity.cloud.resource_manager.rstrip("/")
         self.host = urlsplit(self.url).netloc
+        self._version = REGISTRIES_VERSION
+        self._refused: Set[str] = set()  # other versions, which this cloud doesn't serve
 
     def registry(self, subscription: str, resource_group: str, name: str) -> RegistryResource:
         """One registry, in one request."""
         group = f"/subscriptions/{quote(subscription, safe='')}/resourceGroups/{quote(resource_group, safe='')}"
-        path = f"{group}/providers/{PROVIDER}/registries/{quote(name, safe='')}?api-version={REGISTRIES_VERSION}"
-        return RegistryResource.of(self._read(self.url + path, Context(f"registry {name} in resource group {resource_group}")))
+        answer = self._read(f"{group}/providers/{PROVIDER}/registries/{quote(name, safe='')}")
+        return RegistryResource.of(_content(answer, Context(f"registry {name} in resource group {resource_group}")))
 
     def registries(self, subscription: str) -> Iterator[RegistryResource]:
         """All registries of a subscription that the account can see."""
-        path = f"/subscriptions/{quote(subscription, safe='')}/providers/{PROVIDER}/registries?api-version={REGISTRIES_VERSION}"
-        return map(RegistryResource.of, self._list(path, Context(f"subscription {subscription}")))
+        path = f"/subscriptions/{quote(subscription, safe='')}/providers/{PROVIDER}/registries"
+        return map(RegistryResource.of, self._list(lambda: self._read(path), Context(f"subscription {subscription}")))
 
     def subscriptions(self) -> List[str]:
         """The IDs of all subscriptions that the account can see."""
-        entries = self._list(f"/subscriptions?api-version={SUBSCRIPTIONS_VERSION}", Context("the list of subscriptions"))
+        url = f"{self.url}/subscriptions?api-version={SUBSCRIPTIONS_VERSION}"
+        entries = self._list(lambda: self.get(url), Context("the list of subscriptions"))
         return [str(entry["subscriptionId"]) for entry in entries if entry.get("subscriptionId")]
 
-    def _list(self, path: str, context: Context) -> Iterator[Dict[str, Any]]:
-        url = self.url + path
+    def _list(self, read: Callable[[], Answer], context: Context) -> Iterator[Dict[str, Any]]:
+        """The entries of a list, of which *read* returns the first page."""
         for _page in range(PAGES):
-            page = self._read(url, context)
+            page = _content(read(), context)
             if "value" not in page:  # not a list, so nothing can be concluded from what it lacks
                 raise AcrError("protocol", f"{ARM} returned no list for {context.target}.")
             yield from objects(page["value"], ARM)
             following = page.get("nextLink")
             if not following:
                 return
-            url = self.own(following)
+            read = functools.partial(self.get, self.own(following))
         raise AcrError("protocol", f"{ARM} returned more than {PAGES} pages for {context.target}; refused.")
 
-    def _read(self, url: str, context: Context) -> Dict[str, Any]:
-        answer = self.get(url)
-        content = answer.json()
-        if answer.status != 200 or not isinstance(content, dict):
-            raise refusal(answer, context)
-        return content
+    def _read(self, path: str) -> Answer:
+        return self.served(lambda version: self.get(f"{self.url}{path}?api-version={version}"))
+
+    def served(self, send: Callable[[str], Answer]) -> Answer:
+        """What *send* returns for the API version of registries in use. If the cloud doesn't serve that one, the newest stable
+        one that its answer names is in use from then on."""
+        for _try in range(VERSIONS):
+            version = self._version
+            answer = send(version)
+            others = _others(answer)
+            if not others:
+                break
+            self._refused.add(version)
+            left = [other for other in others if other not in self._refused]  # Azure may name even what it has just refused
+            if not left:
+                break
+            self._version = max(left)
+        return answer
 
     def get(self, url: str) -> Answer:
         """The answer to a GET, whatever its status."""
@@ -105,6 +129,20 @@ def claims_of(answer: Answer) -> str:
         encoded = values.get("claims", "")
         return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
     return ""
+
+
+def _content(answer: Answer, context: Context) -> Dict[str, Any]:
+    content = answer.json()
+    if answer.status != 200 or not isinstance(content, dict):
+        raise refusal(answer, context)
+    return content
+
+
+def _others(answer: Answer) -> List[str]:
+    """The stable API versions that the cloud names if it refused the one that was asked for."""
+    code, text = error_of(answer) if answer.status in (400, 404) else ("", "")
+    named = _SERVED.match(text) if code in _OTHER_VERSION else None
+    return [one for one in re.split(r",\s*", named[1]) if re.fullmatch(r"20\d\d-\d\d-\d\d", one, re.ASCII)] if named else []
 
 
 def error_of(answer: Answer) -> Tuple[str, str]:

@@ -54,6 +54,10 @@ class Azure:
                 self._resources[key] = self.arm.registry(registry_id, resource_group)
             return self._resources[key]
 
+    def seen(self, registry_id: RegistryId, resource_group: Optional[str] = None) -> Optional[RegistryResource]:
+        """The same, if it was looked up already."""
+        return self._resources.get((registry_id, resource_group))
+
     def reaches(self, registry_id: RegistryId) -> bool:
         """Whether the login server was given, so that nothing has to be looked up to read the registry."""
         return registry_id.login_server is not None and self.holds(registry_id.login_server)

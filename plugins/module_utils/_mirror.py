@@ -16,6 +16,7 @@ from typing import Callable, Dict, Iterator, List, Optional
 
 from . import _plan
 from ._acr import AzureRegistry
+from ._arm import posture
 from ._azure import Azure
 from ._errors import AcrError, IdentityError, UserError
 from ._expand import expand
@@ -55,7 +56,7 @@ class Mirror:
         self._registry_id = azure.named(registry)
         self._resource_group = resource_group
         self._known: Known = {}
-        self._sources = Sources(azure, self._known)
+        self._sources = Sources(azure, self._known, self._registry_id)
 
     def run(self, entries: List[Entry]) -> Report:
         """Does it. Raises AcrError and Conflict for what concerns the whole list, before anything is started; what
@@ -85,7 +86,8 @@ class Mirror:
             report.login_server = planner.target.registry.host
             report.items = planner.items
             noted = dict.fromkeys(note for entry in entries for note in entry.notes)
-            report.notes = [*noted, *notes, *self._quota_notes(needed)]
+            source_notes = self._sources.notes.values()
+            report.notes = [*noted, *source_notes, *notes, *self._quota_notes(needed), *self._quarantine_notes(report)]
             if settings.details:
                 self._add_details(planner.target.registry, report, pool)
         finally:
@@ -124,6 +126,15 @@ class Mirror:
             "what it refuses is tried again later. An account of your own (credentials) may have a higher limit."
             for source, count in sources
             if source.registry.pulls_left is not None and source.registry.pulls_left < count
+        ]
+
+    def _quarantine_notes(self, report: Report) -> List[str]:
+        resource = self._azure.seen(self._registry_id, self._resource_group)
+        if resource is None or not posture(resource.properties)["quarantine"] or not any(item.changed for item in report.items):
+            return []
+        return [
+            f"{resource.login_server} has a quarantine policy: what is imported there can only be pulled once it is released, "
+            "except by accounts that may read quarantined images."
         ]
 
     def _add_details(self, registry: AzureRegistry, report: Report, pool: ThreadPoolExecutor) -> None:

@@ -9,8 +9,10 @@ azure-mgmt-containerregistry builds and sends the requests, and is only loaded f
 
 from __future__ import annotations
 
+import functools
 import json
 import math
+import re
 import threading
 import time
 from contextlib import suppress
@@ -31,8 +33,8 @@ UPDATE_PAUSE = 2.0  # seconds between two status requests for an update, if Azur
 LAST_REQUEST = 2.0  # seconds before the deadline at which the last status request for an update is sent
 FAILED = ("Failed", "Canceled")  # states in which background work can end other than well
 
-Hook = Callable[[Any], None]  # called by the SDK with each response
-Send = Callable[[Hook], Any]  # one call of the SDK
+Options = Dict[str, Any]  # for every call of the SDK
+Send = Callable[[Options], Any]  # one call of the SDK
 
 
 @dataclass
@@ -76,8 +78,8 @@ class Operations:
         answer, _uncertain = self._change(
             "arm_writes",
             context,
-            lambda hook: self._registries(resource).begin_update(
-                resource.resource_group, resource.name, body, polling=False, raw_response_hook=hook
+            lambda options: self._registries(resource).begin_update(
+                resource.resource_group, resource.name, body, **options
             ),
         )
         # The SDK would wait forever, and for as long between two requests as Azure says.
@@ -122,17 +124,10 @@ class Operations:
         """
         content = json.dumps(body).encode("utf-8")
 
-        def send(hook: Hook) -> Any:
+        def send(options: Options) -> Any:
             check()
-            return self._registries(resource).begin_import_image(
-                resource.resource_group,
-                resource.name,
-                content,
-                polling=False,
-                raw_response_hook=hook,
-                connection_timeout=self._http.left(CONNECT_SECONDS),
-                read_timeout=self._http.left(REQUEST_SECONDS),
-            )
+            registries = self._registries(resource)
+            return registries.begin_import_image(resource.resource_group, resource.name, content, **options)
 
         context = context._replace(targets=tuple(body.get("targetTags") or ()))
         answer, uncertain = self._change("imports", context, send, starting=True)
@@ -177,10 +172,10 @@ class Operations:
         because its answer was lost or was a server error."""
         uncertain = False
 
-        def once() -> Answer:
+        def once(version: str) -> Answer:
             nonlocal uncertain
             try:
-                answer = self._send(send)
+                answer = self._send(send, version)
             except AcrError as error:
                 uncertain = uncertain or error.uncertain
                 raise
@@ -188,16 +183,20 @@ class Operations:
             return answer
 
         try:
-            answer = self._arm.signed_in(lambda: self._http.attempts(self._arm.host, kind, once))
+            answer = self._arm.served(
+                lambda version: self._arm.signed_in(
+                    lambda: self._http.attempts(self._arm.host, kind, functools.partial(once, version))
+                )
+            )
             if answer.status >= 300:
                 raise refusal(answer, context, starting=starting)
         except AcrError as error:
             raise error.but(uncertain=uncertain) from None
         return answer, uncertain
 
-    def _send(self, send: Send) -> Answer:
-        """One call of the SDK, whatever the status of its answer. AcrError if there is none; ``uncertain`` if the request may
-        have been received. IdentityError if a new token was wanted, and couldn't be had."""
+    def _send(self, send: Send, version: str) -> Answer:
+        """One call of the SDK in this API version, whatever the status of its answer. AcrError if there is none; ``uncertain``
+        if the request may have been received. IdentityError if a new token was wanted, and couldn't be had."""
         from azure.core.exceptions import (
             ClientAuthenticationError,
             HttpResponseError,
@@ -205,10 +204,21 @@ class Operations:
             ServiceResponseError,
         )
 
+        def versioned(request: Any) -> None:  # each release of the SDK knows other versions, and we send the same to all
+            sent = request.http_request
+            sent.url = re.sub(r"(?<=[?&]api-version=)[^&]*", version, sent.url)
+
         answers: List[Any] = []
+        options = {
+            "polling": False,
+            "raw_request_hook": versioned,
+            "raw_response_hook": lambda response: answers.append(response.http_response),
+            "connection_timeout": self._http.left(CONNECT_SECONDS),
+            "read_timeout": self._http.left(REQUEST_SECONDS),
+        }
         self._arm.token()  # so that a failed sign-in is reported as such, and not as a failed import
         try:
-            send(lambda response: answers.append(response.http_response))
+            send(options)
         except HttpResponseError as error:
             if error.response is None and isinstance(error, ClientAuthenticationError):
                 raise self._arm.identity.failure(str(error.message)) from None  # it could not answer a claims challenge

@@ -242,7 +242,8 @@ def _split_image(text: str, rest: str) -> Tuple[str, Optional[str], Optional[str
 class RegistryId(NamedTuple):
     """An Azure registry as a user names it. *kind*: ``name``, ``login_server`` or ``resource_id``.
 
-    *name* is None if it can't be derived from the login server.
+    *name* is None if it can't be derived from the login server. *endpoint* is the regional endpoint that was named instead of
+    the login server, if any.
     """
 
     kind: str
@@ -250,6 +251,7 @@ class RegistryId(NamedTuple):
     login_server: Optional[str] = None
     subscription: Optional[str] = None
     resource_group: Optional[str] = None
+    endpoint: Optional[str] = None
 
     @property
     def resource_id(self) -> str:
@@ -287,13 +289,12 @@ def parse_registry(text: str, suffixes: List[str]) -> RegistryId:
     for suffix in suffixes:
         if host.endswith("." + suffix):
             label = host[: -len(suffix) - 1]
-            regional = label.split(".")
-            if len(regional) == 3 and regional[2] == "geo":
-                label = regional[0]
-            elif len(regional) != 1:
+            label, *regional = label.split(".")
+            if regional and regional[1:] != ["geo"]:
                 break
             # A domain name label adds a hash to the name, which itself has only letters and digits.
-            return RegistryId("login_server", label.partition("-")[0], f"{label}.{suffix}")
+            name, endpoint = label.partition("-")[0], host if regional else None
+            return RegistryId("login_server", name, f"{label}.{suffix}", endpoint=endpoint)
     return RegistryId("login_server", None, host)
 
 

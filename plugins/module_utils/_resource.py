@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Container registries as Azure Resource Manager describes them: where they are, and who can reach them. Pure."""
+"""Container registries as Azure Resource Manager describes them: where they are, who can reach them, and their policies. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import re
 from typing import Any, Dict, NamedTuple
 
 from ._errors import AcrError
-from ._untrusted import mapping, objects
+from ._reference import RegistryId
+from ._untrusted import mapping, objects, strings
 
 ARM = "Azure Resource Manager"
 
@@ -33,6 +34,12 @@ class RegistryResource(NamedTuple):
     @property
     def resource_group(self) -> str:
         return self.id.split("/")[4]
+
+    def called(self, registry_id: RegistryId) -> bool:
+        """Whether *registry_id* can mean this registry."""
+        if registry_id.login_server:
+            return self.login_server == registry_id.login_server.lower()
+        return self.name.lower() == (registry_id.name or "").lower()
 
     @classmethod
     def of(cls, content: Dict[str, Any]) -> RegistryResource:
@@ -59,23 +66,48 @@ class RegistryResource(NamedTuple):
 
 
 def posture(properties: Dict[str, Any]) -> Dict[str, Any]:
-    """What a registry's *properties* say about its network."""
+    """What a registry's *properties* say about its network and its policies. None: not said, as in older API versions."""
     rules = mapping(properties.get("networkRuleSet"), ARM)
     public = str(properties.get("publicNetworkAccess") or "Enabled").lower() == "enabled"
     default_action = str(rules.get("defaultAction") or "Allow")
     connections = objects(properties.get("privateEndpointConnections"), ARM)
+    subnets = [  # called "id" until 2021
+        rule.get("virtualNetworkSubnetResourceId") or rule.get("id") for rule in objects(rules.get("virtualNetworkRules"), ARM)
+    ]
+    policies = mapping(properties.get("policies"), ARM)
+
+    def policy(name: str) -> Dict[str, Any]:
+        return mapping(policies.get(name), ARM)
+
+    retention, soft_delete = policy("retentionPolicy"), policy("softDeletePolicy")
     return {
         "public_network_access": public,
         "default_action": default_action,
         "ip_rules": [str(rule["value"]) for rule in objects(rules.get("ipRules"), ARM) if rule.get("value")],
+        "virtual_network_rules": [str(subnet) for subnet in subnets if subnet],
         "private_endpoints": [
             str(connection.get("name") or connection.get("id"))
             for connection in connections
             if _status(connection) in (None, "Approved")
         ],
         "trusted_services": str(properties.get("networkRuleBypassOptions") or "AzureServices").lower() != "none",
+        "trusted_services_for_tasks": properties.get("networkRuleBypassAllowedForTasks"),
         "restricted": not public or default_action.lower() != "allow",
+        "role_assignment_mode": properties.get("roleAssignmentMode"),
+        "exports_allowed": _when(policy("exportPolicy").get("status")),
+        "arm_tokens_allowed": _when(policy("azureADAuthenticationAsArmPolicy").get("status")),
+        "quarantine": _when(policy("quarantinePolicy").get("status")),
+        "retention_days": _when(retention.get("status"), retention.get("days"), 0),
+        "soft_delete_days": _when(soft_delete.get("status"), soft_delete.get("retentionDays"), 0),
+        "regional_endpoints": _when(
+            properties.get("regionalEndpoints"), strings(properties.get("regionalEndpointHostNames"), ARM), []
+        ),
     }
+
+
+def _when(status: Any, on: Any = True, off: Any = False) -> Any:
+    """*on* if this status is "enabled", else *off*; None if there is none."""
+    return None if status is None else on if str(status).lower() == "enabled" else off
 
 
 def _status(connection: Dict[str, Any]) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from typing import Dict, List, Optional, Tuple
 
-from ._arm import RegistryResource
+from ._arm import RegistryResource, posture
 from ._azure import Azure
 from ._credentials import Credentials
 from ._errors import AcrError
@@ -20,10 +20,13 @@ from ._source import Known, Source
 
 
 class Sources:
-    """Opens sources. *known*: what digests are, as far as it was read."""
+    """Opens sources. *known*: what digests are, as far as it was read. *target*: the registry to import into. *notes* are worth a
+    warning."""
 
-    def __init__(self, azure: Azure, known: Optional[Known] = None) -> None:
+    def __init__(self, azure: Azure, known: Optional[Known] = None, target: Optional[RegistryId] = None) -> None:
         self._azure = azure
+        self._target = target
+        self.notes: Dict[str, str] = {}
         self._known: Known = {} if known is None else known
         self._lock = threading.Lock()
         self._named: Dict[Tuple[object, Optional[Credentials]], Source] = {}  # by what users write
@@ -38,6 +41,12 @@ class Sources:
         """The source that *host* or *registry_id* (an Azure registry) names."""
         if registry_id is None and host is not None and self._azure.holds(host):
             registry_id = self._azure.named(host)
+        if registry_id is not None and registry_id.endpoint is not None:
+            self.notes[registry_id.endpoint] = (
+                f"Imports can't choose a region: {registry_id.login_server} stands in for {registry_id.endpoint}, and Azure copies "
+                "from its home region."
+            )
+            registry_id = registry_id._replace(endpoint=None)
         key = (registry_id or host, credentials)
         with self._lock:
             if key not in self._named:
@@ -69,19 +78,28 @@ class Sources:
 
     def _resource(self, registry_id: RegistryId) -> RegistryResource:
         try:
-            return self._azure.resource(registry_id)
+            resource = self._azure.resource(registry_id)
         except AcrError as error:
             if registry_id.kind != "resource_id" or registry_id.name is None or error.reason != "denied":
                 raise
             # AcrPull alone doesn't show a registry there, but is enough to import from it.
             login_server = f"{registry_id.name.lower()}.{self._azure.suffix}"
             return RegistryResource(registry_id.resource_id, registry_id.name, login_server, "", "", {}, {})
+        return self._exporting(resource)
 
     def _resource_id(self, registry_id: RegistryId) -> Optional[str]:
         try:
-            return self._azure.resource(registry_id).id
+            resource = self._azure.resource(registry_id)
         except AcrError as error:
             # A registry can be read by its login server all the same: anonymously, or in another tenant.
             if error.reason not in ("not_found", "denied"):
                 raise
             return None
+        return self._exporting(resource).id
+
+    def _exporting(self, resource: RegistryResource) -> RegistryResource:
+        """The same. AcrError if it says that nothing may be imported from it into other registries."""
+        if self._target is None or resource.called(self._target) or posture(resource.properties)["exports_allowed"] is not False:
+            return resource
+        message = f"Nothing can be imported from {resource.login_server}: its export policy is disabled. Enable it there first."
+        raise AcrError("denied", message, cause="export policy")

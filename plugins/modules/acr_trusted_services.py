@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Sets whether Azure's trusted services may access a container registry whose network access is restricted. Importing into or
     from such a registry requires that.
-  - No other property of the registry is changed.
+  - No other property of the registry is changed. What Azure tells of its network rules and policies is returned.
 options:
   registry:
     description:
@@ -25,7 +25,7 @@ options:
     type: str
   state:
     description:
-      - Whether to allow trusted services. In check mode, the registry's network rules are only read.
+      - Whether to allow trusted services. In check mode, the registry is only read.
     type: str
     choices: [enabled, disabled]
     default: enabled
@@ -69,11 +69,15 @@ EXAMPLES = r"""
 - name: Fail if imports would be refused
   ansible.builtin.assert:
     that: not network.before.restricted or network.before.trusted_services
+
+- name: Fail if nothing could be imported from here into other registries
+  ansible.builtin.assert:
+    that: network.before.exports_allowed is not false
 """
 
 RETURN = r"""
 before:
-  description: The registry's network rules as they were.
+  description: The registry's network rules and policies as they were.
   returned: success
   type: dict
   contains: &posture
@@ -93,6 +97,12 @@ before:
       elements: str
       returned: always
       sample: [203.0.113.0/24]
+    virtual_network_rules:
+      description: The resource IDs of the subnets that are allowed, as far as Azure tells them.
+      type: list
+      elements: str
+      returned: always
+      sample: []
     private_endpoints:
       description: The names of the approved private endpoint connections.
       type: list
@@ -104,13 +114,60 @@ before:
       type: bool
       returned: always
       sample: false
+    trusted_services_for_tasks:
+      description: Whether that includes ACR Tasks. Null if Azure doesn't tell.
+      type: bool
+      returned: always
+      sample: false
     restricted:
       description: Whether network access is restricted, so that it matters whether trusted services are allowed.
       type: bool
       returned: always
       sample: true
+    role_assignment_mode:
+      description:
+        - Which roles count. With V(AbacRepositoryPermissions), rights can be given by repository, and roles such as AcrPull
+          don't count. Otherwise V(LegacyRegistryPermissions). Null if Azure doesn't tell.
+      type: str
+      returned: always
+      sample: LegacyRegistryPermissions
+    exports_allowed:
+      description: Whether images may be imported from here into other registries. Null if Azure doesn't tell.
+      type: bool
+      returned: always
+      sample: true
+    arm_tokens_allowed:
+      description: Whether the registry accepts tokens for Azure Resource Manager. Null if Azure doesn't tell.
+      type: bool
+      returned: always
+      sample: true
+    quarantine:
+      description: Whether new images are quarantined until they are released. Null if Azure doesn't tell.
+      type: bool
+      returned: always
+      sample: false
+    retention_days:
+      description: For how many days untagged manifests are kept; 0 if for ever. Null if Azure doesn't tell.
+      type: int
+      returned: always
+      sample: 0
+    soft_delete_days:
+      description:
+        - For how many days deleted images can be restored; 0 if they can't. Null if Azure doesn't tell, as in API versions
+          before 2026-11-01.
+      type: int
+      returned: always
+      sample: 0
+    regional_endpoints:
+      description:
+        - The host names by which regions can be reached; empty if that is disabled. Null if Azure doesn't tell, as in API
+          versions before 2026-11-01.
+      type: list
+      elements: str
+      returned: always
+      sample: [contosoprod.westeurope.geo.azurecr.io]
 after:
-  description: The registry's network rules as they are now or, in check mode, would be.
+  description: The registry's network rules and policies as they are now or, in check mode, would be.
   returned: success
   type: dict
   contains: *posture

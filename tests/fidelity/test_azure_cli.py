@@ -76,6 +76,49 @@ def test_show(az: Az) -> None:
     assert registry["policies"]["azureAdAuthenticationAsArmPolicy"] == {"status": "enabled"}
 
 
+SUBNET = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/v/subnets/s"
+REGIONAL = "contosoprod.westeurope.geo.azurecr.test"
+POLICIES = {
+    "quarantinePolicy": {"status": "enabled"},
+    "retentionPolicy": {"status": "enabled", "days": 30},
+    "softDeletePolicy": {"status": "enabled", "retentionDays": 14},
+}
+
+
+def test_what_is_new_is_shown_and_outlives_changes(az: Az, sandbox: Sandbox) -> None:
+    rules = {"defaultAction": "Deny", "virtualNetworkRules": [{"action": "Allow", "virtualNetworkSubnetResourceId": SUBNET}]}
+    more = {"roleAssignmentMode": "AbacRepositoryPermissions", "regionalEndpoints": "Enabled", "dataEndpointEnabled": True}
+    sandbox.patch_registry("contosoprod", properties={"networkRuleSet": rules, "policies": POLICIES, **more})
+    name = ("--name", "contosoprod")
+    before = az.show("show", *name)
+    expected = {
+        "networkRuleBypassOptions": "AzureServices",
+        "roleAssignmentMode": "AbacRepositoryPermissions",
+        "regionalEndpoints": "Enabled",
+        "regionalEndpointHostNames": [REGIONAL],
+        "networkRuleSet": {**rules, "ipRules": []},
+    }
+    assert {one: before[one] for one in expected} == expected
+    policies = before["policies"]
+    assert (policies["quarantinePolicy"]["status"], policies["retentionPolicy"]["days"]) == ("enabled", 30)
+    assert (policies["softDeletePolicy"]["retentionDays"], policies["exportPolicy"]["status"]) == (14, "enabled")
+    shown = az.show("show-endpoints", *name)
+    assert [one["endpoint"] for one in shown["regionalEndpoints"]] == [REGIONAL]
+
+    after = az.show("update", *name, "--allow-trusted-services", "false")
+    assert after.pop("networkRuleBypassOptions") == "None"
+    still = {one: value for one, value in before.items() if one not in ("networkRuleBypassOptions", "systemData")}
+    assert {one: value for one, value in after.items() if one != "systemData"} == still
+    closed = az.show("update", *name, "--allow-exports", "false", "--public-network-enabled", "false")
+    assert (closed["policies"]["exportPolicy"]["status"], closed["publicNetworkAccess"]) == ("disabled", "Disabled")
+    assert closed["roleAssignmentMode"] == "AbacRepositoryPermissions"
+
+
+def test_import_from_a_regional_endpoint(az: Az) -> None:
+    operation = az.imports("--source", "contosodev.westeurope.geo.azurecr.test/aci-helloworld:v1")
+    assert operation["body"]["source"]["resourceId"] == PROD.replace("contosoprod", "contosodev")
+
+
 def test_import_by_tag_again_and_with_force(az: Az, sandbox: Sandbox) -> None:
     by_tag = ("--source", "docker.io/library/hello-world:latest", "--image", "app:1")
     operation = az.imports(*by_tag)

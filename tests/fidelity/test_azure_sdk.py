@@ -6,15 +6,19 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from azure.containerregistry import ArtifactManifestOrder, ArtifactTagOrder, ContainerRegistryClient
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential
 
+from tests.playbook import ROOT, environment
 from tests.sandbox import images
-from tests.sandbox.handle import PRINCIPALS, Sandbox
+from tests.sandbox.handle import ARM_URL, PRINCIPALS, SUBSCRIPTION, Sandbox
 
 AUDIENCE = "https://containerregistry.azure.net"
 NOWHERE = "sha256:" + "0" * 64
@@ -144,3 +148,43 @@ def test_rights(sandbox: Sandbox, registry: Open) -> None:
         list(anonymous.list_tag_properties("open"))
     sandbox.patch_registry("contosoprod", properties={"anonymousPullEnabled": True})
     assert [tag.name for tag in anonymous.list_tag_properties("open")] == ["1"]
+
+
+# What both ends of the supported releases of azure-mgmt-containerregistry find and change.
+MANAGEMENT = """
+import json, sys
+from azure.identity import ClientSecretCredential
+from azure.mgmt.containerregistry import ContainerRegistryManagementClient
+sign_in, url, subscription = json.loads(sys.argv[1])
+credential = ClientSecretCredential(*sign_in, authority="https://login.azure.test", disable_instance_discovery=True)
+client = ContainerRegistryManagementClient(credential, subscription, base_url=url, credential_scopes=[url + "/.default"])
+found = [client.registries.get("rg-registries", "contosoprod")]
+changes = {"properties": {"networkRuleBypassOptions": "None"}}
+found.append(client.registries.begin_update("rg-registries", "contosoprod", json.dumps(changes).encode()).result())
+print(json.dumps([
+    [one.network_rule_bypass_options, one.policies.export_policy.status, one.policies.quarantine_policy.status,
+     one.policies.retention_policy.days, getattr(one, "role_assignment_mode", None)]
+    for one in found
+]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("python", "mode"),
+    [(sys.executable, "AbacRepositoryPermissions"), (ROOT / ".venv-oldest/bin/python", None)],
+    ids=["newest", "oldest"],
+)
+def test_both_ends_of_the_management_client(sandbox: Sandbox, tmp_path: Path, python: str | Path, mode: str | None) -> None:
+    policies = {"quarantinePolicy": {"status": "enabled"}, "retentionPolicy": {"status": "enabled", "days": 30}}
+    properties = {"policies": policies, "roleAssignmentMode": "AbacRepositoryPermissions"}
+    before = sandbox.patch_registry("contosoprod", properties=properties)["properties"]
+    given = json.dumps([PRINCIPALS["contributor"], ARM_URL, SUBSCRIPTION])
+    done = subprocess.run(
+        [str(python), "-c", MANAGEMENT, given],
+        env=environment(tmp_path, sandbox.env), capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    facts = ["enabled", "enabled", 30, mode]
+    assert json.loads(done.stdout) == [["AzureServices", *facts], ["None", *facts]]
+    after = sandbox.patch_registry("contosoprod")["properties"]
+    assert after == {**before, "networkRuleBypassOptions": "None"}

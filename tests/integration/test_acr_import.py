@@ -43,6 +43,18 @@ def skopeo(sandbox: Sandbox, *arguments: str) -> str:
 # ---- the main job -----------------------------------------------------------------------------------------------------
 
 
+def test_a_cloud_that_serves_older_api_versions(sandbox: Sandbox) -> None:
+    """Azure Stack Hub, or Azure in China: what it serves is learnt from its first refusal, and holds for the run."""
+    served = ["2019-05-01", "2021-09-01", "2021-12-01-preview"]
+    sandbox.knobs(api_versions=served)
+    run = run_module("acr_import", {"registry": "contosoprod", "source": HELLO}, sandbox.env)
+    assert run.rc == 0 and run.result["changed"], run.output
+    (operation,) = sandbox.operations()
+    assert operation["api_version"] == "2021-09-01"
+    refused = [entry for entry in sandbox.log(host="management.azure.test") if entry["status"] == 400]
+    assert len(refused) == 1
+
+
 def test_first_run_changes_second_does_not(sandbox: Sandbox, acr_import: Import) -> None:
     first = acr_import(source=HELLO)
     assert first.rc == 0 and first.recap["changed"] == 1, first.output

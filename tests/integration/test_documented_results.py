@@ -29,6 +29,7 @@ MAY_BE_NULL = {
     "acr_manifest_info.manifests.referrers.tag",
     "acr_mirror.results.digest",
     "acr_mirror.results.previous_digest",
+    *(f"acr_trusted_services.{when}.{name}" for when in ("before", "after") for name in ("regional_endpoints", "soft_delete_days")),
 }
 HELLO = "docker.io/library/hello-world"
 SIGNED = {"source_registry": "contosodev", "source": "signed/app:1.0", "referrers": True}

@@ -68,7 +68,7 @@ def test_registries_are_hosts_in_groups(sandbox: Sandbox, tmp_path: Path) -> Non
 
 def test_composing_and_filters_as_the_documentation_shows_them(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.create_registry("composedone", sku="Standard")
-    sandbox.patch_registry("composedone", tags={"stage": "canary"})
+    sandbox.patch_registry("composedone", tags={"stage": "canary"}, properties={"roleAssignmentMode": "AbacRepositoryPermissions"})
     example = list(yaml.safe_load_all(EXAMPLES))[1]
     options = {key: value for key, value in example.items() if key != "plugin" and not key.startswith("cache")}
     assert options["subscriptions"] == [SUBSCRIPTION] and {"compose", "groups", "keyed_groups"} <= set(options)
@@ -78,6 +78,7 @@ def test_composing_and_filters_as_the_documentation_shows_them(sandbox: Sandbox,
     assert hosts["contosoprod"]["acr_mirror_target_prefix"] == "mirror/"
     assert "contosoprod" in found["large"]["hosts"] and "composedone" not in found["large"]["hosts"]
     assert found["stage_canary"]["hosts"] == ["composedone"]
+    assert found["by_repository"]["hosts"] == ["composedone"]
     # Other users can't put a cache there before it is made.
     assert example["cache_connection"].startswith("~/")
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.playbook import ROOT, Run, run_module, run_playbook
-from tests.sandbox.handle import Sandbox
+from tests.sandbox.handle import SUBSCRIPTION, Sandbox
 
 HELLO = "docker.io/library/hello-world:latest"
 DEV_ID = (
@@ -116,6 +116,19 @@ def test_an_update_that_takes_its_time(sandbox: Sandbox, closed: str) -> None:
 
 
 def test_trusted_services_are_let_in_and_nothing_else_changes(sandbox: Sandbox, closed: str) -> None:
+    subnet = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Network/virtualNetworks/v/subnets/s"
+    regional = f"{closed}.westeurope.geo.azurecr.test"
+    policies = {
+        "quarantinePolicy": {"status": "enabled"},
+        "exportPolicy": {"status": "disabled"},
+        "azureADAuthenticationAsArmPolicy": {"status": "disabled"},
+        "retentionPolicy": {"status": "enabled", "days": 30},
+        "softDeletePolicy": {"status": "enabled", "retentionDays": 14},
+    }
+    rules = {"virtualNetworkRules": [{"action": "Allow", "virtualNetworkSubnetResourceId": subnet}]}
+    more = {"networkRuleBypassAllowedForTasks": True, "regionalEndpoints": "Enabled", "regionalEndpointHostNames": [regional]}
+    sandbox.patch_registry(closed, properties={"networkRuleSet": rules, "policies": policies, **more})
+    sandbox.knobs(api_versions=["2022-12-01", "2026-11-01", "2026-09-01-preview"])  # a cloud that tells all, to those who ask
     before = properties(sandbox, closed)
     checked = run_module("acr_trusted_services", {"registry": closed}, sandbox.env, "--check", "--diff")
     assert checked.rc == 0 and checked.result["changed"], checked.output
@@ -130,9 +143,18 @@ def test_trusted_services_are_let_in_and_nothing_else_changes(sandbox: Sandbox, 
         "public_network_access": True,
         "default_action": "Deny",
         "ip_rules": [OUR_ADDRESS],
+        "virtual_network_rules": [subnet],
         "private_endpoints": [],
         "trusted_services": False,
+        "trusted_services_for_tasks": True,
         "restricted": True,
+        "role_assignment_mode": "LegacyRegistryPermissions",
+        "exports_allowed": False,
+        "arm_tokens_allowed": False,
+        "quarantine": True,
+        "retention_days": 30,
+        "soft_delete_days": 14,
+        "regional_endpoints": [regional],
     }
     assert properties(sandbox, closed) == {**before, "networkRuleBypassOptions": "AzureServices"}
 

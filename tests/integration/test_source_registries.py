@@ -49,7 +49,28 @@ def test_all_names_of_an_azure_registry_lead_to_its_resource(sandbox: Sandbox, a
         **{f"dev/{name}:1": resource_id("contosodev") for name in dev},
         **{f"label/{name}:1": resource_id("contosolabel") for name in label},
     }
-    assert acr_mirror(images).recap["changed"] == 0
+    again = acr_mirror(images)
+    assert again.recap["changed"] == 0
+    (note,) = again.result["warnings"]
+    assert note.startswith(f"Imports can't choose a region: contosodev.azurecr.test stands in for {REGIONAL}, and ")
+
+
+def test_policies_that_stand_in_the_way(sandbox: Sandbox) -> None:
+    """What allows no exports is not asked for any; and what comes into quarantine is said to."""
+    sandbox.patch_registry("contosodev", properties={"policies": {"exportPolicy": {"status": "disabled"}}})
+    sandbox.patch_registry("contosoprod", properties={"policies": {"quarantinePolicy": {"status": "enabled"}}})
+    images = [
+        {"source": "aci-helloworld:v1", "source_registry": "contosodev"},
+        {"source": "contosodev.azurecr.test/aci-helloworld:v1"},
+        {"source": "docker.io/library/hello-world:1.0"},
+    ]
+    run = run_tasks("acr_import", [{"registry": "contosoprod", **image} for image in images], sandbox.env)
+    *closed, taken = [task["result"] for task in run.tasks]
+    for result in closed:
+        assert result["reason"] == "denied" and "Nothing can be imported from contosodev.azurecr.test: its export" in result["msg"]
+    assert taken["changed"] and len(sandbox.operations()) == 1
+    (note,) = taken["warnings"]
+    assert note.startswith("contosoprod.azurecr.test has a quarantine policy: ")
 
 
 def test_two_registries_for_one_source_are_refused(sandbox: Sandbox, acr_mirror: Call) -> None:

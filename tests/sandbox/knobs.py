@@ -19,6 +19,12 @@ from .settings import changed, check, made
 Limit = Union[dict[str, float], str, None]
 
 
+# In which Azure served registries in 2026.
+API_VERSIONS = (
+    "2017-10-01", "2019-05-01", "2022-12-01", "2023-07-01", "2025-04-01", "2025-11-01", "2026-09-01-preview",
+)  # fmt: skip
+
+
 @dataclass
 class Limits:
     """How many requests are answered before there is a 429."""
@@ -192,6 +198,7 @@ class Knobs:
     patch_style: str = "recorded"
     patch_state: str = "Updating"  # what an unfinished PATCH is called
     not_found_style: str = "gateway"  # who says that there is no such registry; provider: Azure Container Registry itself
+    api_versions: list[str] = field(default_factory=lambda: [*API_VERSIONS])  # those in which registries are served
     refusals: dict[str, str] = field(default_factory=dict)  # subscription ID or registry -> code of arm.refusals.REFUSALS
 
     _CHOICES = {

@@ -37,7 +37,7 @@ def _readable(call: Call) -> list[AzureRegistry]:
 
 
 async def listed(call: Call) -> Answer:
-    return 200, {"value": [resource(registry) for registry in _readable(call)]}, {}
+    return 200, {"value": [resource(registry, call.api_version) for registry in _readable(call)]}, {}
 
 
 async def resources(call: Call) -> Answer:
@@ -59,13 +59,13 @@ async def resources(call: Call) -> Answer:
             "location": registry.location.lower(),
         }
         if all(facts[key] == value for key, value in wanted.items()):
-            full = resource(registry)
+            full = resource(registry, call.api_version)
             kept.append({k: full[k] for k in ("id", "name", "type", "sku", "location", "tags")})
     return 200, {"value": kept}, {}
 
 
 async def show(call: Call) -> Answer:
-    return 200, resource(call.registry), {}
+    return 200, resource(call.registry, call.api_version), {}
 
 
 async def credentials(call: Call) -> Answer:
@@ -133,7 +133,7 @@ async def patch(call: Call) -> Answer:
     style = knobs.patch_style
     if style == "at_once" or style == "recorded" and set(changes) <= _NETWORK and set(body) <= {"properties"}:
         apply()
-        return 200, resource(registry), {}
+        return 200, resource(registry, call.api_version), {}
     number = f"registries-{new_id()}"
     registry.patching = number
 
@@ -143,7 +143,7 @@ async def patch(call: Call) -> Answer:
         registry.patching = ""
 
     call.state.run(later())
-    shown = resource(registry)
+    shown = resource(registry, call.api_version)
     shown["properties"]["provisioningState"] = "Updating"
     place = (
         f"https://{call.cloud.arm_host}{registry.resource_id}/operationStatuses/{number}"

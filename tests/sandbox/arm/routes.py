@@ -21,8 +21,6 @@ from .call import Answer, Call
 from .refusals import Problem, by_gateway, by_registry, refusal
 from .views import PROVIDER
 
-API_VERSIONS = "2017-10-01, 2019-05-01, 2022-12-01, 2023-07-01, 2025-04-01, 2025-11-01, 2026-09-01-preview"
-
 
 async def _tenants(call: Call) -> Answer:
     return 200, {"value": [views.tenant(call.state.tenants[call.principal.tenant])]}, {}
@@ -143,11 +141,24 @@ async def _answer(call: Call) -> Answer:
     for route in ROUTES:
         names = route.match(request.method, path)
         if names is not None:
+            provider = route.path.rpartition("/providers/")[2]
+            if provider.startswith(f"{PROVIDER}/registries") and call.api_version not in call.state.knobs.api_versions:
+                raise _version_refused(call)
             call.number = names.get("number", "")
             if route.action:
                 _permit(call, route, names, path)
             return await route.handler(call)
     raise call.no_route()
+
+
+def _version_refused(call: Call) -> Problem:
+    return by_gateway(
+        400,
+        "NoRegisteredProviderFound",
+        f"No registered resource provider found for location 'westeurope' and API version '{call.api_version}' for type "
+        f"'registries'. The supported api-versions are '{', '.join(call.state.knobs.api_versions)}'. The supported "
+        "locations are 'westus, eastus, westeurope, northeurope'.",
+    )
 
 
 def _permit(call: Call, route: Route, names: dict[str, str], path: str) -> None:
@@ -166,7 +177,7 @@ def _permit(call: Call, route: Route, names: dict[str, str], path: str) -> None:
             raise by_gateway(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
     if group and name:
         call.registry = _registry(call, group, name)
-        call.headers["api-supported-versions"] = API_VERSIONS
+        call.headers["api-supported-versions"] = ", ".join(call.state.knobs.api_versions)
         if route.right not in call.principal.rights(call.registry):
             raise call.forbidden(route.action, call.registry.resource_id)
 

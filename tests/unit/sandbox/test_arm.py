@@ -45,6 +45,25 @@ def failure(answer: requests.Response, status: int = 400, code: str = "InvalidPa
 # ---- registries -------------------------------------------------------------------------------------------------
 
 
+def test_registries_are_served_in_some_api_versions_only(sandbox: Sandbox, http: requests.Session) -> None:
+    def show(version: str) -> requests.Response:
+        return http.get(ARM + PROD, params={"api-version": version}, headers=bearer())
+
+    refused = show("2026-11-01")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "NoRegisteredProviderFound")
+    assert "for type 'registries'. The supported api-versions are '2017-10-01, " in refused.json()["error"]["message"]
+    sandbox.knobs(api_versions=["2023-07-01", "2026-11-01"])
+    assert show("2025-11-01").status_code == 400 and show("2026-11-01").headers["api-supported-versions"] == "2023-07-01, 2026-11-01"
+
+    def shown(version: str) -> tuple[bool, bool, bool]:
+        properties = show(version).json()["properties"]
+        return "publicNetworkAccess" in properties, "roleAssignmentMode" in properties, "softDeletePolicy" in properties["policies"]
+
+    assert shown("2023-07-01") == (True, False, False) and shown("2026-11-01") == (True, True, True)
+    sandbox.knobs(api_versions=["2025-11-01", "2026-09-01-preview"])
+    assert shown("2025-11-01") == (True, True, False) and shown("2026-09-01-preview") == (True, True, True)
+
+
 def test_registries_are_found_listed_and_patched(client: ContainerRegistryManagementClient) -> None:
     registry = client.registries.get("rg-registries", "contosoprod")
     assert (registry.id, registry.login_server, registry.sku.name) == (PROD, "contosoprod.azurecr.test", "Premium")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.registryops.acr.plugins.module_utils._arm_client import ArmClient
+from ansible_collections.registryops.acr.plugins.module_utils._arm_client import REGISTRIES_VERSION, VERSIONS, ArmClient
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
 from tests.unit.plugins.manager import SUBSCRIPTIONS, SignedIn, error_of, refuse, resource
 
@@ -28,6 +28,81 @@ def test_all_pages(arm: ArmClient, far_side: Any) -> None:
     )
     assert [found.name for found in arm.registries("s1")] == ["a", "b"]
     assert far_side.paths[1] == "/p?skip=1"
+
+
+PROVIDER = (
+    "No registered resource provider found for location 'uksouth' and API version '{0}' for type 'registries'. The supported "
+    "api-versions are '{1}'. The supported locations are 'westus, uksouth'."
+)
+TYPE = (
+    "The resource type 'registries' could not be found in the namespace 'Microsoft.ContainerRegistry' for api version '{0}'. The "
+    "supported api-versions are '{1}'."
+)
+PARAMETER = "The api-version '{0}' is invalid. The supported versions are '{1}'."
+WORDS = [
+    ("NoRegisteredProviderFound", 400, PROVIDER),
+    ("InvalidResourceType", 404, TYPE),
+    ("InvalidApiVersionParameter", 400, PARAMETER),
+]
+
+
+class Cloud:
+    """Serves registries in some API versions only, and names *named* when it refuses others."""
+
+    def __init__(self, far_side: Any, *served: str, named: str = "", refuse: tuple[str, int, str] = WORDS[0]) -> None:
+        self.asked: list[str] = []
+        code, status, text = refuse
+
+        def answer(request: Any) -> None:
+            version = request.path.partition("api-version=")[2]
+            self.asked.append(version)
+            if version in served:
+                request.reply(200, json.dumps({"value": [resource("s1")]} if request.path.count("/") < 6 else resource("s1")))
+            else:
+                text_of = text.format(version, named or ", ".join(served))
+                request.reply(status, json.dumps({"error": {"code": code, "message": text_of}}))
+
+        far_side.answer = answer
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_a_cloud_that_serves_older_versions_only_is_asked_for_the_newest_of_them(arm: ArmClient, far_side: Any, words: Any) -> None:
+    cloud = Cloud(far_side, "2019-05-01", "2021-09-01", "2021-12-01-preview", refuse=words)
+    assert arm.registry("s1", "rg", "contosoprod").name == "contosoprod"
+    assert [found.name for found in arm.registries("s1")] == ["contosoprod"]
+    assert cloud.asked == [REGISTRIES_VERSION, "2021-09-01", "2021-09-01"], "what is refused is remembered"
+
+
+def test_versions_that_a_cloud_names_and_refuses_all_the_same(arm: ArmClient, far_side: Any) -> None:
+    """Seen of Azure: for a while, its list was ahead of what it served."""
+    named = f"2019-05-01,2021-09-01, {REGISTRIES_VERSION}"
+    cloud = Cloud(far_side, "2019-05-01", named=named)
+    assert arm.registry("s1", "rg", "contosoprod").name == "contosoprod"
+    assert cloud.asked == [REGISTRIES_VERSION, "2021-09-01", "2019-05-01"]
+
+
+def test_a_cloud_that_serves_none_of_the_versions_it_names(arm: ArmClient, far_side: Any) -> None:
+    cloud = Cloud(far_side, named="2017-10-01, 2018-10-01, 2019-10-01, 2020-10-01, 2021-10-01")
+    error = error_of(lambda: arm.registry("s1", "rg", "contosoprod"))
+    assert error.reason == "refused" and "NoRegisteredProviderFound" in str(error) and len(cloud.asked) == VERSIONS
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "text"),
+    [
+        (400, "NoRegisteredProviderFound", PROVIDER.format("x", "2021-12-01-preview")),
+        (400, "NoRegisteredProviderFound", PROVIDER.format("x", "2021-09-01&a=b, ../2021-09-01")),
+        (400, "NoRegisteredProviderFound", "The source says: " + PROVIDER.format("x", "2021-09-01")),
+        (400, "InvalidParameters", PROVIDER.format("x", "2021-09-01")),
+        (500, "InvalidApiVersionParameter", PARAMETER.format("x", "2021-09-01")),
+        (404, "ResourceNotFound", TYPE.format("x", "2021-09-01")),
+        (404, "InvalidResourceType", "The resource type could not be found in the namespace 'x' for api version 'y'."),
+    ],
+)
+def test_what_names_no_other_version(arm: ArmClient, far_side: Any, status: int, code: str, text: str) -> None:
+    far_side.answer = refuse(status, json.dumps({"error": {"code": code, "message": text}}))
+    error_of(lambda: arm.registry("s1", "rg", "contosoprod"))
+    assert {path.partition("=")[2] for path in far_side.paths} == {REGISTRIES_VERSION}
 
 
 @pytest.mark.parametrize("body", ["{}", '{"message": "ok"}'])

@@ -36,7 +36,7 @@ class World:
     """Azure Resource Manager and the target registry on one host, the source on another, which holds `CONTENTS`.
 
     *held*: what the target holds. *refuses*: the target of an import → status and body. *deny*: parts of paths that the
-    target's registry denies. *pulls*: what the source announces.
+    target's registry denies. *pulls*: what the source announces. *properties*: of the target, as a resource.
     """
 
     def __init__(self, azure: Any, source: Any) -> None:
@@ -46,6 +46,7 @@ class World:
         self.refuses: dict[str, tuple[int, str]] = {}
         self.deny: set[str] = set()
         self.pulls: dict[str, str] = {}
+        self.properties: dict[str, Any] = {}
         azure.answer, source.answer = self.answer, self.answer_source
         cloud = Cloud("Test", azure.url, "https://login.test", "https://arm/.default", "azurecr.test")
         self.identity = SimpleNamespace(
@@ -72,7 +73,7 @@ class World:
     def answer(self, request: Any) -> None:
         path = request.path.partition("?")[0]
         if path == ID:
-            properties = {"loginServer": self.azure.host}
+            properties = {"loginServer": self.azure.host, **self.properties}
             request.reply(200, json.dumps({"id": ID, "name": "contosoprod", "location": "w", "properties": properties}))
         elif path.startswith("/subscriptions") and not path.startswith(ID + "/"):
             request.reply(404, '{"error": {"code": "ResourceNotFound", "message": "The Resource was not found."}}')
@@ -137,6 +138,15 @@ def diff(report: Report) -> list[dict[str, Any]]:
 _DISALLOWED = '{"errors": [{"code": "REGISTRY_DISALLOWED_OPERATION", "message": "The operation is disallowed."}]}'
 _REFUSED = "Invalid message MethodNotAllowed Method Not Allowed " + _DISALLOWED
 LOCKED = (400, json.dumps({"error": {"code": "InvalidParameters", "message": _REFUSED}}))
+
+
+@pytest.mark.parametrize("status", ["enabled", "disabled"])
+def test_what_comes_into_quarantine_is_said_if_anything_does(world: World, status: str) -> None:
+    world.properties = {"policies": {"quarantinePolicy": {"status": status}}}
+    for check in (True, False):
+        notes = world.run({"target": "new"}, check=check).notes
+        assert [note[: note.find(" policy")] for note in notes] == [f"{world.azure.host} has a quarantine"] * (status == "enabled")
+    assert world.run({"target": "new"}).notes == [], "it is there already"
 
 
 def test_a_run_and_another_that_has_nothing_to_do(world: World) -> None:

@@ -20,7 +20,7 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 
 from ansible_collections.registryops.acr.plugins.module_utils import _operations
-from ansible_collections.registryops.acr.plugins.module_utils._arm_client import ArmClient
+from ansible_collections.registryops.acr.plugins.module_utils._arm_client import REGISTRIES_VERSION, ArmClient
 from ansible_collections.registryops.acr.plugins.module_utils._diagnosis import Context
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, IdentityError, ImportFailed
 from ansible_collections.registryops.acr.plugins.module_utils._http import TRIES, Http
@@ -63,6 +63,25 @@ def test_an_update_sends_what_changes_and_reads_what_came_of_it(arm: Operations,
     method, _path, _headers, body = far_side.seen[0]
     assert (method, json.loads(body)) == ("PATCH", {"properties": {"networkRuleBypassOptions": "AzureServices"}})
     assert places(far_side)[-1] == GROUP.format("s1") + "/contosoprod" and far_side.seen[-1][0] == "GET"
+
+
+def test_changes_are_sent_in_a_version_that_the_cloud_serves(arm: Operations, far_side: Any) -> None:
+    """Whatever the SDK knows of versions; and what one request learnt, the next ones know."""
+    text = "The api-version 'x' is invalid. The supported versions are '2019-05-01,2031-01-01,2032-01-01-preview'."
+
+    def answer(request: Any) -> None:
+        if not request.path.endswith("?api-version=2031-01-01"):
+            request.reply(400, json.dumps({"error": {"code": "InvalidApiVersionParameter", "message": text}}))
+        else:
+            request.reply(202 if request.command == "POST" else 200, json.dumps(resource("s1", a=1)))
+
+    far_side.answer = answer
+    assert arm.start_import(RESOURCE, BODY, CONTEXT).uncertain is False
+    assert arm.update(RESOURCE, {"a": 1}).properties["a"] == 1
+    assert [(method, path[-10:]) for method, path, _headers, _body in far_side.seen] == [
+        ("POST", REGISTRIES_VERSION), ("POST", "2031-01-01"), ("PATCH", "2031-01-01"), ("GET", "2031-01-01"),
+    ]  # fmt: skip
+    assert [json.loads(body) for method, _path, _headers, body in far_side.seen if method == "POST"] == [BODY] * 2
 
 
 STATUSES = GROUP.format("s1") + "/contosoprod/operationStatuses/registries-1"
@@ -354,7 +373,12 @@ def test_a_start_that_gets_no_answer_is_given_up_in_our_time_and_not_in_the_sdks
     assert failures[0].passing or failures[0].reason == "unreachable"
 
 
-def test_a_start_that_gets_no_answer_is_given_up_when_the_task_ends(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "send", [lambda arm: arm.start_import(RESOURCE, {}, CONTEXT), lambda arm: arm.update(RESOURCE, {"a": 1})]
+)
+def test_a_change_that_gets_no_answer_is_given_up_when_the_task_ends(
+    http: Http, monkeypatch: pytest.MonkeyPatch, send: Callable[[Operations], Any]
+) -> None:
     """The module is cut off a second later, and would lose what is known of all other images."""
     for name in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -363,7 +387,7 @@ def test_a_start_that_gets_no_answer_is_given_up_when_the_task_ends(http: Http, 
         arm._registries(RESOURCE)  # loads the SDK
         began = time.monotonic()
         http.deadline = http.clock() + 1.0
-        assert error_of(lambda: arm.start_import(RESOURCE, {}, CONTEXT)).reason in ("unavailable", "unreachable")
+        assert error_of(lambda: send(arm)).reason in ("unavailable", "unreachable")
     assert time.monotonic() - began < 2.0
 
 

@@ -494,7 +494,7 @@ ID = "/subscriptions/1111/resourceGroups/rg-registries/providers/Microsoft.Conta
         ("contosoprod.azurecr.test", RegistryId("login_server", "contosoprod", "contosoprod.azurecr.test")),
         ("https://ContosoProd.azurecr.io/", RegistryId("login_server", "contosoprod", "contosoprod.azurecr.io")),
         ("contosoprod.azurecr.us", RegistryId("login_server", "contosoprod", "contosoprod.azurecr.us")),
-        ("contosoprod.uksouth.geo.azurecr.test", RegistryId("login_server", "contosoprod", "contosoprod.azurecr.test")),
+        ("contosoprod.uksouth.data.azurecr.test", RegistryId("login_server", None, "contosoprod.uksouth.data.azurecr.test")),
         (
             "contosolabel-a1b2c3d4e5f6g7h8.azurecr.test",
             RegistryId("login_server", "contosolabel", "contosolabel-a1b2c3d4e5f6g7h8.azurecr.test"),
@@ -528,11 +528,18 @@ def test_e12_a_domain_name_label_is_a_login_server_of_the_cloud_in_use(text: str
     "text",
     [
         "HTTPS://ContosoProd.azurecr.test/", "contosoprod.azurecr.test.", "contosoprod.azurecr.test:443",
-        "https://contosoprod.azurecr.test.:443/", "contosoprod.uksouth.geo.AZURECR.test.",
+        "https://contosoprod.azurecr.test.:443/",
     ],
 )  # fmt: skip
 def test_e11_a_registry_by_any_spelling_of_its_login_server(text: str) -> None:
     assert parse_registry(text, ["azurecr.test"]) == RegistryId("login_server", "contosoprod", "contosoprod.azurecr.test")
+
+
+@pytest.mark.parametrize("text", ["contosoprod.uksouth.geo.azurecr.test", "https://ContosoProd.uksouth.GEO.AZURECR.test./"])
+def test_e11_a_regional_endpoint_means_the_registry_that_it_belongs_to(text: str) -> None:
+    found = parse_registry(text, ["azurecr.test"])
+    assert found[:3] == ("login_server", "contosoprod", "contosoprod.azurecr.test")
+    assert found.endpoint == "contosoprod.uksouth.geo.azurecr.test"
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,12 @@ def endpoint(name: str, status: str | None) -> dict[str, Any]:
     return {"name": name, "properties": {"privateLinkServiceConnectionState": {"status": status} if status else None}}
 
 
+def policies(status: str) -> dict[str, Any]:
+    names = ("exportPolicy", "azureADAuthenticationAsArmPolicy", "quarantinePolicy")
+    days = {"retentionPolicy": {"days": 30}, "softDeletePolicy": {"retentionDays": 7}}
+    return {"policies": {name: {"status": status, **days.get(name, {})} for name in (*names, *days)}}
+
+
 @pytest.mark.parametrize(
     ("properties", "expected"),
     [
@@ -56,6 +62,26 @@ def endpoint(name: str, status: str | None) -> dict[str, Any]:
             {"privateEndpointConnections": [endpoint("a", "Approved"), endpoint("b", "Pending"), endpoint("c", None), {"id": "d"}]},
             {"private_endpoints": ["a", "c", "d"]},
         ),
+        (
+            {"networkRuleSet": {"virtualNetworkRules": [{"id": "/a"}, {"virtualNetworkSubnetResourceId": "/b"}, {"action": "Allow"}]}},
+            {"virtual_network_rules": ["/a", "/b"]},
+        ),
+        ({"networkRuleBypassAllowedForTasks": True}, {"trusted_services_for_tasks": True}),
+        ({"roleAssignmentMode": "AbacRepositoryPermissions"}, {"role_assignment_mode": "AbacRepositoryPermissions"}),
+        (
+            policies("disabled"),
+            {"exports_allowed": False, "arm_tokens_allowed": False, "quarantine": False, "retention_days": 0, "soft_delete_days": 0},
+        ),
+        (
+            policies("Enabled"),
+            {"exports_allowed": True, "arm_tokens_allowed": True, "quarantine": True, "retention_days": 30, "soft_delete_days": 7},
+        ),
+        ({"policies": {"exportPolicy": None, "retentionPolicy": {"days": 7, "status": None}}}, {}),
+        ({"regionalEndpoints": "Disabled", "regionalEndpointHostNames": ["a.b.geo.azurecr.test"]}, {"regional_endpoints": []}),
+        (
+            {"regionalEndpoints": "Enabled", "regionalEndpointHostNames": ["a.b.geo.azurecr.test"]},
+            {"regional_endpoints": ["a.b.geo.azurecr.test"]},
+        ),
     ],
 )
 def test_posture(properties: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -63,8 +89,18 @@ def test_posture(properties: dict[str, Any], expected: dict[str, Any]) -> None:
         "public_network_access": True,
         "default_action": "Allow",
         "ip_rules": [],
+        "virtual_network_rules": [],
         "private_endpoints": [],
         "trusted_services": True,
         "restricted": False,
+        # What isn't said isn't known.
+        "trusted_services_for_tasks": None,
+        "role_assignment_mode": None,
+        "exports_allowed": None,
+        "arm_tokens_allowed": None,
+        "quarantine": None,
+        "retention_days": None,
+        "soft_delete_days": None,
+        "regional_endpoints": None,
     }
     assert posture(properties) == {**usual, **expected}

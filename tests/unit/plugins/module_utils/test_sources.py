@@ -161,3 +161,36 @@ def test_an_azure_registry_is_read_by_whoever_signs_in() -> None:
     registry = sources().open(SERVER, None, None).registry
     assert isinstance(registry, AzureRegistry) and registry.signs_in
     assert not sources().open(SERVER, None, PAIR).registry.signs_in
+
+
+# -- what is said of them ---------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_opened_to_import_from_that_allows_no_exports() -> None:
+    """Only if that is known, and somebody is to import: from one repository to another it isn't an export, and reading is none."""
+    closed = resource("contosodev", policies={"exportPolicy": {"status": "disabled"}})
+
+    def opened(target: str | None) -> Sources:
+        named = parse_registry(target, ["azurecr.test"]) if target else None
+        return Sources(HeldContext(manager=HeldManager(closed)), target=named)
+
+    for named in (BY_NAME, BY_ID):
+        error = error_of(lambda named=named: opened("contosoprod").open(None, named, None))
+        assert error.reason == "denied" and str(error).startswith(f"Nothing can be imported from {SERVER}: its export policy is")
+        for target in (None, "contosodev", SERVER):
+            assert opened(target).open(None, named, None).address.body() == {"resourceId": ID}
+    source = opened("contosoprod").open(SERVER, None, None)  # isn't looked up for that, but before an import starts
+    assert error_of(source.address.body).cause == "export policy"
+    assert opened("contosoprod").open(SERVER, None, PAIR).address.body()["registryUri"] == SERVER, "isn't looked up at all"
+
+
+def test_a_regional_endpoint_is_the_registry_and_a_note() -> None:
+    arm = manager()
+    opened = sources(arm)
+    regional = "contosodev.uksouth.geo.azurecr.test"
+    source = opened.open(regional, None, None)
+    assert source is opened.open(SERVER, None, None) is opened.open(None, parse_registry(regional, ["azurecr.test"]), None)
+    assert (source.name, source.address.body(), len(arm.asked)) == (SERVER, {"resourceId": ID}, 1)
+    assert list(opened.notes.values()) == [
+        f"Imports can't choose a region: {SERVER} stands in for {regional}, and Azure copies from its home region."
+    ]
