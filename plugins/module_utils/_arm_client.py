@@ -17,6 +17,7 @@ from ._resource import ARM, RegistryResource
 from ._untrusted import Answer, link, objects, same_host
 
 SUBSCRIPTIONS_VERSION = "2022-12-01"
+PERMISSIONS_VERSION = "2022-04-01"
 REGISTRIES_VERSION = "2023-07-01"
 PROVIDER = "Microsoft.ContainerRegistry"
 PAGES = 1000  # of a list; a longer one is taken for endless
@@ -47,6 +48,11 @@ class ArmClient:
         """The IDs of all subscriptions that the account can see."""
         entries = self._list(f"/subscriptions?api-version={SUBSCRIPTIONS_VERSION}", Context("the list of subscriptions"))
         return [str(entry["subscriptionId"]) for entry in entries if entry.get("subscriptionId")]
+
+    def permissions(self, resource_id: str) -> Iterator[Dict[str, Any]]:
+        """What the account may do with a registry: what each of its roles allows and excepts, in Azure's words."""
+        path = f"{quote(resource_id)}/providers/Microsoft.Authorization/permissions?api-version={PERMISSIONS_VERSION}"
+        return self._list(path, Context(f"the permissions on {resource_id}"))
 
     def _list(self, path: str, context: Context) -> Iterator[Dict[str, Any]]:
         url = self.url + path

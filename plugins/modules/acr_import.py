@@ -407,7 +407,7 @@ def work(module: Any, azure: Azure) -> Dict[str, Any]:
     entry = parse_entry(params, azure.suffix, registry=params["registry"])
     settings = Settings(check=module.check_mode, wait=params["wait"], timeout=params["timeout"])
     report = Mirror(azure, params["registry"], params["resource_group"], settings).run([entry])
-    for note in report.notes:
+    for note in report.notes + (report.asides if module._verbosity else []):
         module.warn(note)
     targets = report.results()
     digest = targets[0]["digest"]

@@ -755,7 +755,7 @@ def work(module: Any, azure: Azure) -> Dict[str, Any]:
         details=params["details"],
     )
     report = Mirror(azure, params["registry"], params["resource_group"], settings).run(entries)
-    for note in report.notes:
+    for note in report.notes + (report.asides if module._verbosity else []):
         module.warn(note)
     results = report.results()
     summary: Dict[str, Any] = {"targets": len(results)}

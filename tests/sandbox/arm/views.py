@@ -13,7 +13,6 @@ from ..settings import merge
 from ..tenants import Cloud, Subscription, Tenant
 
 PROVIDER = "Microsoft.ContainerRegistry"
-_ABAC = "AbacRepositoryPermissions"
 
 
 def resource(registry: AzureRegistry) -> dict[str, Any]:
@@ -27,7 +26,7 @@ def resource(registry: AzureRegistry) -> dict[str, Any]:
         "location": registry.location,
         "tags": registry.tags,
         "sku": {"name": registry.sku, "tier": registry.sku},
-        "properties": {**merge(registry.properties, {}), **({"roleAssignmentMode": _ABAC} if registry.abac else {})},
+        "properties": merge(registry.properties, {}),
         "systemData": {
             "createdBy": "admin@contoso.test",
             "createdByType": "User",
