@@ -23,7 +23,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._manifests import 
 from ansible_collections.registryops.acr.plugins.module_utils._mirror import Mirror, Settings
 from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries
 from ansible_collections.registryops.acr.plugins.modules import acr_trusted_services
-from tests.playbook import ROOT
+from tests.playbook import ROOT, run_tasks
 from tests.sandbox.handle import SUBSCRIPTION, Sandbox
 from tests.sandbox.roles import ROLES
 
@@ -143,3 +143,20 @@ def test_the_page_says_what_each_role_allows_and_check_mode_foresees_it(proxied:
     if os.environ.get("ACR_WRITE_ROLES"):
         PAGE.write_text(before + BEGIN + table + END + after)
     assert old == table, f"{PAGE.name} is out of date; the docstring of this file says how to write it anew"
+
+
+def test_check_mode_says_what_it_found_out_and_what_it_could_not(sandbox: Sandbox) -> None:
+    """An account that may list its permissions, and one that may not. Azure would let the second one import."""
+    accounts = [("reader", ["Reader"]), ("silent", ["read", "importImage/action"])]
+    tasks = []
+    for name, roles in accounts:
+        principal = sandbox.create_principal(f"check-{name}", grants={"contosoprod": roles})
+        signed_in = {"client_id": principal["client_id"], "secret": principal["secret"]}
+        tasks.append({"registry": PROD, **HUB, "target": [f"t/{name}:1"], "verify": False, **signed_in})
+    run = run_tasks("acr_import", tasks, sandbox.env, "--check", "-v")
+    reader, silent = (task["result"] for task in run.tasks)
+    assert reader["reason"] == "denied" and not reader["changed"], run.output
+    assert IMPORTER in reader["msg"] and "isn't allowed to import" in reader["msg"]
+    assert silent["changed"] and "permissions on contosoprod were not checked" in silent["warnings"][0], run.output
+    assert len([entry for entry in sandbox.log() if "Microsoft.Authorization/permissions" in entry["path"]]) == 2
+    assert sandbox.operations() == []
