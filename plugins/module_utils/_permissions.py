@@ -58,10 +58,9 @@ class Permissions:
             if resource_id and self._lacks(source.name, resource_id, READ):
                 for request in some:
                     self._fail([request], "linked scope", resource_id)
-            elif not resource_id and source.azure and source.credentials is None:
+            elif not resource_id and source.azure and source.credentials is None and self._closed(source, some[0]):
                 for request in some:
-                    if self._closed(source, request):
-                        self._fail([request], "source denies")
+                    self._fail([request], "source denies")
 
     def _lacks(self, name: str, resource_id: str, rights: Sequence[Right]) -> bool:
         try:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.registryops.acr.plugins.module_utils import _permissions
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._mirror import Mirror, Settings
 from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries
@@ -127,3 +128,27 @@ def test_a_target_that_cannot_be_looked_up() -> None:
     manager.fails = {("registry",): AcrError("unavailable", "Azure is down.")}
     report = check(manager, registry="target.azurecr.test")
     assert (report.errors, report.asides) == ([], ["This account's permissions were not checked: Azure is down."])
+
+
+@pytest.mark.parametrize("open_to_all", [True, False])
+def test_a_source_that_azure_would_read_anonymously(monkeypatch: pytest.MonkeyPatch, open_to_all: bool) -> None:
+    """Its resource ID can't be found, so Azure would be told its login server alone. One look is enough for all images."""
+    strangers: list[str] = []
+
+    class Strange:
+        def __init__(self, host: str, _http: Any) -> None:
+            self.host = host
+
+        def describe(self, repository: str, reference: str) -> None:
+            strangers.append(f"{self.host}/{repository}@{reference}")
+            if not open_to_all:
+                raise AcrError("unauthorized", "Who are you?")
+
+    monkeypatch.setattr(_permissions, "AzureRegistry", Strange)
+    manager = Manager(target=[EVERYTHING])
+    manager.resources = [resource("target")]
+    report = check(manager, target=["a", "b"])
+    assert strangers == [f"source.azurecr.test/app@{digest(1)}"]
+    assert {error.reason for error in report.errors} == (set() if open_to_all else {"denied"})
+    assert report.changed is open_to_all
+    assert check(manager, verify=False).errors == [] and len(strangers) == 1
