@@ -39,7 +39,8 @@ seealso:
   - module: registryops.acr.acr_manifest_info
     description: Returns much more about what an Azure registry holds.
 notes:
-  - To read Azure registries, the account that signs in needs the right to pull (V(AcrPull)).
+  - To read Azure registries, the account that signs in needs the right to pull (V(AcrPull), or V(Container Registry
+    Repository Reader) in registries with permissions per repository, ABAC).
 author:
   - registryops.acr contributors (@registryops)
 """

@@ -104,8 +104,8 @@ class Arm:
             where = f"resource group {group} of {where}"
         message = (
             f"There is no registry {registry_id.login_server or registry_id.name} in {where} that this account can see. Check the "
-            f"name, the sign-in ({self._identity.describe()}) and its roles (Reader on the registry; AcrPull and AcrPush alone "
-            "don't show it), or give the resource ID."
+            f"name, the sign-in ({self._identity.describe()}) and its roles (Reader on the registry; roles for its content "
+            "alone, such as AcrPull and Container Registry Repository Reader, don't show it), or give the resource ID."
         )
         return AcrError("not_found", message)
 
@@ -116,6 +116,10 @@ class Arm:
     def subscriptions(self) -> List[str]:
         """The IDs of all subscriptions that the account can see."""
         return self._client.subscriptions()
+
+    def permissions(self, resource_id: str) -> Iterator[Dict[str, Any]]:
+        """See `ArmClient.permissions`."""
+        return self._client.permissions(resource_id)
 
     def update(self, resource: RegistryResource, properties: Dict[str, Any]) -> RegistryResource:
         """See `Operations.update`."""

@@ -21,6 +21,7 @@ from ._resource import ARM, RegistryResource
 from ._untrusted import Answer, challenge_values, link, objects, same_host
 
 SUBSCRIPTIONS_VERSION = "2022-12-01"
+PERMISSIONS_VERSION = "2022-04-01"
 REGISTRIES_VERSION = "2025-11-01"  # the newest stable one that is known to be served
 PROVIDER = "Microsoft.ContainerRegistry"
 PAGES = 1000  # of a list; a longer one is taken for endless
@@ -61,6 +62,12 @@ class ArmClient:
         url = f"{self.url}/subscriptions?api-version={SUBSCRIPTIONS_VERSION}"
         entries = self._list(lambda: self.get(url), Context("the list of subscriptions"))
         return [str(entry["subscriptionId"]) for entry in entries if entry.get("subscriptionId")]
+
+    def permissions(self, resource_id: str) -> Iterator[Dict[str, Any]]:
+        """What the account may do with a registry: what each of its roles allows and excepts, in Azure's words."""
+        place = f"{self.url}{quote(resource_id)}/providers/Microsoft.Authorization/permissions"
+        url = f"{place}?api-version={PERMISSIONS_VERSION}"
+        return self._list(lambda: self.get(url), Context(f"the permissions on {resource_id}"))
 
     def _list(self, read: Callable[[], Answer], context: Context) -> Iterator[Dict[str, Any]]:
         """The entries of a list, of which *read* returns the first page."""

@@ -71,7 +71,8 @@ REFUSALS = [
         r"LinkedAuthorizationFailed",
         "denied",
         "This account can import into the target, but can't read the source registry {scope}. Grant it Reader or AcrPull "
-        "there, or give the source by its login server with source_username and source_password.",
+        "there (if permissions are per repository, ABAC: Reader and Container Registry Repository Reader), or give the source by "
+        "its login server with source_username and source_password.",
         r"permission to perform action\(?s?\)? '(?P<action>[^']*)' on the linked scope\(?s?\)? '(?P<scope>[^']*)'",
     ),
     Refusal(
@@ -238,8 +239,9 @@ FORMS = [
         r"Access to \S+ denied\b",
         "denied",
         "{registry} denies Azure access to {source} (Azure's message may name the target instead). Grant the account AcrPull "
-        "on the source, give an Azure registry by its resource ID (source_registry), or check source_username and "
-        "source_password.",
+        "on the source (Container Registry Repository Reader if permissions are per repository, ABAC), and give an Azure registry "
+        "by its resource ID (source_registry), which is found by itself if the account has Reader there; or check "
+        "source_username and source_password.",
     ),
     Form(
         "cache rule",  # not seen
@@ -329,6 +331,13 @@ def explain(code: str, text: str, status: int, context: Context = Context(), *, 
     return AcrError("refused", _unknown(code, text, status, context), status=status)
 
 
+def foreseen(name: str, context: Context, scope: str = "") -> AcrError:
+    """The error for an import that would fail as the row *name* explains, had it been started. *scope*: the source's resource
+    ID."""
+    row = next(row for row in TABLE if row.name == name)
+    return AcrError(row.reason, _sentence(row, "", context, scope), cause=name)
+
+
 def explain_failure(code: str, text: str, status: int, context: Context = Context()) -> ImportFailed:
     """The error for an import that Azure reports as failed. Of the codes in REFUSALS, only the temporary ones apply here: the
     others refuse requests, and this is about a copy."""
@@ -383,8 +392,8 @@ def _own_words(text: str) -> str:
     return _OPERATION.sub("", text, count=1)
 
 
-def _sentence(row: Row, text: str, context: Context) -> str:
-    facts = {"action": "this action", "scope": "(not named by Azure)"}  # unless the text says more
+def _sentence(row: Row, text: str, context: Context, scope: str = "(not named by Azure)") -> str:
+    facts = {"action": "this action", "scope": scope}  # unless the text says more
     found = re.search(row.facts, text) if isinstance(row, Refusal) else None
     facts.update(found.groupdict() if found else {})
     sentence = row.sentence.format(target=context.target, source=context.source, registry=context.registry, **facts)

@@ -21,6 +21,7 @@ from ._azure import Azure
 from ._errors import AcrError, IdentityError, UserError
 from ._expand import expand
 from ._options import Entry
+from ._permissions import Permissions
 from ._plan import STOPPED, Desired, Item, SourceRegistry
 from ._planner import Planner
 from ._progress import Progress
@@ -79,6 +80,7 @@ class Mirror:
             if settings.stop_on_error and (report.unplanned or any(item.error for item in planner.items)):
                 _stop(planner.items)
             elif settings.check:
+                self._check_permissions(planner.items, report)
                 for item in planner.items:
                     item.changed = item.changes
             else:
@@ -100,6 +102,21 @@ class Mirror:
         report.seconds = time.monotonic() - started
         report.requests = dict(self._azure.http.sent)
         return report
+
+    def _check_permissions(self, items: List[Item], report: Report) -> None:
+        """Fails what Azure would refuse because this account lacks a right. AcrError if it wouldn't even find the registry."""
+        if not any(item.changes for item in items):
+            return
+        try:
+            target = self._azure.resource(self._registry_id, self._resource_group)
+        except AcrError as error:
+            if error.reason in ("not_found", "denied", "unauthorized", "invalid"):
+                raise
+            report.asides = [f"This account's permissions were not checked: {error}"]
+            return
+        permissions = Permissions(self._azure, self._sources, target)
+        permissions.check(items)
+        report.asides = permissions.unknown
 
     @staticmethod
     def _batches(

@@ -19,9 +19,9 @@ SEVERAL = "several"  # the reason of a run whose images failed for different rea
 
 @dataclass
 class Report:
-    """*diff* holds what was planned; *requests* are counts by class; *notes* are worth a warning; *details* are sizes and
-    platforms of what the registry holds now, if they were asked for; *known*: what digests are; *selections*: what was
-    chosen among the tags of repositories."""
+    """*diff* holds what was planned; *requests* are counts by class; *notes* are worth a warning, *asides* only at ``-v``;
+    *details* are sizes and platforms of what the registry holds now, if they were asked for; *known*: what digests are;
+    *selections*: what was chosen among the tags of repositories."""
 
     login_server: str = ""
     items: List[Item] = field(default_factory=list)
@@ -30,6 +30,7 @@ class Report:
     seconds: float = 0.0
     requests: Dict[str, int] = field(default_factory=dict)
     notes: List[str] = field(default_factory=list)
+    asides: List[str] = field(default_factory=list)
     details: Dict[Item, Dict[str, Any]] = field(default_factory=dict)
     known: Known = field(default_factory=dict)
     selections: List[Chosen] = field(default_factory=list)

@@ -43,7 +43,8 @@ options:
   source_registry:
     description:
       - An Azure container registry in the same tenant to import from, by resource ID, name or login server. It may be in another
-        subscription. It is read with the rights of the account that signs in (V(Reader) or V(AcrPull)).
+        subscription. It is read with the rights of the account that signs in (V(Reader) or V(AcrPull);
+        C(Container Registry Repository Reader) if it has permissions per repository, ABAC).
       - Azure can import from a registry whose public endpoint is disabled only by its resource ID, and without
         O(source_password). The ID is looked up if the account can see the registry (V(Reader)); otherwise, give it here.
     type: str
@@ -153,7 +154,10 @@ seealso:
     link: https://learn.microsoft.com/azure/container-registry/container-registry-import-images
 notes:
   - The account needs the action C(Microsoft.ContainerRegistry/registries/importImage/action) on O(registry) and the right
-    to read its content. The built-in role C(Container Registry Data Importer and Data Reader) has both.
+    to read its content. The built-in role C(Container Registry Data Importer and Data Reader) has both. If the registry has
+    permissions per repository (ABAC), C(Container Registry Repository Reader) is also needed.
+  - Check mode asks Azure for the permissions of the account on O(registry), and on sources that Azure reads by resource ID, and
+    fails where the import would be refused. What can't be found out is a warning at C(-v).
   - Azure imports at most 50 manifests with one image. Images with more are refused before anything starts.
 author:
   - registryops.acr contributors (@registryops)
@@ -425,7 +429,7 @@ def work(module: Any, azure: Azure) -> Dict[str, Any]:
     entry = parse_entry(params, azure.suffix, registry=params["registry"])
     settings = Settings(check=module.check_mode, wait=params["wait"], timeout=params["timeout"])
     report = Mirror(azure, params["registry"], params["resource_group"], settings).run([entry])
-    for note in report.notes:
+    for note in report.notes + (report.asides if module._verbosity else []):
         module.warn(note)
     targets = report.results()
     digest = targets[0]["digest"]

@@ -86,8 +86,8 @@ seealso:
     link: https://docs.ansible.com/ansible/latest/collections/azure/azcollection/azure_rm_containerregistry_info_module.html
 notes:
   - The account needs the right to read the registry's content, which the built-in roles C(AcrPull) and C(Container Registry Data
-    Importer and Data Reader) include. O(all) also needs the right to list repositories, which is separate in registries with
-    permissions per repository (ABAC).
+    Importer and Data Reader) include. In registries with permissions per repository (ABAC), C(Container Registry Repository
+    Reader) does, and O(all) also needs C(Container Registry Repository Catalog Lister).
 author:
   - registryops.acr contributors (@registryops)
 """

@@ -485,7 +485,7 @@ def permissions(sandbox: Sandbox, _seed: int, _size: Size) -> Row:
     """Accounts and images for which something is forbidden: each ends with a message of its own."""
     sandbox.reset(TARGET)
     hello = "docker.io/library/hello-world:1.0"
-    blind = sandbox.create_principal("blind-importer", grants={TARGET: ["arm_read", "arm_import"]})
+    blind = sandbox.create_principal("blind-importer", grants={TARGET: ["read", "importImage/action"]})
     accounts = {name: {"tenant": who[0], "client_id": who[1], "secret": who[2]} for name, who in PRINCIPALS.items()}
     accounts["blind"] = {**accounts["contributor"], "client_id": blind["client_id"], "secret": blind["secret"]}
     sandbox.bulk("contosodev", ["perm/quarantine", "perm/quota"], tags=1)

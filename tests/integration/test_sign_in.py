@@ -548,8 +548,8 @@ def test_a_cloud_that_describes_itself_badly(sandbox: Sandbox, body: Any, words:
 def test_a_target_in_another_tenant(sandbox: Sandbox) -> None:
     """Signed in to the target's tenant; the source in the first one is read with credentials of its own."""
     tenant, client, secret = PRINCIPALS["fabrikam-puller"]
-    rights = ["arm_read", "arm_import", "pull", "push", "metadata_read"]
-    sandbox.patch_principal("fabrikam-puller", grants={"fabrikam": rights})
+    role = "Container Registry Data Importer and Data Reader"
+    sandbox.patch_principal("fabrikam-puller", grants={"fabrikam": [role]})
     args = {
         "registry": FABRIKAM,
         "source": "contosodev.azurecr.test/aci-helloworld:v1",

@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from . import entra, images
 from .knobs import Knobs
 from .model import ScopedToken
+from .roles import role
 from .settings import changed, check, merge
 from .state import State
 from .store import Store, dotnet_time
@@ -32,7 +33,7 @@ from .tenants import TENANT_1, Principal, object_id
 
 STATE: web.AppKey[State] = web.AppKey("state", State)
 MOVING: web.AppKey[dict[Any, Any]] = web.AppKey("moving", dict)  # (host, repository, tag) -> the task, its moves
-_REGISTRY_FIELDS = ("sku", "tags", "abac", "one_scope_per_token", "cache_rules", "referrers_api")
+_REGISTRY_FIELDS = ("sku", "tags", "one_scope_per_token", "cache_rules", "referrers_api")
 
 
 def make_app(state: State) -> web.Application:
@@ -167,7 +168,7 @@ async def _patch_upstream(request: web.Request) -> web.Response:
 
 
 async def _create_principal(request: web.Request) -> web.Response:
-    """``{"name", "tenant"?, "secret"?, "grants"?: {registry or "subscription/*": [rights]}}``."""
+    """``{"name", "tenant"?, "secret"?, "grants"?: {registry or "subscription/*": [roles]}}``."""
     state = request.app[STATE]
     body = await request.json()
     if body["name"] in state.principals:
@@ -192,7 +193,7 @@ def _change_principal(principal: Principal, body: dict[str, Any]) -> None:
         if name in body:
             setattr(principal, name, list(body[name]))
     if "grants" in body:
-        principal.grants = {where: set(rights) for where, rights in body["grants"].items()}
+        principal.grants = {where: [name for name in names if role(name)] for where, names in body["grants"].items()}
 
 
 async def _certificate(request: web.Request) -> web.Response:

@@ -237,7 +237,7 @@ class Sandbox:
         return self._call("POST", "/registries", {"name": name, **settings})
 
     def patch_registry(self, name: str, **settings: Any) -> dict[str, Any]:
-        """Change an Azure registry: properties (merged), flags (merged), sku, tags, tokens, abac,
+        """Change an Azure registry: properties (merged), flags (merged), sku, tags, tokens,
         abac_repositories, one_scope_per_token, cache_rules, referrers_api."""
         return self._call("PATCH", f"/registries/{name}", settings)
 
@@ -246,7 +246,7 @@ class Sandbox:
         return self._call("PATCH", f"/upstreams/{host}", settings)
 
     def create_principal(self, name: str, **settings: Any) -> dict[str, str]:
-        """Make an application: ``{"client_id", "object_id", "secret"}``. ``settings``: tenant, secret, grants."""
+        """Make an application: ``{"client_id", "object_id", "secret"}``. ``settings``: tenant, secret, grants (see roles.role)."""
         return self._call("POST", "/principals", {"name": name, **settings})
 
     def patch_principal(self, name: str, **settings: Any) -> None:

@@ -48,8 +48,9 @@ class AzureRegistry:
     tags: dict[str, str] = field(default_factory=dict)
     properties: dict[str, Any] = field(default_factory=dict)
     tokens: dict[str, ScopedToken] = field(default_factory=dict)  # user name -> scoped token
-    abac: bool = False  # RBAC Registry + ABAC: wildcard and catalog scopes are refused
-    abac_repositories: dict[str, set[str]] = field(default_factory=dict)  # client id -> repository patterns it may use
+    # The conditions of role assignments, for client IDs that have any: patterns of the repositories they may use. Only a
+    # registry with ABAC heeds them.
+    abac_repositories: dict[str, set[str]] = field(default_factory=dict)
     one_scope_per_token: bool = False  # the token endpoint honours only the first scope
     cache_rules: dict[str, str] = field(default_factory=dict)  # target repository pattern -> upstream repository
     referrers_api: bool = True
@@ -81,6 +82,10 @@ class AzureRegistry:
     def arm_audience_tokens(self) -> bool:
         """Are tokens for the Resource Manager audience accepted at /oauth2/exchange?"""
         return self.properties["policies"]["azureADAuthenticationAsArmPolicy"]["status"] == "enabled"
+
+    @property
+    def role_assignment_mode(self) -> str:
+        return self.properties["roleAssignmentMode"]
 
     @property
     def anonymous_pull(self) -> bool:

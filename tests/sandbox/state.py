@@ -20,15 +20,16 @@ from typing import Any
 from .knobs import Knobs, Throttle
 from .log import RequestLog
 from .model import ACR_AUDIENCE, PREMIUM, AzureRegistry, Identity, Operation, Upstream, registry_properties
+from .roles import ABAC
 from .settings import merge
 from .store import Store
-from .tenants import CLOUDS, DATA_RIGHTS, SUBSCRIPTION_1, TENANTS, Cloud, Principal, Tenant, principals, subscriptions
+from .tenants import CLOUDS, SUBSCRIPTION_1, TENANTS, Cloud, Principal, Tenant, principals, subscriptions
 from .tokens import Signer, TokenError
 
 # What a test may change of each and `State.restore` puts back.
 _SETTINGS: dict[type, tuple[str, ...]] = {
     AzureRegistry: (
-        "sku", "tags", "properties", "tokens", "abac", "abac_repositories", "one_scope_per_token", "cache_rules",
+        "sku", "tags", "properties", "tokens", "abac_repositories", "one_scope_per_token", "cache_rules",
         "referrers_api", "flags", "modified", "patching",
     ),
     Upstream: ("users", "private", "flags"),
@@ -162,14 +163,14 @@ class State:
 
     def principal_identity(self, registry: AzureRegistry, principal: Principal) -> Identity:
         def allowed(repository: str) -> set[str]:
-            rights = principal.rights(registry) & DATA_RIGHTS
-            if registry.abac:
-                patterns = registry.abac_repositories.get(principal.client_id)
-                if not repository:
+            rights = principal.rights(registry)
+            if not repository:
+                return {"metadata_read"} | rights if "catalog" in rights else rights - {"metadata_read"}
+            patterns = registry.abac_repositories.get(principal.client_id)
+            if registry.role_assignment_mode == ABAC and patterns is not None:
+                if not any(fnmatch.fnmatchcase(repository, pattern) for pattern in patterns):
                     return set()
-                if patterns is not None and not any(fnmatch.fnmatchcase(repository, p) for p in patterns):
-                    return set()
-            return rights
+            return rights - {"catalog"}
 
         return Identity(principal.name, principal.tenant, allowed, principal.client_id)
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 registryops.acr contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who there is at first: clouds, tenants, subscriptions, principals and their rights. Nothing but the standard library."""
+"""Who there is at first: clouds, tenants, subscriptions, principals and their roles."""
 from __future__ import annotations
 
 import uuid
@@ -9,13 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .roles import Role, allowed, role
+
 if TYPE_CHECKING:
     from .model import AzureRegistry
-
-# The rights a principal can hold on a registry. ``arm_*`` are Resource Manager's, the others the registry's own.
-RIGHTS = frozenset({"arm_read", "arm_import", "arm_write", "pull", "push", "metadata_read", "metadata_write", "delete"})
-DATA_RIGHTS = RIGHTS - {"arm_read", "arm_import", "arm_write"}
-READ_RIGHTS = frozenset({"arm_read", "pull", "metadata_read"})
 
 TENANT_1 = "aaaaaaaa-0000-4000-8000-000000000001"
 TENANT_2 = "bbbbbbbb-0000-4000-8000-000000000002"
@@ -85,7 +82,7 @@ class Subscription:
 
 @dataclass
 class Principal:
-    """An application or a user. ``grants``: registry name, or ``{subscription}/*`` -> rights."""
+    """An application or a user. ``grants``: registry name, or ``{subscription}/*`` -> roles, see `roles.role`."""
 
     name: str
     client_id: str
@@ -94,18 +91,27 @@ class Principal:
     secrets: list[str] = field(default_factory=list)
     certificates: list[str] = field(default_factory=list)  # PEM, public part
     federated: list[dict[str, str]] = field(default_factory=list)  # {"issuer", "subject", "audience"}
-    grants: dict[str, set[str]] = field(default_factory=dict)
+    grants: dict[str, list[str]] = field(default_factory=dict)
     username: str | None = None  # a user's principal name; None for an application
     password: str | None = None
 
+    def roles(self, registry: AzureRegistry) -> list[Role]:
+        """Those it has on ``registry``."""
+        names = (*self.grants.get(f"{registry.subscription}/*", ()), *self.grants.get(registry.name, ()))
+        return [role(name) for name in names]
+
+    def may(self, registry: AzureRegistry, *actions: str) -> bool:
+        """Whether Resource Manager lets it do any of ``actions`` to ``registry``."""
+        return any(one.may(action) for one in self.roles(registry) for action in actions)
+
     def rights(self, registry: AzureRegistry) -> set[str]:
-        """What it may do on ``registry``."""
-        return self.grants.get(registry.name, set()) | self.grants.get(f"{registry.subscription}/*", set())
+        """What it may do with the content of ``registry``."""
+        return allowed(self.roles(registry), registry.role_assignment_mode)
 
     def subscriptions(self, registries: Iterable[AzureRegistry]) -> set[str]:
         """The subscriptions it can see anything of through Resource Manager."""
-        seen = {key.split("/")[0] for key, rights in self.grants.items() if key.endswith("/*") and rights}
-        return seen | {r.subscription for r in registries if self.grants.get(r.name, set()) & {"arm_read", "arm_write"}}
+        seen = {key.split("/")[0] for key, names in self.grants.items() if key.endswith("/*") and names}
+        return seen | {registry.subscription for registry in registries if self.may(registry, "read", "write")}
 
 
 def object_id(client_id: str) -> str:
@@ -122,19 +128,19 @@ def subscriptions() -> list[Subscription]:
 
 
 def principals() -> list[Principal]:
-    def application(number: int, name: str, tenant: str, secret: str, grants: dict[str, set[str]]) -> Principal:
+    def application(number: int, name: str, tenant: str, secret: str, grants: dict[str, list[str]]) -> Principal:
         client = f"c0000000-0000-4000-8000-{number:012d}"
         return Principal(name, client, tenant, object_id(client), [secret], grants=grants)
 
-    everything = {f"{SUBSCRIPTION_1}/*": set(RIGHTS), f"{SUBSCRIPTION_2}/*": set(RIGHTS)}
-    reading = {f"{SUBSCRIPTION_1}/*": set(READ_RIGHTS), f"{SUBSCRIPTION_2}/*": set(READ_RIGHTS)}
-    importing = {"contosoprod": {"arm_read", "arm_import", "pull", "metadata_read"}}
+    everything = {f"{SUBSCRIPTION_1}/*": ["Contributor"], f"{SUBSCRIPTION_2}/*": ["Contributor"]}
+    reading = {f"{SUBSCRIPTION_1}/*": ["Reader"], f"{SUBSCRIPTION_2}/*": ["Reader"]}
+    importing = {"contosoprod": ["Container Registry Data Importer and Data Reader"]}
     user = Principal(
         "user",
         "04b07795-8ddb-461a-bbee-02f9e1bf7b46",  # signs in through the Azure CLI's public client
         TENANT_1,
         "d0000000-0000-4000-8000-000000000001",
-        grants={k: set(v) for k, v in everything.items()},
+        grants=dict(everything),
         username="user@contoso.test",
         password="user-password",
     )
@@ -143,6 +149,6 @@ def principals() -> list[Principal]:
         application(2, "reader", TENANT_1, "reader-secret", reading),
         application(3, "importer", TENANT_1, "importer-secret", importing),
         application(4, "nobody", TENANT_1, "nobody-secret", {}),
-        application(5, "fabrikam-puller", TENANT_2, "fabrikam-secret", {"fabrikam": {"pull", "metadata_read"}}),
+        application(5, "fabrikam-puller", TENANT_2, "fabrikam-secret", {"fabrikam": ["AcrPull"]}),
         user,
     ]

@@ -15,7 +15,7 @@ UTILS = PLUGINS / "module_utils"
 LAYERS = """
 _module _mirror
 _planner
-_expand _resolver
+_expand _permissions _resolver
 _engine _manifests _sources
 _azure _referrers _report _target
 _arm _source

@@ -16,6 +16,7 @@ from tests.sandbox.handle import ARM_URL, PRINCIPALS, Sandbox
 
 HUB, DEV, DEV_HOST = "registry-1.docker.io", "contosodev", "contosodev.azurecr.test"
 BASIC, BEARER = "basic.vendor.test", "bearer.vendor.test:8443"
+ABAC = {"roleAssignmentMode": "AbacRepositoryPermissions"}
 CONTRIBUTOR = PRINCIPALS["contributor"][1]
 READER, READER_SECRET = PRINCIPALS["reader"][1:]
 RESOURCES = "/subscriptions/{0}/resourceGroups/{1}/providers/Microsoft.ContainerRegistry/registries/{2}"
@@ -76,8 +77,10 @@ def test_pitfall_05_a_registry_with_an_audience_of_its_own(sandbox: Sandbox) -> 
 
 def test_pitfall_06_a_registry_with_rights_by_repository(sandbox: Sandbox, acr_mirror: Call) -> None:
     """One token is asked for all repositories; those it does not cover fail alone. The catalog is a right of its own."""
-    sandbox.patch_registry(DEV, abac=True, abac_repositories={CONTRIBUTOR: ["team/*", "aci-helloworld"]})
-    sandbox.patch_registry("contosoprod", abac=True)
+    roles = ["Contributor", "Container Registry Repository Reader"]
+    sandbox.patch_principal("contributor", grants={"contosoprod": roles, DEV: roles})
+    sandbox.patch_registry(DEV, properties=ABAC, abac_repositories={CONTRIBUTOR: ["team/*", "aci-helloworld"]})
+    sandbox.patch_registry("contosoprod", properties=ABAC)
     images = [
         {"source": f"{DEV_HOST}/team/app", "tags": {"semver": "1.0.x"}},
         {"source": f"{DEV_HOST}/aci-helloworld:v1"},
@@ -339,7 +342,7 @@ def test_pitfall_18_credentials_beside_source_registry_win(sandbox: Sandbox, acr
 
 def test_pitfall_19_not_found_that_is_no_permission(sandbox: Sandbox) -> None:
     """With push and pull alone (AcrPush) an account does not see the registry in Resource Manager."""
-    pusher = sandbox.create_principal("pusher", grants={"contosoprod": ["pull", "push", "metadata_read"]})
+    pusher = sandbox.create_principal("pusher", grants={"contosoprod": ["AcrPush"]})
     signed_in = {"client_id": pusher["client_id"], "secret": pusher["secret"]}
     run = run_module("acr_import", {"registry": "contosoprod", "source": HELLO, **signed_in}, sandbox.env)
     refused(run, "There is no registry contosoprod", "that this account can see", "Reader on the registry", pusher["client_id"])
@@ -358,8 +361,8 @@ def test_pitfall_19_a_source_that_the_account_may_not_read(sandbox: Sandbox) -> 
     # Without any role there, the registry gives no token at all.
     assert f"{DEV_HOST} does not accept this sign-in" in failed["read/here:1"] and "AcrPull" in failed["read/here:1"]
     assert DEV_ID in failed["read/by-azure:1"] and "Reader or AcrPull" in failed["read/by-azure:1"]
-    imports = ["arm_read", "arm_import", "pull", "metadata_read"]
-    sandbox.patch_principal("importer", grants={"contosoprod": imports, DEV: ["pull", "metadata_read"]})
+    imports = ["Container Registry Data Importer and Data Reader"]
+    sandbox.patch_principal("importer", grants={"contosoprod": imports, DEV: ["AcrPull"]})
     images = [{"source_registry": DEV_ID, "source": "aci-helloworld:v1"}]
     run = run_module("acr_mirror", {"registry": "contosoprod", "images": images}, env)
     assert run.rc == 0 and actions(run) == {"aci-helloworld:v1": "import"}, run.output

@@ -21,8 +21,8 @@ from multidict import CIMultiDict, MultiDict
 
 from ..model import PREMIUM, AzureRegistry, Identity
 from ..oci import answer, encode, errors
+from ..roles import ABAC
 from ..state import State
-from ..tenants import DATA_RIGHTS
 from ..tokens import TokenError, new_id
 from ..unrecorded import NOT_RECORDED
 from .answers import UNAUTHORIZED, correlated
@@ -83,8 +83,9 @@ def _exchange(state: State, registry: AzureRegistry, request: web.BaseRequest, f
     except TokenError:
         return _refused(registry, headers)
     request["principal"] = identity.name
-    held = state.principals[identity.name].rights(registry)
-    if not held or not (held & DATA_RIGHTS or registry.flags.exchange_for_arm_rights):
+    principal = state.principals[identity.name]
+    held = principal.roles(registry) if registry.flags.exchange_for_arm_rights else principal.rights(registry)
+    if not held:
         return _refused(registry, headers)
     rights = identity.allowed("")
     actions = [action for right, named in _ACTIONS.items() if right in rights for action in named]
@@ -103,7 +104,7 @@ def _token(state: State, registry: AzureRegistry, request: web.BaseRequest, fiel
     request["principal"] = identity.name
     access = []
     for scope in _scopes(registry, fields.getall("scope", [])):
-        if registry.abac and "*" in scope[1]:
+        if registry.role_assignment_mode == ABAC and "*" in scope[1]:
             return _refused(registry, headers)
         access.append(_grant(identity, *scope))
     return _given(state, registry, "access", identity, "2.0", {"access": access}, headers)

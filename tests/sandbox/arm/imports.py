@@ -78,7 +78,8 @@ def _origin(call: Call, source: dict[str, Any]) -> AzureRegistry | None:
     if not source.get("resourceId"):
         return None
     origin = call.state.registry_by_id(source["resourceId"])
-    if origin is None or not call.principal.rights(origin) & {"arm_read", "pull"}:
+    # Which operation Azure calls "read" here is not known: either will do.
+    if origin is None or not (call.principal.may(origin, "read") or "pull" in call.principal.rights(origin)):
         raise by_gateway(
             403,
             "LinkedAuthorizationFailed",

@@ -9,8 +9,8 @@ import re
 import secrets
 
 from ..model import PREMIUM, AzureRegistry, ScopedToken
+from ..roles import DATA_RIGHTS
 from ..settings import merge
-from ..tenants import DATA_RIGHTS
 from ..tokens import new_id
 from ..unrecorded import NOT_RECORDED
 from .call import Answer, Call
@@ -33,7 +33,7 @@ def within(call: Call) -> list[AzureRegistry]:
 
 
 def _readable(call: Call) -> list[AzureRegistry]:
-    return [registry for registry in within(call) if "arm_read" in call.principal.rights(registry)]
+    return [registry for registry in within(call) if call.principal.may(registry, "read")]
 
 
 async def listed(call: Call) -> Answer:
@@ -66,6 +66,11 @@ async def resources(call: Call) -> Answer:
 
 async def show(call: Call) -> Answer:
     return 200, resource(call.registry, call.api_version), {}
+
+
+async def permissions(call: Call) -> Answer:
+    """What the principal's own roles allow, one by one."""
+    return 200, {"value": [role.permission() for role in call.principal.roles(call.registry)]}, {}
 
 
 async def credentials(call: Call) -> Answer:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from ..model import AzureRegistry
+from ..roles import REGISTRIES
 from ..state import State
 from ..tokens import new_id
 from . import imports, registries, views
@@ -48,15 +49,14 @@ async def _group(call: Call) -> Answer:
 class Route:
     """``method`` and path of a request, and what answers it.
 
-    ``action``: what the principal has to be allowed to do, as refusals name it; empty if everybody may. ``right``: the one
-    of `tenants.RIGHTS` that allows it on a registry; elsewhere it is enough to see anything of the subscription.
+    ``action``: what the principal has to be allowed to do, as refusals name it; empty if everybody may. What concerns no
+    single registry, whoever sees anything of the subscription may do.
     """
 
     method: str
     path: str
     handler: Callable[[Call], Awaitable[Answer]]
     action: str = ""
-    right: str = ""
 
     def match(self, method: str, path: str) -> dict[str, str] | None:
         """What the request has for the names in braces, if it is for this route. The case of its path doesn't matter."""
@@ -75,7 +75,8 @@ _REGISTRIES = f"/providers/{PROVIDER}/registries"
 _REGISTRY = _GROUP + _REGISTRIES + "/{registry}"
 _RESULT = f"{_SUBSCRIPTION}/providers/{PROVIDER}/locations/{{location}}/operationResults/{{number}}"
 _ANY = "Microsoft.Resources/subscriptions/"
-_ONE = f"{PROVIDER}/registries/"
+_ONE = REGISTRIES
+_RIGHTS = "Microsoft.Authorization/permissions"  # one's own; whether that takes a right is not recorded
 
 ROUTES = (
     Route("GET", "/tenants", _tenants),
@@ -88,11 +89,12 @@ ROUTES = (
     Route("GET", _GROUP, _group, _ANY + "resourceGroups/read"),
     Route("GET", _GROUP + "/resources", registries.resources, _ANY + "resourceGroups/read"),
     Route("GET", _GROUP + _REGISTRIES, registries.listed, _ANY + "resourceGroups/read"),
-    Route("GET", _REGISTRY, registries.show, _ONE + "read", "arm_read"),
-    Route("PATCH", _REGISTRY, registries.patch, _ONE + "write", "arm_write"),
-    Route("GET", _REGISTRY + "/operationStatuses/{number}", registries.patched, _ONE + "read", "arm_read"),
-    Route("POST", _REGISTRY + "/importImage", imports.start, _ONE + "importImage/action", "arm_import"),
-    Route("POST", _REGISTRY + "/listCredentials", registries.credentials, _ONE + "listCredentials/action", "arm_write"),
+    Route("GET", _REGISTRY, registries.show, _ONE + "read"),
+    Route("PATCH", _REGISTRY, registries.patch, _ONE + "write"),
+    Route("GET", _REGISTRY + "/operationStatuses/{number}", registries.patched, _ONE + "read"),
+    Route("GET", _REGISTRY + f"/providers/{_RIGHTS}", registries.permissions, f"{_RIGHTS}/read"),
+    Route("POST", _REGISTRY + "/importImage", imports.start, _ONE + "importImage/action"),
+    Route("POST", _REGISTRY + "/listCredentials", registries.credentials, _ONE + "listCredentials/action"),
 )
 
 
@@ -178,7 +180,7 @@ def _permit(call: Call, route: Route, names: dict[str, str], path: str) -> None:
     if group and name:
         call.registry = _registry(call, group, name)
         call.headers["api-supported-versions"] = ", ".join(call.state.knobs.api_versions)
-        if route.right not in call.principal.rights(call.registry):
+        if not call.principal.may(call.registry, route.action):
             raise call.forbidden(route.action, call.registry.resource_id)
 
 

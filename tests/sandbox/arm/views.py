@@ -13,7 +13,6 @@ from ..settings import merge
 from ..tenants import Cloud, Subscription, Tenant
 
 PROVIDER = "Microsoft.ContainerRegistry"
-_ABAC = "AbacRepositoryPermissions"
 
 # What stable versions show of a registry's properties only since then, after the models of Azure's SDKs; of 2026-11-01 there is
 # only the specification. Previews show all of it.
@@ -50,9 +49,7 @@ def resource(registry: AzureRegistry, version: str) -> dict[str, Any]:
         "location": registry.location,
         "tags": registry.tags,
         "sku": {"name": registry.sku, "tier": registry.sku},
-        "properties": _seen(
-            {**merge(registry.properties, {}), **({"roleAssignmentMode": _ABAC} if registry.abac else {})}, version
-        ),
+        "properties": _seen(merge(registry.properties, {}), version),
         "systemData": {
             "createdBy": "admin@contoso.test",
             "createdByType": "User",

@@ -127,7 +127,7 @@ def test_an_account_without_a_role_gets_no_refresh_token(sandbox: Sandbox, http:
     assert (refused.status_code, refused.text) == (401, f'{{"errors":[{{"code":"UNAUTHORIZED","message":"{text}"}}]}}\n')
     sandbox.patch_registry("contosoprod", flags={"correlation_ids": False})
     assert exchange(http, "nobody").json() == {"errors": [{"code": "UNAUTHORIZED", "message": VISIT}]}
-    sandbox.patch_principal("nobody", grants={"contosoprod": ["arm_read", "arm_import"]})
+    sandbox.patch_principal("nobody", grants={"contosoprod": ["read", "importImage/action"]})
     assert exchange(http, "nobody").status_code == 200
     sandbox.patch_registry("contosoprod", flags={"exchange_for_arm_rights": False})
     assert exchange(http, "nobody").status_code == 401
@@ -186,7 +186,7 @@ def test_a_token_lists_what_is_allowed_and_lives_an_hour(sandbox: Sandbox, http:
     ]
     assert (found["version"], found["grant_type"], found["exp"] - found["iat"]) == ("2.0", "access_token", 4500)
     assert found["appid"] == PRINCIPALS["reader"][1]
-    sandbox.patch_principal("nobody", grants={"contosodev": ["metadata_write"]})
+    sandbox.patch_principal("nobody", grants={"contosodev": ["metadata/write"]})
     weak = Registry(http, DEV, "repository:team/app:pull", principal="nobody").claims()
     assert weak["access"][0]["actions"] == []
 
@@ -285,7 +285,10 @@ def test_anonymous_pull(sandbox: Sandbox, http: requests.Session) -> None:
 
 def test_attribute_based_access(sandbox: Sandbox, http: requests.Session) -> None:
     client = PRINCIPALS["contributor"][1]
-    sandbox.patch_registry("contosodev", abac=True, abac_repositories={client: ["team/*"]})
+    mode = {"roleAssignmentMode": "AbacRepositoryPermissions"}
+    sandbox.patch_registry("contosodev", properties=mode, abac_repositories={client: ["team/*"]})
+    assert Registry(http, DEV, "repository:team/app:pull").claims()["access"][0]["actions"] == []  # Contributor alone
+    sandbox.patch_principal("contributor", grants={"contosodev": ["Container Registry Repository Reader"]})
     scopes = ["repository:team/app:metadata_read", "repository:charts/web:metadata_read", "registry:catalog:*"]
     some = Registry(http, DEV, *scopes)
     assert some.get("/acr/v1/team%2Fapp/_tags").status_code == 200
@@ -294,6 +297,9 @@ def test_attribute_based_access(sandbox: Sandbox, http: requests.Session) -> Non
     form = {"grant_type": "refresh_token", "service": DEV, "scope": "repository:*:pull"}
     form["refresh_token"] = exchange(http, host=DEV).json()["refresh_token"]
     assert http.post(f"https://{DEV}/oauth2/token", data=form).status_code == 401
+    sandbox.patch_principal("contributor", grants={"contosodev": ["Container Registry Repository Catalog Lister"]})
+    lister = Registry(http, DEV, "registry:catalog:*", "repository:team/app:metadata_read")
+    assert (lister.get("/acr/v1/_catalog").status_code, lister.get("/acr/v1/team%2Fapp").status_code) == (200, 401)
 
 
 def test_a_regional_endpoint_and_a_login_server_with_a_hash(sandbox: Sandbox, http: requests.Session) -> None:

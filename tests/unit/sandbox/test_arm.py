@@ -124,7 +124,7 @@ def test_a_registry_says_how_its_roles_are_assigned(sandbox: Sandbox, http: requ
         return answer.json()["properties"]["roleAssignmentMode"]
 
     assert mode() == "LegacyRegistryPermissions"
-    sandbox.patch_registry("contosoprod", abac=True)
+    sandbox.patch_registry("contosoprod", properties={"roleAssignmentMode": "AbacRepositoryPermissions"})
     assert mode() == "AbacRepositoryPermissions"
 
 
@@ -645,3 +645,20 @@ def test_hundreds_of_imports(sandbox: Sandbox, imports: Imports) -> None:
     operations = sandbox.wait_for_operations(60)
     assert {o["status"] for o in operations} == {"Succeeded"}
     assert sandbox.tags("contosoprod", "many") == sandbox.tags("contosodev", "many")
+
+
+def test_an_account_sees_its_own_permissions(sandbox: Sandbox, http: requests.Session) -> None:
+    def ask(principal: str) -> requests.Response:
+        path = f"{PROD}/providers/Microsoft.Authorization/permissions"
+        return http.get(ARM + path, params={"api-version": "2022-04-01"}, headers=bearer(principal))
+
+    reading = {"actions": ["*/read"], "notActions": [], "dataActions": [], "notDataActions": []}
+    assert ask("reader").json() == {"value": [reading]}
+    assert "Microsoft.Authorization/*/Write" in ask("contributor").json()["value"][0]["notActions"]
+    refused = ask("importer")
+    assert refused.status_code == 403 and "Microsoft.Authorization/permissions/read" in refused.json()["error"]["message"]
+
+
+def test_which_roles_there_are_is_known(sandbox: Sandbox) -> None:
+    with pytest.raises(AdminError, match="unknown role AcrPul$"):
+        sandbox.patch_principal("nobody", grants={"contosoprod": ["AcrPul"]})

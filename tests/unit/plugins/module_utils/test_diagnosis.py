@@ -42,8 +42,9 @@ SENTENCES = {
     ),
     "linked scope": (
         "denied",
-        f"This account can import into the target, but can't read the source registry {SCOPE}. Grant it Reader or AcrPull there, "
-        "or give the source by its login server with source_username and source_password.",
+        f"This account can import into the target, but can't read the source registry {SCOPE}. Grant it Reader or AcrPull there "
+        "(if permissions are per repository, ABAC: Reader and Container Registry Repository Reader), or give the source by its "
+        "login server with source_username and source_password.",
     ),
     "no right to import": (
         "denied",
@@ -115,7 +116,9 @@ SENTENCES = {
     "source denies": (
         "denied",
         f"{REGISTRY} denies Azure access to {SOURCE} (Azure's message may name the target instead). Grant the account AcrPull on "
-        "the source, give an Azure registry by its resource ID (source_registry), or check source_username and source_password.",
+        "the source (Container Registry Repository Reader if permissions are per repository, ABAC), and give an Azure registry by "
+        "its resource ID (source_registry), which is found by itself if the account has Reader there; or check source_username "
+        "and source_password.",
     ),
     "cache rule": (
         "denied",

@@ -284,6 +284,8 @@ def test_details_that_can_not_be_read_are_a_note_and_no_failure(world: World) ->
 class Module:
     """What a module's own code sees of Ansible."""
 
+    _verbosity = 0
+
     def __init__(self, check_mode: bool, **params: Any) -> None:
         self.params, self.check_mode, self.mistakes = params, check_mode, dict[Any, Any]()
         self.warnings: list[str] = []

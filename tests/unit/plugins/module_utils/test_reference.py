@@ -536,7 +536,7 @@ def test_e11_a_registry_by_any_spelling_of_its_login_server(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["contosoprod.uksouth.geo.azurecr.test", "https://ContosoProd.uksouth.GEO.AZURECR.test./"])
-def test_e11_a_regional_endpoint_means_the_registry_that_it_belongs_to(text: str) -> None:
+def test_a_regional_endpoint_means_the_registry_that_it_belongs_to(text: str) -> None:
     found = parse_registry(text, ["azurecr.test"])
     assert found[:3] == ("login_server", "contosoprod", "contosoprod.azurecr.test")
     assert found.endpoint == "contosoprod.uksouth.geo.azurecr.test"

@@ -21,6 +21,8 @@ A, B = ("sha256:" + letter * 64 for letter in "ab")
 
 
 class FakeModule:
+    _verbosity = 0
+
     def __init__(self, params: dict[str, Any], check_mode: bool = False) -> None:
         self.params, self.check_mode, self.mistakes = params, check_mode, dict[Any, Any]()
         self.warnings: list[str] = []

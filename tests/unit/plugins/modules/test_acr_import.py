@@ -69,3 +69,12 @@ def test_what_the_run_notes_are_warnings(module: Any, azure: Any, run: Any) -> N
     given = module(**PARAMS)
     acr_import.work(given, azure)
     assert given.warnings == ["docker.io announces 1 more pulls."]
+
+
+def test_what_could_not_be_found_out_is_said_at_v(module: Any, azure: Any, run: Any) -> None:
+    run.report.asides = ["The permissions were not checked."]
+    quiet, verbose = module(**PARAMS), module(**PARAMS)
+    verbose._verbosity = 1
+    for given in (quiet, verbose):
+        acr_import.work(given, azure)
+    assert (quiet.warnings, verbose.warnings) == ([], ["The permissions were not checked."])

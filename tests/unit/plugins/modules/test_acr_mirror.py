@@ -117,6 +117,15 @@ def test_notes_of_the_run_are_warnings(module: Any, azure: Any, run: Any) -> Non
     assert given.warnings == ["docker.io announces 5 more pulls."]
 
 
+def test_what_could_not_be_found_out_is_said_at_v(module: Any, azure: Any, run: Any) -> None:
+    run.report.asides = ["The permissions were not checked."]
+    quiet, verbose = module(**PARAMS), module(**PARAMS)
+    verbose._verbosity = 1
+    for given in (quiet, verbose):
+        acr_mirror.work(given, azure)
+    assert (quiet.warnings, verbose.warnings) == ([], ["The permissions were not checked."])
+
+
 def test_a_bad_list_is_refused_before_anything_runs(module: Any, azure: Any, run: Any) -> None:
     with pytest.raises(InvalidReference, match=r"^Entry 2 \(Quay/A\): "):
         acr_mirror.work(module(**{**PARAMS, "images": [{"source": "quay.io/a"}, {"source": "Quay/A"}]}), azure)
