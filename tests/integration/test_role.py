@@ -310,7 +310,8 @@ def test_reports_are_written_also_when_something_failed(sandbox: Sandbox, role: 
     assert run.output.count("hello-world:none does not exist") == 1 and "previous_digest" not in run.output
     # Without the report, its message is all that tells what failed.
     run = role(images, "--check", acr_mirror_report="no")
-    assert failure in run.result["msg"].splitlines() and "previous_digest" not in run.output
+    [message] = [task["result"]["msg"] for task in run.tasks if task["status"] == "failed"]
+    assert failure in message.splitlines() and "previous_digest" not in run.output
 
 
 def test_what_is_right_takes_few_tasks(sandbox: Sandbox, role: Role, tmp_path: Path) -> None:
