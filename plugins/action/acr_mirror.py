@@ -24,7 +24,7 @@ SLOWEST = 15.0  # seconds between two lines at most
 
 
 class ActionModule(ActionBase):
-    """Only shows progress: the module also works without it."""
+    """Only shapes what is shown: the module also works without it."""
 
     _supports_check_mode = True
     _supports_async = True
@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
         )
         if not watched:
             result.update(self._execute_module(task_vars=task_vars, wrap_async=self._task.async_val))
-            return result
+            return self._abridged(result, task_vars)
         handle, path = tempfile.mkstemp(prefix="acr-mirror-", dir=constants.DEFAULT_LOCAL_TMP)
         os.close(handle)
         over = threading.Event()
@@ -54,7 +54,19 @@ class ActionModule(ActionBase):
             over.set()
             watcher.join(5.0)
             os.unlink(path)
-        return result
+        return self._abridged(result, task_vars)
+
+    def _abridged(self, result: Dict[str, Any], task_vars: Dict[str, Any]) -> Dict[str, Any]:
+        """What the role mirror lets Ansible print of a run in which images failed: all that a failed task returns is printed, but
+        `diff` only at -vvv, so that the results go there. If `acr_mirror_reported`, the role reports each failure."""
+        reported = task_vars.get("acr_mirror_reported")
+        if reported is None or not result.get("failed") or "results" not in result:
+            return result
+        result.pop("exception", None)  # it has the whole message, too
+        returned = {name: result.pop(name) for name in ("results", "selections", "summary", "msg")}
+        headline = returned["msg"].partition("\n")[0] + " The report names each failure."
+        shown = boolean(self._templar.template(reported), strict=False)
+        return {**result, "diff": [*result["diff"], returned], "msg": headline if shown else returned["msg"]}
 
 
 def _watch(path: str, over: threading.Event, host: str) -> None:

@@ -23,6 +23,8 @@ KEEP = "keep"  # present, and not to be touched; or it is all that is left of th
 NONE = "none"  # it has the right digest
 CHANGING = frozenset([IMPORT, UPDATE, REIMPORT, REPAIR])
 OVERWRITING = CHANGING - {IMPORT}
+# Why, in a word, if an action didn't fail.
+REASONS = {IMPORT: "absent", UPDATE: "differs", REIMPORT: "requested", REPAIR: "broken", KEEP: "present", NONE: "equal"}
 STOPPED = "Not started, since another image failed (on_error: stop)."
 
 

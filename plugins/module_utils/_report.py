@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Tuple
 
 from ._errors import AcrError
-from ._plan import Diff, Item, Unplanned
+from ._plan import REASONS, Diff, Item, Unplanned
 from ._select import Chosen
 from ._source import Known
 
@@ -51,8 +51,12 @@ class Report:
 
     def results(self) -> List[Dict[str, Any]]:
         """What became of each target, in the order of the entries: ``{"image", "source", "digest", "previous_digest",
-        "action"}``, and ``seconds``, ``operation``, ``error``, ``reason``, ``size``, ``platforms`` if there are any."""
+        "action", "reason"}``, and ``seconds``, ``operation``, ``error``, ``size``, ``platforms`` if there are any."""
         return [row for _entry, _error, row in self._rows()]
+
+    def numbered(self) -> List[Dict[str, Any]]:
+        """The results of a list, with the number of each one's ``entry``, from 1 as in messages."""
+        return [{"entry": entry + 1, **row} for entry, _error, row in self._rows()]
 
     def result(self) -> Dict[str, Any]:
         """What every module returns: ``changed`` and ``diff``; ``reason`` if something failed."""
@@ -71,6 +75,8 @@ class Report:
         ]
         for item in self.items:
             row = self._row(str(item.target), str(item.desired.origin), item.action or "", item.digest, item.before, item.error)
+            if item.error is None:
+                row["reason"] = REASONS.get(item.action or "") if item.desired.rules.verify else "unverified"
             if item.seconds:
                 row["seconds"] = round(item.seconds, 2)
             if item.operation:

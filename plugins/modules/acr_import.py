@@ -370,7 +370,9 @@ targets:
       description:
         - What was done.
         - V(import) if the target was absent, V(update) if it had another digest, V(reimport) if it was right but an import was
-          requested, V(repair) if its content was missing, V(keep) or V(none) if nothing was done, V(failed) if it failed.
+          requested, V(repair) if its content was missing, V(none) if it was already right, V(keep) if it exists and
+          was left alone, V(failed) if it failed.
+        - With O(verify=false), a target that exists and isn't imported again is V(keep), since its digest isn't known.
       type: str
       returned: always
       sample: import
@@ -380,10 +382,15 @@ targets:
       returned: when it failed
       sample: docker.io/library/nginx:9.9 does not exist.
     reason:
-      description: Why it failed, as a word; see RV(reason).
+      description:
+        - Why, as a word. If it failed, one of RV(reason).
+        - Otherwise V(absent) if the target didn't exist, V(differs) if it had another digest than the source, V(equal) if it had
+          the same, V(requested) if O(if_exists=reimport) asked for the import, V(broken) if its content was missing,
+          V(present) if it exists and O(if_exists=keep).
+        - V(unverified) if O(verify=false), so that nothing was compared.
       type: str
-      returned: when it failed
-      sample: not_found
+      returned: always
+      sample: absent
     seconds:
       description: How long its import took.
       type: float

@@ -566,6 +566,11 @@ results:
   type: list
   elements: dict
   contains:
+    entry:
+      description: The number of the entry in O(images), from 1. Of several entries that want the same, the first.
+      type: int
+      returned: always
+      sample: 3
     image:
       description: Login server, repository and tag, or digest if it has no tag.
       type: str
@@ -594,7 +599,9 @@ results:
       description:
         - What was done.
         - V(import) if the target was absent, V(update) if it had another digest, V(reimport) if it was right but an import was
-          requested, V(repair) if its content was missing, V(keep) or V(none) if nothing was done, V(failed) if it failed.
+          requested, V(repair) if its content was missing, V(none) if it was already right, V(keep) if it exists and
+          was left alone, V(failed) if it failed.
+        - With O(images[].verify=false), a target that exists and isn't imported again is V(keep), since its digest isn't known.
       type: str
       returned: always
       sample: import
@@ -609,10 +616,15 @@ results:
       returned: when it failed
       sample: docker.io/library/nginx:9.9 does not exist.
     reason:
-      description: Why it failed, as a word; see RV(reason).
+      description:
+        - Why, as a word. If it failed, one of RV(reason).
+        - Otherwise V(absent) if the target didn't exist, V(differs) if it had another digest than the source, V(equal) if it had
+          the same, V(requested) if O(images[].if_exists=reimport) asked for the import, V(broken) if its content was missing,
+          V(present) if it exists and O(images[].if_exists=keep).
+        - V(unverified) if O(images[].verify=false), so that nothing was compared.
       type: str
-      returned: when it failed
-      sample: not_found
+      returned: always
+      sample: absent
     operation:
       description: The name of Azure's import operation.
       type: str
@@ -665,7 +677,9 @@ summary:
       returned: always
       sample: 184
     kept:
-      description: How many were left alone because of O(images[].if_exists=keep) or O(images[].if_source_missing=keep).
+      description:
+        - How many exist and were left alone because of O(images[].if_exists=keep), O(images[].if_source_missing=keep) or, without
+          a look at their digests, O(images[].verify=false).
       type: int
       returned: always
       sample: 0
@@ -801,7 +815,7 @@ def work(module: Any, azure: Azure) -> Dict[str, Any]:
     report = Mirror(azure, params["registry"], params["resource_group"], settings).run(entries)
     for note in report.notes + (report.asides if module._verbosity else []):
         module.warn(note)
-    results = report.results()
+    results = report.numbered()
     summary: Dict[str, Any] = {"targets": len(results)}
     for name, action in COUNTS.items():
         summary[name] = sum(result["action"] == action for result in results)
@@ -810,11 +824,11 @@ def work(module: Any, azure: Azure) -> Dict[str, Any]:
     selections = [chosen.result() for chosen in report.selections]
     result = dict(report.result(), results=results, summary=summary, selections=selections)
     if report.errors:
-        others = "are as they should be"
-        if module.check_mode:
-            others = "would be as they should be"
-        elif not params["wait"]:
+        others = "would be as they should be" if module.check_mode else "are as they should be"
+        if not (module.check_mode or params["wait"]):
             others += ", or on their way"
+        if any(found["reason"] == "unverified" for found in results):
+            others += ", as far as Azure tells without verification"
         result["msg"] = _failures(results, "would fail" if module.check_mode else "failed", others)
     return result
 
@@ -826,8 +840,11 @@ def _failures(results: List[Dict[str, Any]], verb: str, others: str) -> str:
     for found in failed:
         # Each of Azure's answers has an ID of its own for its support: one of them will do.
         images.setdefault(re.sub(r"\bCorrelationId: \S+", "", found["error"]), []).append(found)
-    lines = [f"{', '.join(one['image'] for one in some)}: {some[0]['error']}" for some in images.values()]
-    return "\n".join([f"{len(failed)} of {len(results)} targets {verb}; all others {others}.", *lines])
+    lines = [
+        f"{', '.join('{image} (entry {entry})'.format(**one) for one in some)}: {some[0]['error']}" for some in images.values()
+    ]
+    rest = f"; all others {others}" if len(failed) < len(results) else ""
+    return "\n".join([f"{len(failed)} of {len(results)} targets {verb}{rest}.", *lines])
 
 
 def main() -> None:

@@ -222,7 +222,7 @@ def test_check_mode_fails_for_a_source_tag_that_does_not_exist(sandbox: Sandbox,
 
 def test_verify_false_sends_no_data_plane_request(sandbox: Sandbox) -> None:
     sandbox.knobs(retry_after=1)
-    expected = {"update": "none", "keep": "keep", "fail": "failed", "reimport": "reimport"}
+    expected = {"update": "keep", "keep": "keep", "fail": "failed", "reimport": "reimport"}
     options = {"registry": "contosoprod", "source": HELLO, "verify": False}
     tasks = [{**options, "target": [f"{name}/app:1", f"{name}/app:2"], "if_exists": name} for name in expected]
     first = run_tasks("acr_import", tasks, sandbox.env)
@@ -262,7 +262,7 @@ def test_azures_other_ways_to_answer(sandbox: Sandbox, knobs: dict[str, Any]) ->
     play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}
     run = run_playbook([play], sandbox.env)
     assert run.rc == 0, run.output
-    assert [task["result"]["targets"][0]["action"] for task in run.tasks] == ["import", "import", "none"]
+    assert [task["result"]["targets"][0]["action"] for task in run.tasks] == ["import", "import", "keep"]
     assert [task["result"]["changed"] for task in run.tasks] == [True, True, False]
     hello = digest(sandbox, "docker.io", "library/hello-world", "latest")
     assert sandbox.tags("contosoprod", "t/app") == {"1": hello, "2": hello}

@@ -5,9 +5,13 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
+import jsonschema
 import pytest
 import yaml
 
@@ -88,6 +92,12 @@ def closed(sandbox: Sandbox) -> Iterator[str]:
     yield "contosoprod"
     kept = {name: before.get(name) for name in ("networkRuleSet", "networkRuleBypassOptions", "publicNetworkAccess")}
     sandbox.patch_registry("contosoprod", properties=kept)
+
+
+def failures(run: Run) -> str:
+    """The whole message of the task that mirrors."""
+    [result] = [task["result"] for task in run.tasks if task["status"] == "failed"]
+    return result["diff"][-1]["msg"]
 
 
 def properties(sandbox: Sandbox, name: str) -> dict[str, Any]:
@@ -179,9 +189,9 @@ def test_trusted_services_without_the_right_to_change(sandbox: Sandbox, closed: 
 def test_without_trusted_services_the_import_fails_as_azures_does(sandbox: Sandbox, closed: str, role: Role) -> None:
     run = role([{"source": HELLO}], acr_mirror_trusted_services="ignore")
     assert run.rc == 2
-    [failed] = [task["result"]["msg"].splitlines() for task in run.tasks if task["status"] == "failed"]
-    image, said = failed[1].split(": ", 1)
-    assert image == "contosoprod.azurecr.test/library/hello-world:latest" and said.startswith("The firewall of"), run.output
+    _headline, failed = failures(run).splitlines()
+    image, said = failed.split(": ", 1)
+    assert image == "contosoprod.azurecr.test/library/hello-world:latest (entry 1)" and said.startswith("The firewall of"), run.output
     assert "blocks Azure's import service" in said and "registryops.acr.acr_trusted_services" in said
     assert said.partition("Azure says: ")[2].startswith('Invalid message Forbidden Forbidden {"errors":[{"code":"DENIED"')
     assert sandbox.tags("contosoprod", "library/hello-world") == {}
@@ -213,7 +223,7 @@ def test_a_restricted_source_is_opened_too(sandbox: Sandbox, role: Role) -> None
     images = [{"source": f"{created['login_server']}/team/app:1.0"}]
     ignored = role(images, acr_mirror_trusted_services="ignore")
     assert ignored.rc == 2
-    failed = next(task for task in ignored.tasks if task["status"] == "failed")["result"]["msg"]
+    failed = failures(ignored)
     assert "closedsource" in failed and "trusted services" in failed.lower(), failed
     checked = role(images, acr_mirror_trusted_services="check")
     assert checked.rc == 2 and "closedsource" in checked.result["msg"]
@@ -252,8 +262,8 @@ def test_a_source_registry_without_a_name_is_as_if_not_given(sandbox: Sandbox, r
     for tasks in refused:
         assert tasks[-1]["result"]["msg"].startswith("closednamed: network access is restricted"), tasks[-1]
     for tasks in refused[:-1]:
-        read = next(task for task in tasks if task["task"].endswith("Read the network rules of Azure sources"))
-        assert [one["acr_mirror_source"] for one in read["result"]["results"]] == [created["login_server"]]
+        read = next(task for task in tasks if task["task"].endswith("Read the network rules"))
+        assert [one["acr_mirror_place"] for one in read["result"]["results"]] == ["contosoprod", created["login_server"]]
 
 
 def test_a_target_without_public_access(sandbox: Sandbox, closed: str, role: Role) -> None:
@@ -274,15 +284,34 @@ def test_a_target_without_public_access(sandbox: Sandbox, closed: str, role: Rol
 # ---- reports ----------------------------------------------------------------------------------------------------------
 
 
+def checked(path: Path) -> dict[str, Any]:
+    """A report as JSON, which is as its schema says."""
+    report = json.loads(path.read_text())
+    schema = json.loads((ROOT / "docs/report.schema.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(report)
+    described = schema["properties"]
+    assert set(report) == set(described) and set(report["summary"]) == set(described["summary"]["properties"])
+    for kind in ("results", "selections"):
+        for row in report[kind]:
+            assert set(row) <= set(described[kind]["items"]["properties"]), "a key that the schema doesn't have"
+    return report
+
+
 def test_reports_are_written_also_when_something_failed(sandbox: Sandbox, role: Role, tmp_path: Path) -> None:
-    images = [{"source": HELLO}, {"source": "docker.io/library/hello-world:none"}]
+    images = [
+        {"source": HELLO},
+        {"source": "docker.io/library/hello-world:none"},
+        {"source": "docker.io/library/hello-world", "tags": {"include": ["1.*"], "newest": 1}},
+    ]
     run = role(
         images, acr_mirror_report_html=str(tmp_path / "report.html"), acr_mirror_report_json=str(tmp_path / "report.json")
     )
     assert run.rc == 2
-    report = json.loads((tmp_path / "report.json").read_text())
-    assert report["summary"]["failed"] == 1 and report["summary"]["imported"] == 1
-    good = next(result for result in report["results"] if result["action"] == "import")
+    report = checked(tmp_path / "report.json")
+    assert report["summary"]["failed"] == 1 and report["summary"]["imported"] >= 1
+    good, failed = report["results"][:2]
+    assert (good["entry"], good["action"], good["reason"]) == (1, "import", "absent")
+    assert (failed["entry"], failed["action"], failed["reason"]) == (2, "failed", "not_found")
     assert good["platforms"] and good["size"] > 0 and good["seconds"] > 0
     page = (tmp_path / "report.html").read_text()
     assert page.index("Failed</h2>") < page.index("Changed</h2>"), "failures come first"
@@ -291,11 +320,60 @@ def test_reports_are_written_also_when_something_failed(sandbox: Sandbox, role: 
     assert "http" not in page.replace("<html", ""), "the page needs nothing but itself"
     shown = next(task["result"]["msg"] for task in run.tasks if task["task"].endswith("Show what was done"))
     assert any(line.startswith("failed") for line in shown) and any(line.startswith("import") for line in shown)
-    # The run ends with what failed, and nothing shows all results as JSON.
-    assert run.result["msg"].splitlines()[1:] == [
-        "contosoprod.azurecr.test/library/hello-world:none: docker.io/library/hello-world:none does not exist."
-    ]
-    assert '"results"' not in run.output and run.recap["changed"] == 1 and run.recap["failed"] == 1
+    failure = "contosoprod.azurecr.test/library/hello-world:none (entry 2): docker.io/library/hello-world:none does not exist."
+    assert f"failed    {failure}" in shown
+    [selection] = report["selections"]
+    dropped = ", ".join(f"{drop['count']} by {drop['rule']}" for drop in selection["dropped"])
+    assert dropped and f"selected  1 of docker.io/library/hello-world (entry 3); dropped {dropped}" in shown
+    assert "Selected tags" in page and "(entry 2)" in page
+    # The task that mirrors fails, each failure is shown once, and nothing shows all results as JSON.
+    [mirrored] = [task for task in run.tasks if task["task"].endswith("Mirror the images")]
+    assert mirrored["status"] == "failed" and mirrored["result"]["msg"].startswith("1 of ") and run.recap["failed"] == 1
+    assert run.output.count("hello-world:none does not exist") == 1 and "previous_digest" not in run.output
+    # Without the report, its message is all that tells what failed.
+    run = role(images, "--check", acr_mirror_report="no")
+    [message] = [task["result"]["msg"] for task in run.tasks if task["status"] == "failed"]
+    assert failure in message.splitlines() and "previous_digest" not in run.output
+
+
+def test_what_is_right_takes_few_tasks(sandbox: Sandbox, role: Role, tmp_path: Path) -> None:
+    reports = {f"acr_mirror_report_{kind}": str(tmp_path / f"report.{kind}") for kind in ("html", "json")}
+    first, second = (role([{"source": HELLO}], **reports) for _run in range(2))
+    assert first.rc == second.rc == 0 and second.recap["changed"] == 0, second.output
+    assert second.recap["skipped"] == 2, second.output
+    assert [row["reason"] for row in checked(tmp_path / "report.json")["results"]] == ["equal"]
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_role_assignment_that_takes_its_time(sandbox: Sandbox, role: Role, given: bool) -> None:
+    """The role waits for it, and then does all at once; if it never comes, what is missing is reported."""
+    sandbox.patch_principal("importer", grants={})
+    waiting = threading.Event()
+
+    def assign() -> None:
+        while not waiting.is_set() and not sandbox.log(class_="arm_read"):
+            time.sleep(0.1)
+        time.sleep(1)
+        sandbox.patch_principal("importer", grants={"contosoprod": ["Container Registry Data Importer and Data Reader"]})
+
+    thread = threading.Thread(target=assign)
+    if given:
+        thread.start()
+    run = role(
+        [{"source": HELLO}, {"source": "docker.io/library/hello-world:none"}],
+        env=sandbox.env_as("importer"),
+        acr_mirror_wait_for_access=5 if given else 1,
+        acr_mirror_trusted_services="ignore",
+    )
+    waiting.set()
+    assert "FAILED - RETRYING: [localhost]" in run.output, run.output
+    assert list(sandbox.tags("contosoprod", "library/hello-world")) == (["latest"] if given else [])
+    [mirrored] = [task for task in run.tasks if task["task"].endswith("Mirror the images")]
+    assert mirrored["status"] == "failed"
+    assert mirrored["result"]["msg"].startswith("1 of 2 targets failed" if given else "There is no registry contosoprod")
+    if given:
+        thread.join()
+        assert len(sandbox.operations()) == 1
 
 
 def test_reports_of_what_was_not_looked_at(sandbox: Sandbox, role: Role, tmp_path: Path) -> None:
@@ -307,12 +385,14 @@ def test_reports_of_what_was_not_looked_at(sandbox: Sandbox, role: Role, tmp_pat
     assert run.rc == 0, run.output
     page = (tmp_path / "report.html").read_text()
     assert "not checked" in page and "check mode" not in page
-    checked = role([*images, {"source": HELLO, "target": ["checked/hello:2"]}], "--check", **reports)
-    assert checked.rc == 0, checked.output
+    run = role([*images, {"source": HELLO, "target": ["checked/hello:2"]}], "--check", **reports)
+    assert run.rc == 0, run.output
     assert "check mode: nothing was done" in (tmp_path / "report.html").read_text()
-    document = json.loads((tmp_path / "report.json").read_text())
+    document = checked(tmp_path / "report.json")
     assert document["check_mode"] is True and document["registry"] == "contosoprod"
-    assert {result["action"] for result in document["results"]} == {"import", "none"}
+    assert [(result["action"], result["reason"]) for result in document["results"]] == [
+        ("import", "unverified"), ("none", "equal"), ("import", "absent")
+    ]  # fmt: skip
 
 
 def test_a_relative_report_lands_where_the_command_was_run(sandbox: Sandbox, role: Role, tmp_path: Path) -> None:
@@ -334,7 +414,7 @@ def test_reports_read_no_templates_from_what_failed(sandbox: Sandbox, role: Role
     sandbox.knobs(import_faults=[{"source": "hello-world", "text": "Invalid message Forbidden Forbidden " + hostile}])
     page, document = tmp_path / "report.html", tmp_path / "report.json"
     run = role([{"source": HELLO}], acr_mirror_report_html=str(page), acr_mirror_report_json=str(document))
-    assert run.rc == 2 and hostile in run.result["msg"], run.output
+    assert run.rc == 2 and json.dumps(hostile)[1:-1] in run.output, run.output
     assert hostile in json.loads(document.read_text())["results"][0]["error"] and "lookup(" in page.read_text()
     assert not (tmp_path / "ran").exists()
 
@@ -452,6 +532,8 @@ TEXTS = {
     "acr_mirror_on_error": "stop",
     "acr_mirror_timeout": "120",
     "acr_mirror_import_timeout": "60",
+    "acr_mirror_wait": "yes",
+    "acr_mirror_wait_for_access": "0",
     "acr_mirror_trusted_services": "ignore",
     "acr_mirror_progress": "no",
     "acr_mirror_report": "false",
@@ -513,6 +595,19 @@ def test_playbooks_run_with_their_sample_variables(sandbox: Sandbox, name: str, 
     assert (first.recap["changed"] > 0) is (name != "inspect")
     second = run_playbook(f"registryops.acr.{name}", env, "-e", f"@{tmp_path}/vars.yml")
     assert second.rc == 0 and second.recap["changed"] == 0, second.output
+
+
+def test_the_playbook_import_passes_every_option_of_an_entry() -> None:
+    """The list goes to acr_mirror as it is, which takes all that acr_import does."""
+    [play] = yaml.safe_load((ROOT / "playbooks/import.yml").read_text())
+    passed = play["tasks"][0]["registryops.acr.acr_mirror"]
+    assert passed["images"] == "{{ acr_images }}"
+    of_one, listed = (
+        yaml.safe_load(import_module(f"ansible_collections.registryops.acr.plugins.modules.{name}").DOCUMENTATION)["options"]
+        for name in ("acr_import", "acr_mirror")
+    )
+    missing = set(of_one) - set(listed["images"]["suboptions"]) - set(passed)
+    assert missing <= {"resource_group", "wait", "timeout"}, "they concern the run, and not an entry"
 
 
 def test_promoting_a_release_that_changed_is_refused(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -209,7 +209,8 @@ def test_a_job_that_fails_keeps_no_secret(sandbox: Sandbox, launch: Launch) -> N
     }
     job = launch("playbooks/mirror.yml", variables, extra="-vvv")
     assert job.status == "failed"
-    (result,) = job.results("Mirror the images")
+    (failed,) = job.results("Mirror the images", "runner_on_failed")
+    result = failed["diff"][-1]
     actions = {target["image"].split("/", 1)[1]: target["action"] for target in result["results"]}
     assert actions == {"vendor/tool:1.0": "failed", "library/hello-world:1.0": "import"}
     assert "basic.vendor.test/vendor/tool:1.0" in job.stdout

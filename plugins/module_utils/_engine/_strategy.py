@@ -85,7 +85,7 @@ class Unverified(Strategy):
                 self._run.end(pending, AcrError("exists", message))
                 continue
             if not job.uncertain:
-                item.action = _plan.KEEP if item.desired.rules.if_exists == "keep" else _plan.NONE
+                item.action = _plan.KEEP  # nobody knows whether it has the source's digest
             self._run.end(pending)
 
 

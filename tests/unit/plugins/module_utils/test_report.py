@@ -53,10 +53,10 @@ def test_a_target_as_modules_return_it() -> None:
     same = {"image": "contosoprod.azurecr.test/team/app:1.0", "source": "quay.io/team/app:1.0"}
     found = report(item(digest=None), item(shown=B, error=NO, operation="registries-1"), item(seconds=2.345, action="import"))
     assert found.results() == [
-        {**same, "digest": None, "previous_digest": None, "action": "none"},
+        {**same, "digest": None, "previous_digest": None, "action": "none", "reason": "equal"},
         {**same, "digest": None, "previous_digest": B, "action": "failed", "error": "No.", "reason": "denied",
          "operation": "registries-1"},
-        {**same, "digest": A, "previous_digest": None, "action": "import", "seconds": 2.35},
+        {**same, "digest": A, "previous_digest": None, "action": "import", "reason": "absent", "seconds": 2.35},
     ]  # fmt: skip
 
 

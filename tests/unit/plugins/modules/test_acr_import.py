@@ -55,7 +55,7 @@ def test_each_reason_of_a_failure_is_told_once(module: Any, azure: Any, run: Any
     found = acr_import.work(module(**PARAMS), azure)
     assert found["msg"] == "No right. It is locked." and found["changed"] is True and found["reason"] == "several"
     assert [target["action"] for target in found["targets"]] == ["import", "failed", "failed", "failed"]
-    assert [target.get("reason") for target in found["targets"]] == [None, "denied", "denied", "locked"]
+    assert [target.get("reason") for target in found["targets"]] == ["absent", "denied", "denied", "locked"]
 
 
 def test_what_the_image_is_is_said_though_its_import_failed(module: Any, azure: Any, run: Any) -> None:

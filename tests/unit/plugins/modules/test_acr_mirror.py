@@ -68,8 +68,8 @@ def test_each_image_that_failed_is_named(module: Any, azure: Any, run: Any) -> N
     found = acr_mirror.work(module(**PARAMS), azure)
     assert found["msg"].splitlines() == [
         "3 of 4 targets failed; all others are as they should be.",
-        "contosoprod.azurecr.test/b:1.0, contosoprod.azurecr.test/d:1.0: No right.",
-        "contosoprod.azurecr.test/c:1.0: It is locked.",
+        "contosoprod.azurecr.test/b:1.0 (entry 1), contosoprod.azurecr.test/d:1.0 (entry 1): No right.",
+        "contosoprod.azurecr.test/c:1.0 (entry 1): It is locked.",
     ]
     assert found["changed"] is True and len(found["results"]) == 4
 
@@ -81,7 +81,8 @@ def test_d1_the_ids_of_azures_answers_do_not_make_many_sentences_of_one(
     run.report.items = [item(name, "none", refused.format(number)) for number, name in enumerate("ab")]
     found = acr_mirror.work(module(**PARAMS), azure)
     assert found["msg"].splitlines()[1:] == [
-        "contosoprod.azurecr.test/a:1.0, contosoprod.azurecr.test/b:1.0: The firewall refuses this machine. CorrelationId: 0."
+        "contosoprod.azurecr.test/a:1.0 (entry 1), contosoprod.azurecr.test/b:1.0 (entry 1): The firewall refuses this machine. "
+        "CorrelationId: 0."
     ]
 
 
