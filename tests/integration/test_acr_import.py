@@ -71,6 +71,7 @@ def test_first_run_changes_second_does_not(sandbox: Sandbox, acr_import: Import)
         "digest": there,
         "previous_digest": None,
         "action": "import",
+        "reason": "absent",
     }
     second = acr_import(source=HELLO)
     assert second.rc == 0 and second.recap["changed"] == 0, second.output

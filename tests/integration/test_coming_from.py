@@ -217,7 +217,8 @@ LISTS = {
     "by-host": f"docker.io/library/busybox:1.37 mcr.microsoft.com/runtime:8.0-approved mcr.microsoft.com/runtime:6.0-approved "
     f"{DEV}/flat/aci-helloworld:latest",
     "chosen": "library/busybox:1.36 library/busybox:latest team/app:1.9.9 team/app:3.9.9 dotnet/runtime:6.0.35 "
-    "dotnet/runtime:6.0.36 dotnet/runtime:6.0 dotnet/runtime:8.0.10 aci-helloworld:v2 charts/web:0.2.0",
+    "dotnet/runtime:6.0.36 dotnet/runtime:6.0 dotnet/runtime:8.0.10 aci-helloworld:v2 charts/web:0.2.0 "
+    "library/hello-world:1.0",
 }
 
 

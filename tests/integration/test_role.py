@@ -498,7 +498,7 @@ def test_e10_a_version_without_quotes_is_refused(sandbox: Sandbox, refusals: Ref
     for case, tasks in zip(cases, refusals([{"acr_mirror_trusted_services": "ignore", **case} for case in cases])):
         message = tasks[-1]["result"]["msg"]
         assert "must be text, but 3.1 was read as a number" in message, case
-        assert message.endswith("Quote it, as in '3.10'."), message
+        assert "Quote it, as in '3.10'." in message, message
     assert not sandbox.operations()
 
 

@@ -10,6 +10,7 @@ from typing import Callable
 from tests.playbook import Run, run_module, run_tasks
 from tests.sandbox.handle import PRINCIPALS, SUBSCRIPTION, Sandbox
 
+OURS = ["vendor/*", "sourcerepo"]  # of fabrikam's repositories
 LABEL = "contosolabel-a1b2c3d4e5f6g7h8.azurecr.test"
 REGIONAL = "contosodev.westeurope.geo.azurecr.test"
 FABRIKAM = "fabrikam.azurecr.test"
@@ -84,7 +85,7 @@ def test_a_public_registry_of_another_tenant(sandbox: Sandbox, acr_mirror: Call)
     sandbox.push("contosoprod", "vendor/tool", ["9.9"], seed=73)
     images = [
         {"source": f"{FABRIKAM}/vendor/tool", "tags": {"names": ["1.0", "9.9"]}, "if_source_missing": "keep"},
-        {"source_registry": FABRIKAM, "repositories": {}, "target": ["all/{repository}"]},
+        {"source_registry": FABRIKAM, "repositories": {"include": OURS}, "target": ["all/{repository}"]},
     ]
     private = acr_mirror(images, "--check")
     said = {result["error"].partition(" Or ")[0] for result in private.result["results"]}
@@ -107,7 +108,7 @@ def test_a_public_registry_of_another_tenant(sandbox: Sandbox, acr_mirror: Call)
 
 def test_a_whole_registry_of_another_tenant_by_credentials(sandbox: Sandbox) -> None:
     _tenant, client, secret = PRINCIPALS["fabrikam-puller"]
-    listed = {"source_registry": FABRIKAM, "repositories": {}}
+    listed = {"source_registry": FABRIKAM, "repositories": {"include": OURS}}
     accounts = [(client, secret), ("pulltoken", "wrong"), ("pulltoken", "pulltokenpass")]
     tasks = [
         {"registry": "contosoprod", "images": [{**listed, "source_username": user, "source_password": word}]}
@@ -121,7 +122,7 @@ def test_a_whole_registry_of_another_tenant_by_credentials(sandbox: Sandbox) -> 
     assert "don't allow listing the repositories of fabrikam.azurecr.test. " in lacking["msg"], lacking["msg"]
     assert "a token's scope map needs metadata/read on * (all repositories)" in lacking["msg"]
     assert other["msg"] == (
-        "Entry 1 of images: repositories needs an Azure registry, and quay.io isn't one; name each repository in source."
+        "Entry 1 (quay.io): repositories needs an Azure registry, and quay.io isn't one; name each repository in source."
     )
 
 
