@@ -91,8 +91,8 @@ notes:
   - To sign in as a service principal, give O(tenant), O(client_id) and O(secret), or set E(AZURE_TENANT), E(AZURE_CLIENT_ID)
     and E(AZURE_SECRET), as AWX's Azure credential does. To sign in as yourself, run C(az login) before the playbook.
   - A job of GitHub Actions with the permission C(id-token=write), or of Azure Pipelines with E(SYSTEM_ACCESSTOKEN) in an
-    C(AzureCLI) task, signs in itself by federation if only O(client_id) and O(tenant) are given, and gets a new token
-    whenever one is needed.
+    C(AzureCLI) task, signs in with its own federated token if only O(client_id) and O(tenant) are given, and gets a new one
+    whenever it is needed.
   - A profile is a section of the file C(~/.azure/credentials) that sets options by their names, such as C(tenant).
   - Environment variables, profiles, certificates and the Azure CLI are those of the machine that runs the plugin. For modules,
     that is the host of the play, C(localhost) in most playbooks. For lookup and inventory plugins, it is always the controller.

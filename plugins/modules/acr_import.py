@@ -120,8 +120,8 @@ options:
     description:
       - What to do if the source no longer has the tag or digest, but the target tag exists.
       - V(fail) fails.
-      - V(keep) leaves the target as it is. The source is asked repeatedly before that. It is still a failure if the source can't
-        be read, if the target tag doesn't exist or can't be pulled, and for O(untagged_repositories).
+      - V(keep) leaves the target as it is. The source is asked several times before that. It is still a failure if the source
+        can't be read, if the target tag doesn't exist or can't be pulled, and for O(untagged_repositories).
     type: str
     choices: [fail, keep]
     default: fail
@@ -157,7 +157,7 @@ notes:
     to read its content. The built-in role C(Container Registry Data Importer and Data Reader) has both. If the registry has
     permissions per repository (ABAC), C(Container Registry Repository Reader) is also needed.
   - Check mode asks Azure for the permissions of the account on O(registry), and on sources that Azure reads by resource ID, and
-    fails where the import would be refused. What can't be found out is a warning at C(-v).
+    fails if the import would be refused. A warning at C(-v) says what couldn't be checked.
   - Azure imports at most 50 manifests with one image. Images with more are refused before anything starts.
 author:
   - registryops.acr contributors (@registryops)

@@ -61,13 +61,13 @@ options:
     default: false
   referrers:
     description:
-      - Also return the referrers of each manifest, such as signatures and SBOMs; those of each of its platforms, and the
-        referrers of those, too.
-      - They are found by the registry's referrers API, by the index under the tag C(sha256-<hex>) if the registry lacks the API,
-        and by the tags C(sha256-<hex>.sig), C(.att) and C(.sbom), under which Cosign keeps them.
+      - Also return the referrers of each manifest and of each of its platforms, such as signatures and SBOMs, and the referrers
+        of those.
+      - They are found with the registry's referrers API, in the index under the tag C(sha256-<hex>) if the registry lacks the
+        API, and by the tags C(sha256-<hex>.sig), C(.att) and C(.sbom), under which Cosign stores them.
       - If whole repositories are read without O(limit), those tags are looked for in the list of manifests, which doesn't show
-        hidden ones. Otherwise, each tag is asked for by name.
-      - At most 1000 referrers of a manifest are returned, on up to 7 levels. More are an error of that manifest.
+        hidden ones. Otherwise, each tag is requested by name.
+      - At most 1000 referrers of a manifest, on up to 7 levels, are returned. If it has more, its C(error) says so instead.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -250,7 +250,7 @@ manifests:
     referrers:
       description:
         - The manifests that refer to it, to the images of its platforms, or to another of its referrers.
-        - Attestations that a multi-architecture image itself lists are a part of it, and not among them.
+        - Attestations that a multi-architecture image itself lists are part of that image and not returned here.
       type: list
       elements: dict
       returned: when O(referrers=true) and they could be read
@@ -273,12 +273,12 @@ manifests:
           returned: always
           sample: api
         tag:
-          description: The tag that it was found by. Null if it was found in a list.
+          description: The tag by which it was found. Null if V(api) or V(index) lists it.
           type: str
           returned: always
           sample: sha256-9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3.sig
         media_type:
-          description: Its media type. Null if the list doesn't say.
+          description: Its media type. Null if the list of referrers doesn't say.
           type: str
           returned: always
           sample: application/vnd.oci.image.manifest.v1+json
@@ -290,7 +290,7 @@ manifests:
           returned: always
           sample: application/spdx+json
         size:
-          description: The size of its manifest in bytes. Null if the list doesn't say.
+          description: The size of its manifest in bytes. Null if the list of referrers doesn't say.
           type: int
           returned: always
           sample: 841

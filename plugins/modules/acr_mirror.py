@@ -36,7 +36,8 @@ options:
         several with O(images[].tags) or O(images[].repositories).
       - An entry may also be plain text, such as V(docker.io/library/nginx:1.27), which is short for a dictionary with only
         O(images[].source).
-      - If the list contains mistakes, all of them are reported at once, each with the number of its entry, and nothing is imported.
+      - If the list contains mistakes, all of them are reported at once, each with the number of its entry, from 1, and nothing is
+        imported.
       - Entries that want the same are merged. If two entries want different things of the same target tag, the list is refused
         before anything starts. If one entry names an image and another selects it, the entry that names it decides.
     type: list
@@ -136,11 +137,11 @@ options:
       if_source_missing:
         description:
           - What to do if the source no longer has the tag or digest, but the target tag exists.
-          - V(fail) reports a failure.
-          - V(keep) leaves the target as it is. The source is asked repeatedly before that. It is still a failure if the source
+          - V(fail) fails.
+          - V(keep) leaves the target as it is. The source is asked several times before that. It is still a failure if the source
             can't be read, if the target tag doesn't exist or can't be pulled, and for O(images[].untagged_repositories).
-          - With O(images[].tags), this is for the tags in O(images[].tags.names). What other filters no longer find in the source
-            is never touched.
+          - With O(images[].tags), this applies to the tags in O(images[].tags.names). Tags that other filters no longer find in
+            the source are never touched.
           - The default is V(fail).
         type: str
         choices: [fail, keep]
@@ -197,7 +198,7 @@ options:
               - What makes tags the newest for O(images[].tags.newest).
               - V(version) goes by version, since an old release may be rebuilt.
               - V(time) goes by the time when the tag was last updated, whether it is a version or not. Only Azure registries
-                tell that.
+                report that.
             type: str
             choices: [version, time]
             default: version
@@ -213,7 +214,7 @@ options:
         description:
           - Mirror the repositories of the Azure registry O(images[].source_registry) instead of a single one. All their tags are
             mirrored, unless O(images[].tags) selects some.
-          - If that registry belongs to another tenant, give its login server, and credentials unless it is public. To list its
+          - If that registry belongs to another tenant, give its login server and, unless it is public, credentials. To list its
             repositories, a service principal needs the role V(AcrPull) (V(Container Registry Repository Catalog Lister) if
             permissions are per repository), and a token needs V(metadata/read) on V(*) in its scope map.
         type: dict
@@ -230,7 +231,7 @@ options:
             elements: str
       comment:
         description:
-          - Whatever should be remembered about the entry, such as who asked for it. It is ignored.
+          - Any notes about the entry, such as who asked for it. They are ignored.
         type: raw
   defaults:
     description:
@@ -327,7 +328,7 @@ options:
               - What makes tags the newest for O(defaults.tags.newest).
               - V(version) goes by version, since an old release may be rebuilt.
               - V(time) goes by the time when the tag was last updated, whether it is a version or not. Only Azure registries
-                tell that.
+                report that.
             type: str
             choices: [version, time]
             default: version
@@ -432,7 +433,7 @@ notes:
     to read its content. The built-in role C(Container Registry Data Importer and Data Reader) has both. If the registry has
     permissions per repository (ABAC), C(Container Registry Repository Reader) is also needed.
   - Check mode asks Azure for the permissions of the account on O(registry), and on sources that Azure reads by resource ID, and
-    fails where the import would be refused. What can't be found out is a warning at C(-v).
+    fails if the import would be refused. A warning at C(-v) says what couldn't be checked.
   - If it runs on the controller, the task shows its progress every few seconds. Set the variable C(acr_mirror_progress) to
     V(false) to turn that off.
 author:
@@ -828,7 +829,7 @@ def work(module: Any, azure: Azure) -> Dict[str, Any]:
         if not (module.check_mode or params["wait"]):
             others += ", or on their way"
         if any(found["reason"] == "unverified" for found in results):
-            others += ", as far as Azure tells without verification"
+            others += ", as far as can be said without verification"
         result["msg"] = _failures(results, "would fail" if module.check_mode else "failed", others)
     return result
 

@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Sets whether Azure's trusted services may access a container registry whose network access is restricted. Importing into or
     from such a registry requires that.
-  - No other property of the registry is changed. What Azure tells of its network rules and policies is returned.
+  - No other property of the registry is changed. What Azure says about its network rules and policies is returned.
 options:
   registry:
     description:
@@ -25,7 +25,7 @@ options:
     type: str
   state:
     description:
-      - Whether to allow trusted services. In check mode, the registry is only read.
+      - Whether to allow trusted services. In check mode, the registry is read but not changed.
     type: str
     choices: [enabled, disabled]
     default: enabled
@@ -98,7 +98,7 @@ before:
       returned: always
       sample: [203.0.113.0/24]
     virtual_network_rules:
-      description: The resource IDs of the subnets that are allowed, as far as Azure tells them.
+      description: The resource IDs of the subnets that are allowed, as far as Azure says.
       type: list
       elements: str
       returned: always
@@ -115,7 +115,7 @@ before:
       returned: always
       sample: false
     trusted_services_for_tasks:
-      description: Whether that includes ACR Tasks. Null if Azure doesn't tell.
+      description: Whether that includes ACR Tasks. Null if Azure doesn't say.
       type: bool
       returned: always
       sample: false
@@ -126,41 +126,41 @@ before:
       sample: true
     role_assignment_mode:
       description:
-        - Which roles count. With V(AbacRepositoryPermissions), rights can be given by repository, and roles such as AcrPull
-          don't count. Otherwise V(LegacyRegistryPermissions). Null if Azure doesn't tell.
+        - How the registry assigns roles. With V(AbacRepositoryPermissions), rights can be granted per repository, and roles such
+          as AcrPull have no effect. Otherwise V(LegacyRegistryPermissions). Null if Azure doesn't say.
       type: str
       returned: always
       sample: LegacyRegistryPermissions
     exports_allowed:
-      description: Whether images may be imported from here into other registries. Null if Azure doesn't tell.
+      description: Whether images may be imported from here into other registries. Null if Azure doesn't say.
       type: bool
       returned: always
       sample: true
     arm_tokens_allowed:
-      description: Whether the registry accepts tokens for Azure Resource Manager. Null if Azure doesn't tell.
+      description: Whether the registry accepts tokens for Azure Resource Manager. Null if Azure doesn't say.
       type: bool
       returned: always
       sample: true
     quarantine:
-      description: Whether new images are quarantined until they are released. Null if Azure doesn't tell.
+      description: Whether new images are quarantined until they are released. Null if Azure doesn't say.
       type: bool
       returned: always
       sample: false
     retention_days:
-      description: For how many days untagged manifests are kept; 0 if for ever. Null if Azure doesn't tell.
+      description: For how many days untagged manifests are kept; 0 if forever. Null if Azure doesn't say.
       type: int
       returned: always
       sample: 0
     soft_delete_days:
       description:
-        - For how many days deleted images can be restored; 0 if they can't. Null if Azure doesn't tell, as in API versions
+        - For how many days deleted images can be restored; 0 if they can't. Null if Azure doesn't say, as in API versions
           before 2026-11-01.
       type: int
       returned: always
       sample: 0
     regional_endpoints:
       description:
-        - The host names by which regions can be reached; empty if that is disabled. Null if Azure doesn't tell, as in API
+        - The host names by which regions can be reached; empty if that is disabled. Null if Azure doesn't say, as in API
           versions before 2026-11-01.
       type: list
       elements: str
