@@ -138,7 +138,7 @@ REFUSALS = [
         "more proof",
         r"insufficient_claims",
         "unauthorized",
-        "Azure asks this account to prove more than its sign-in can, such as multifactor authentication (a claims challenge). Sign "
+        "Azure requires more proof than this sign-in can give, such as multifactor authentication (a claims challenge). Sign "
         "in as a service principal, by federation or with a managed identity.",
         ends_run=True,
     ),
@@ -146,7 +146,7 @@ REFUSALS = [
         "token expired",
         r"ExpiredAuthenticationToken",
         "unauthorized",
-        "Azure Resource Manager calls the token of this sign-in expired, and a new one as well. Sign in again, and check this "
+        "Azure Resource Manager says that this sign-in's token has expired, and so has a new one. Sign in again, and check this "
         "machine's clock.",
         ends_run=True,
     ),

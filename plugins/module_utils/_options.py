@@ -166,7 +166,7 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry
     if options.get("verify") is False:
         for name in ("platform", "referrers", "repair", "if_source_missing", "tags", "repositories"):
             if options.get(name) and options[name] != "fail":
-                mistakes.found.append(f"{name} needs verify: true, since it takes looking into a registry.")
+                mistakes.found.append(f"{name} needs verify: true, since registries must be read for it.")
     several = bool(options.get("tags") or options.get("repositories"))
     selection = (mistakes.of(Selection.of, options.get("tags") or {}) or Selection()) if several else None
     repositories = None
@@ -249,7 +249,7 @@ def _well_formed(
         if name not in arguments:
             inside = [outer for outer, spec in arguments.items() if name in spec.get("options", ())]
             close = [] if inside else get_close_matches(str(name), arguments, 1)
-            hint = f"it belongs under {inside[0]}." if inside else f"there are {', '.join(sorted(arguments))}."
+            hint = f"it belongs under {inside[0]}." if inside else f"the options are {', '.join(sorted(arguments))}."
             hint = f"did you mean {close[0]}?" if close else hint
             unknown.append(f"{place}{without_password(str(name))} isn't an option; {hint}")
             if not close or close[0] in given:

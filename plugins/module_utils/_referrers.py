@@ -94,7 +94,8 @@ class Referrers:
             if not frontier:
                 break
         for key, _origin, _children in frontier:
-            failed.setdefault(key, AcrError("unsupported", f"{images[key].image} has referrers {DEPTH} levels deep; refused."))
+            message = f"{images[key].image} has referrers {DEPTH} levels deep, which is too deep."
+            failed.setdefault(key, AcrError("unsupported", message))
         return {key: failed.get(key) or list(found[key].values()) for key in images}
 
     def _look(self, origin: Origin, children: bool) -> _Look:

@@ -43,8 +43,8 @@ class Sources:
             registry_id = self._azure.named(host)
         if registry_id is not None and registry_id.endpoint is not None:
             self.notes[registry_id.endpoint] = (
-                f"Imports can't choose a region: {registry_id.login_server} stands in for {registry_id.endpoint}, and Azure copies "
-                "from its home region."
+                f"Imports can't choose a region: {registry_id.login_server} is used instead of {registry_id.endpoint}, and Azure "
+                "copies from its home region."
             )
             registry_id = registry_id._replace(endpoint=None)
         key = (registry_id or host, credentials)

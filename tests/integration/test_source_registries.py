@@ -53,7 +53,7 @@ def test_all_names_of_an_azure_registry_lead_to_its_resource(sandbox: Sandbox, a
     again = acr_mirror(images)
     assert again.recap["changed"] == 0
     (note,) = again.result["warnings"]
-    assert note.startswith(f"Imports can't choose a region: contosodev.azurecr.test stands in for {REGIONAL}, and ")
+    assert note.startswith(f"Imports can't choose a region: contosodev.azurecr.test is used instead of {REGIONAL}, and ")
 
 
 def test_policies_that_stand_in_the_way(sandbox: Sandbox) -> None:

@@ -91,11 +91,11 @@ CAUSES = (
         "Azure asks for multifactor authentication or another proof that a task can't give. Sign in as a service principal, by "
         "federation or with a managed identity; or with the Azure CLI (az login) and auth_source: cli.",
     ),
-    (r"AADSTS530\d\d\d?\b", "A Conditional Access policy blocks this sign-in, because of its place, device or account."),
+    (r"AADSTS530\d\d\d?\b", "A Conditional Access policy blocks this sign-in, because of its location, device or account."),
     (
         r"AADSTS700024\b",
-        "The federated token has expired, or this machine's clock is wrong. A pipeline's token lasts for minutes: give it as a file "
-        "that is renewed (oidc_token_file_path), or let the pipeline's job sign in itself.",
+        "The federated token has expired, or this machine's clock is wrong. A pipeline's token lasts only a few minutes: give it as "
+        "a file that is renewed (oidc_token_file_path), or let the pipeline's job sign in itself.",
     ),
     (r"AADSTS7000222\b", "The secret has expired. Create a new one."),
 )

@@ -78,12 +78,12 @@ SENTENCES = {
     ),
     "more proof": (
         "unauthorized",
-        "Azure asks this account to prove more than its sign-in can, such as multifactor authentication (a claims challenge). Sign "
+        "Azure requires more proof than this sign-in can give, such as multifactor authentication (a claims challenge). Sign "
         "in as a service principal, by federation or with a managed identity.",
     ),
     "token expired": (
         "unauthorized",
-        "Azure Resource Manager calls the token of this sign-in expired, and a new one as well. Sign in again, and check this "
+        "Azure Resource Manager says that this sign-in's token has expired, and so has a new one. Sign in again, and check this "
         "machine's clock.",
     ),
     "wrong audience": (

@@ -219,17 +219,17 @@ def test_if_exists_goes_with_and_without_verifying(if_exists: str, verify: bool)
         ({"platform": "amd64"}, "platform 'amd64' is invalid; write something like linux/amd64 or linux/arm/v7."),
         (
             {"platform": "linux/amd64", "verify": False},
-            "platform needs verify: true, since it takes looking into a registry.",
+            "platform needs verify: true, since registries must be read for it.",
         ),
-        ({"referrers": True, "verify": False}, "referrers needs verify: true, since it takes looking into a registry."),
-        ({"repair": True, "verify": False}, "repair needs verify: true, since it takes looking into a registry."),
+        ({"referrers": True, "verify": False}, "referrers needs verify: true, since registries must be read for it."),
+        ({"repair": True, "verify": False}, "repair needs verify: true, since registries must be read for it."),
         (
             {"if_source_missing": "keep", "verify": False},
-            "if_source_missing needs verify: true, since it takes looking into a registry.",
+            "if_source_missing needs verify: true, since registries must be read for it.",
         ),
         (
             {"source": "docker.io/nginx", "tags": {"newest": 1}, "verify": False},
-            "tags needs verify: true, since it takes looking into a registry.",
+            "tags needs verify: true, since registries must be read for it.",
         ),
         (
             {"tags": {"newest": 1}},
@@ -401,7 +401,7 @@ def test_credentials_for_a_source_registry(source: str) -> None:
         (
             [{"source": NGINX, "verify": False}],
             {"defaults": {"referrers": True}},
-            "Entry 1 (docker.io/nginx:1.27): referrers needs verify: true, since it takes looking into a registry.",
+            "Entry 1 (docker.io/nginx:1.27): referrers needs verify: true, since registries must be read for it.",
         ),
         ([{}], {}, "Entry 1: source is empty; write something like docker.io/library/nginx:1.27."),
     ],
@@ -591,7 +591,7 @@ KINDS: dict[str, tuple[Any, str]] = {
     "option in the wrong place": ({"source": "h.io/a", "newest": 3}, "(h.io/a): newest isn't an option; it belongs under tags."),
     "no option at all": (
         {"source_registry": "contosodev", "repositories": {"include": ["a*"], "x": 1}},
-        "(contosodev): repositories.x isn't an option; there are exclude, include.",
+        "(contosodev): repositories.x isn't an option; the options are exclude, include.",
     ),
     "password in the wrong place": ({"source": NGINX, "password": "hidden"}, "password isn't an option; did you mean source_password?"),
     "no source": ({"target": ["a:1"]}, ": source is empty; write something like docker.io/library/nginx:1.27."),

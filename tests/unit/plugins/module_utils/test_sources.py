@@ -192,5 +192,5 @@ def test_a_regional_endpoint_is_the_registry_and_a_note() -> None:
     assert source is opened.open(SERVER, None, None) is opened.open(None, parse_registry(regional, ["azurecr.test"]), None)
     assert (source.name, source.address.body(), len(arm.asked)) == (SERVER, {"resourceId": ID}, 1)
     assert list(opened.notes.values()) == [
-        f"Imports can't choose a region: {SERVER} stands in for {regional}, and Azure copies from its home region."
+        f"Imports can't choose a region: {SERVER} is used instead of {regional}, and Azure copies from its home region."
     ]
