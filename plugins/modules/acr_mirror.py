@@ -424,7 +424,7 @@ attributes:
     description: Has an action plugin of the same name, which runs on the controller.
     support: full
     details:
-      - The action plugin only shows the module's progress.
+      - The action plugin only shapes what is shown, such as the progress.
 seealso:
   - module: registryops.acr.acr_import
   - module: registryops.acr.acr_trusted_services

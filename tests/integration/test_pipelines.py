@@ -221,7 +221,7 @@ def test_a_check_and_a_mirror_of_which_one_image_fails(sandbox: Sandbox, issuer:
     assert mirror.done == {"Install": 0, "Mirror": 2, "Summarise": 0}, mirror.output
     assert mirror.report()["summary"]["imported"] == 1 and mirror.report()["summary"]["failed"] == 1
     assert mirror.summary().startswith("### Mirrored to `contosoprod`\n\n**1** failed, **1** imported\n"), mirror.summary()
-    assert "- :x: `azure/library/no-such-image:1.0`: `" in mirror.summary()
+    assert "- :x: `azure/library/no-such-image:1.0` (entry 2): `" in mirror.summary()
     assert f"##vso[task.uploadsummary]{mirror.folder}/report/mirror.md\n" in mirror.output
     assert [operation["targets"] for operation in sandbox.operations()] == [["azure/library/hello-world:1.0"]]
     for one in pipelines:
@@ -255,7 +255,7 @@ def test_a_run_that_cannot_sign_in(sandbox: Sandbox, issuer: Issuer, pipelines: 
 def test_the_summary_is_plain_text_whatever_registries_say(tmp_path: Path) -> None:
     """And there is one too if there is no report."""
     hostile = "`</code>` | @everyone\n# [x](https://example.com) {{ 1 + 1 }}"
-    target = {"image": "contosoprod.azurecr.io/a:1", "source": "docker.io/a:1", "action": "failed", "error": hostile}
+    target = {"image": "contosoprod.azurecr.io/a:1", "source": "docker.io/a:1", "action": "failed", "entry": 3, "error": hostile}
     changed = {**target, "action": "update", "previous_digest": DIGEST, "digest": None}
     report = {"registry": "contosoprod", "check_mode": False, "summary": {"failed": 201, "updated": 201}}
     (tmp_path / "mirror.json").write_text(json.dumps({**report, "results": [target] * 201 + [changed] * 201}))
@@ -268,7 +268,7 @@ def test_the_summary_is_plain_text_whatever_registries_say(tmp_path: Path) -> No
     assert written["none"][0] == "### Nothing was mirrored"
     assert written["mirror"][:3] == ["### Mirrored to `contosoprod`", "", "**201** failed, **201** updated"]
     said = "'</code>' \\| @everyone # [x](https://example.com) {{ 1 + 1 }}"
-    assert written["mirror"].count(f"- :x: `a:1`: `{said}`") == 200 and "- and 1 more" in written["mirror"]
+    assert written["mirror"].count(f"- :x: `a:1` (entry 3): `{said}`") == 200 and "- and 1 more" in written["mirror"]
     row = f"| update | `a:1` | `docker.io/a:1` | `{DIGEST[:19]}` → not checked |"
     assert written["mirror"].count(row) == 200 and "1 more are in the report." in written["mirror"]
 
