@@ -93,6 +93,15 @@ class State:
         self._pristine[id(registry)] = copy.deepcopy({k: getattr(registry, k) for k in _SETTINGS[AzureRegistry]})
         return registry
 
+    async def delete_registry(self, registry: AzureRegistry) -> None:
+        """Make a registry vanish, with its contents and what is known of its imports."""
+        del self.registries[registry.name]
+        self._pristine.pop(id(registry), None)
+        for alias in registry.hosts:
+            del self.registry_hosts[alias]
+        self.operations = {number: one for number, one in self.operations.items() if one.registry != registry.name}
+        await registry.store.stop()
+
     def add_upstream(self, upstream: Upstream) -> None:
         """Serve ``upstream`` (its store is running) under its host, its aliases and its token service's host."""
         for host in (upstream.host, *upstream.aliases, *([upstream.token_host] if upstream.token_host else [])):

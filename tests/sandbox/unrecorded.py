@@ -21,6 +21,7 @@ NOT_RECORDED = {
     "arm": {
         "no_operation": "The operation '{number}' was not found.",
         "bad_signature": "The signature of the operation's URL does not hold.",
+        "name_in_use": "The registry name {name} is already in use.",
         "no_network_rules": "Network rules are not supported for the SKU {sku} of registry {name}.",
         "ReadOnlyDisabledSubscription": "The subscription '{subscription}' is disabled and therefore marked as read only. "
         "You cannot perform any write actions on this subscription until it is re-enabled.",

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 registryops.acr contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Registries in Resource Manager: lists, one, its credentials and its changes."""
+"""Registries in Resource Manager: lists, one, its credentials, its beginning, its changes and its end."""
 from __future__ import annotations
 
 import asyncio
@@ -9,7 +9,7 @@ import re
 import secrets
 
 from ..model import PREMIUM, AzureRegistry, ScopedToken
-from ..roles import DATA_RIGHTS
+from ..roles import DATA_RIGHTS, REGISTRIES, role
 from ..settings import merge
 from ..tokens import new_id
 from ..unrecorded import NOT_RECORDED
@@ -98,6 +98,27 @@ def writable(call: Call) -> None:
         raise by_gateway(status, code, text.format(**facts))
 
 
+async def create(call: Call) -> Answer:
+    """A new registry, by a principal that may write throughout its subscription."""
+    body, name = await call.json(), call.request.path.rstrip("/").rpartition("/")[2]
+    home, action = call.subscription.id, REGISTRIES + "write"
+    if not any(role(granted).may(action) for granted in call.principal.grants.get(f"{home}/*", ())):
+        raise call.forbidden(action, call.request.path)
+    if name in call.state.registries:
+        raise refusal(409, "AlreadyInUse", NOT_RECORDED["arm"]["name_in_use"].format(name=name))
+    call.registry = await call.state.create_registry(
+        name, home, call.group, body["location"], body["sku"]["name"], call.cloud.name, properties=body.get("properties")
+    )
+    _give_admin(call.registry)
+    return 201, resource(call.registry, call.api_version), _status(call, f"registries-{new_id()}")
+
+
+async def delete(call: Call) -> Answer:
+    writable(call)
+    await call.state.delete_registry(call.registry)
+    return 200, None, {}
+
+
 async def patch(call: Call) -> Answer:
     writable(call)
     body, registry, knobs = await call.json(), call.registry, call.state.knobs
@@ -128,11 +149,7 @@ async def patch(call: Call) -> Answer:
         registry.sku = sku
         if "tags" in body:
             registry.tags = dict(body["tags"] or {})
-        if registry.properties["adminUserEnabled"]:
-            passwords = [secrets.token_urlsafe(24), secrets.token_urlsafe(24)]
-            registry.tokens.setdefault(registry.name, ScopedToken(passwords, {"*": set(DATA_RIGHTS)}))
-        else:
-            registry.tokens.pop(registry.name, None)
+        _give_admin(registry)
         registry.modified = iso_time(), call.principal.client_id
 
     style = knobs.patch_style
@@ -150,14 +167,25 @@ async def patch(call: Call) -> Answer:
     call.state.run(later())
     shown = resource(registry, call.api_version)
     shown["properties"]["provisioningState"] = "Updating"
-    place = (
-        f"https://{call.cloud.arm_host}{registry.resource_id}/operationStatuses/{number}"
-        f"?api-version={call.api_version}"
-    )
-    return 201, shown, {"Azure-AsyncOperation": place}
+    return 201, shown, _status(call, number)
+
+
+def _give_admin(registry: AzureRegistry) -> None:
+    """Let the admin user in, or keep it out, as the registry's properties say."""
+    if registry.properties["adminUserEnabled"]:
+        passwords = [secrets.token_urlsafe(24), secrets.token_urlsafe(24)]
+        registry.tokens.setdefault(registry.name, ScopedToken(passwords, {"*": set(DATA_RIGHTS)}))
+    else:
+        registry.tokens.pop(registry.name, None)
+
+
+def _status(call: Call, number: str) -> dict[str, str]:
+    """The header that says where to ask how a change stands."""
+    place = f"https://{call.cloud.arm_host}{call.registry.resource_id}/operationStatuses/{number}"
+    return {"Azure-AsyncOperation": f"{place}?api-version={call.api_version}"}
 
 
 async def patched(call: Call) -> Answer:
-    """How a PATCH that takes its time stands."""
+    """How a change that takes its time stands."""
     pending = call.registry.patching == call.number
     return 200, {"status": call.state.knobs.patch_state if pending else "Succeeded"}, {}

@@ -81,6 +81,30 @@ def test_registries_are_found_listed_and_patched(client: ContainerRegistryManage
         client.registries.get("rg-none", "contosoprod")
 
 
+def test_a_registry_is_made_and_deleted(
+    sandbox: Sandbox, http: requests.Session, client: ContainerRegistryManagementClient, imports: Imports
+) -> None:
+    wanted: Any = {"location": "westeurope", "sku": {"name": "Premium"}, "properties": {"adminUserEnabled": True}}
+    made = client.registries.begin_create("rg-registries", "contosonew", wanted).result()
+    assert (made.login_server, made.sku.name, made.admin_user_enabled) == ("contosonew.azurecr.test", "Premium", True)
+    assert len(client.registries.list_credentials("rg-registries", "contosonew").passwords) == 2
+    new = PROD.replace("contosoprod", "contosonew")
+
+    def refused(method: str, principal: str) -> tuple[int, str]:
+        answer = http.request(method, ARM + new, params=VERSION, json=wanted, headers=bearer(principal))
+        return answer.status_code, answer.json()["error"]["code"]
+
+    assert refused("PUT", "contributor") == (409, "AlreadyInUse")
+    assert refused("PUT", "reader") == refused("DELETE", "reader") == (403, "AuthorizationFailed")
+    body = {"source": FROM_DEV, "targetTags": ["a:1"]}
+    started = http.post(f"{ARM}{new}/importImage", params=VERSION, json=body, headers=imports.headers)
+    assert imports.follow(started).status_code == 200 and set(sandbox.tags("contosonew", "a")) == {"1"}
+    client.registries.begin_delete("rg-registries", "contosonew").result()
+    with pytest.raises(ResourceNotFoundError, match="ResourceNotFound"):
+        client.registries.get("rg-registries", "contosonew")
+    assert "contosonew" not in {r.name for r in client.registries.list()}
+
+
 @pytest.mark.parametrize("state", ["Updating", "Creating"])
 def test_a_patch_can_take_its_time(
     sandbox: Sandbox, http: requests.Session, client: ContainerRegistryManagementClient, state: str
@@ -222,7 +246,7 @@ def test_reads_and_writes_have_their_own_buckets(sandbox: Sandbox, http: request
     assert error["code"] == "SubscriptionRequestsThrottled"
     assert "REGISTRIES/CONTOSOPROD/IMPORTIMAGE' exceeded the backend storage limit" in error["message"]
     sandbox.knobs(limits={"arm_deletes": {"capacity": 1, "refill": 0}})
-    deletes = [http.delete(ARM + PROD, params=VERSION, headers=imports.headers).status_code for _n in range(2)]
+    deletes = [http.delete(ARM + PROD + "x", params=VERSION, headers=imports.headers).status_code for _n in range(2)]
     assert deletes == [404, 429]
     # Another principal has buckets of its own.
     assert http.get(ARM + PROD, params=VERSION, headers=bearer("reader")).status_code == 200
