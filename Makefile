@@ -15,7 +15,7 @@ export PYTHONPATH := $(CURDIR):$(BUILD)
 export PYTHONDONTWRITEBYTECODE := 1
 PYTEST := $(BIN)/pytest -c tests/pytest.ini --rootdir=. -q
 
-.PHONY: help setup demo test test-unit test-integration test-sanity test-docs test-fidelity test-compatibility release-check lint docs \
+.PHONY: help setup demo test test-unit test-integration test-sanity test-docs test-fidelity test-compatibility test-azure release-check lint docs \
 	bench chaos sandbox schema clean
 
 help:  ## show this list
@@ -60,6 +60,9 @@ test-compatibility: setup .venv-oldest/.ready  ## the integration tests with the
 	@$(PYTHON) -m venv .venv-oldest
 	@.venv-oldest/bin/pip install -q -r tests/requirements-oldest.txt
 	@touch $@
+
+test-azure: setup  ## what we rely on of Azure, checked in a registry made for it; says first what that needs and costs
+	@$(BIN)/python -m tests.contract
 
 release-check: setup .venv-az/.ready .venv-azcollection/.ready  ## the artifact, Galaxy, AWX, other tools beside, the README from a clean clone
 	$(PYTEST) -n 2 --dist loadfile tests/release
