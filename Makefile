@@ -15,8 +15,8 @@ export PYTHONPATH := $(CURDIR):$(BUILD)
 export PYTHONDONTWRITEBYTECODE := 1
 PYTEST := $(BIN)/pytest -c tests/pytest.ini --rootdir=. -q
 
-.PHONY: help setup demo test test-unit test-integration test-sanity test-docs test-fidelity test-compatibility test-azure release-check lint docs \
-	bench chaos sandbox schema clean
+.PHONY: help setup demo test test-unit test-integration test-sanity test-docs test-fidelity test-compatibility test-azure \
+	release-check lint docs bench chaos sandbox schema clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20

@@ -42,6 +42,7 @@ def main() -> int:
     azure = Azure(
         Identity({}, os.environ), group, f"acrcontract{secrets.token_hex(6)}", float(os.environ.get("ACR_CONTRACT_SECONDS") or 2)
     )
+    azure.identity.token(azure.identity.cloud.arm_scope)  # whoever can't sign in has nothing to remove
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # not without removing the registry
     print(f"Creating registry {azure.name} in resource group {group} …", flush=True)
     try:

@@ -14,6 +14,7 @@ from typing import Any
 
 import requests
 
+from ansible_collections.registryops.acr.plugins.module_utils._errors import Problem
 from ansible_collections.registryops.acr.plugins.module_utils._identity import Identity
 
 VERSION = "2025-11-01"
@@ -166,7 +167,7 @@ class Azure:
 
     def remove(self) -> bool:
         """Whether the registry is gone."""
-        with suppress(requests.RequestException, TimeoutError):
+        with suppress(Problem, requests.RequestException, TimeoutError):
             if self.arm("DELETE", self.id).status_code >= 400:
                 return self.arm("GET", self.id).status_code == 404
             return bool(self.until(lambda: self.arm("GET", self.id).status_code == 404))
