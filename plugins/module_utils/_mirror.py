@@ -147,7 +147,12 @@ class Mirror:
 
     def _quarantine_notes(self, report: Report) -> List[str]:
         resource = self._azure.seen(self._registry_id, self._resource_group)
-        if resource is None or not posture(resource.properties)["quarantine"] or not any(item.changed for item in report.items):
+        if resource is None or not any(item.changed for item in report.items):
+            return []
+        try:
+            if not posture(resource.properties)["quarantine"]:
+                return []
+        except AcrError:  # what can't be read is unknown
             return []
         return [
             f"{resource.login_server} has a quarantine policy: what is imported there can only be pulled once it is released, "

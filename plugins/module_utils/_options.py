@@ -230,8 +230,11 @@ def _read(option: str, number: int, given: Any, arguments: Dict[str, Any], told:
     unknown: List[str] = []
     wrong: List[str] = []
     try:
-        options = _well_formed(check_type_dict(given), arguments, "", unknown, wrong)
-    except TypeError:
+        read = check_type_dict(given)
+        if not isinstance(read, dict):
+            raise TypeError
+        options = _well_formed(read, arguments, "", unknown, wrong)
+    except (TypeError, ValueError):
         what = "this text" if isinstance(given, str) else _shown(given)  # a text may hold a password
         images = "the text of an image, or " if option == "images" else ""
         wrong.append(f"{what} can't be read; write {images}a dictionary of options.")

@@ -53,7 +53,11 @@ class Permissions:
             try:
                 resource_id = source.address.body().get("resourceId")
             except AcrError as error:
-                self._unknown(source.name, error)
+                if error.cause != "export policy":
+                    self._unknown(source.name, error)
+                    continue
+                for item in (item for request in some for item in request.items):
+                    item.fail(error)
                 continue
             if resource_id and self._lacks(source.name, resource_id, READ):
                 for request in some:

@@ -168,7 +168,8 @@ class Item:
     """One target from what is desired to how it ended. *observed* None: nobody has looked. *action* None: not decided.
 
     *changed*: an import was started for it (or, in check mode, would be), and not refused since the target existed. *seconds*
-    from the import's start to its landing; *operation* names the import if it was not waited for.
+    from the import's start to its landing; *operation* names the import if it was not waited for. *gone*: its source has the
+    image no more, so that what the target holds is kept.
     """
 
     desired: Desired
@@ -178,6 +179,7 @@ class Item:
     changed: bool = False
     seconds: float = 0.0
     operation: str = ""
+    gone: bool = False
 
     @property
     def target(self) -> Target:
@@ -211,12 +213,12 @@ class Item:
 
     def unresolved(self, error: AcrError) -> None:
         """Its image can't be had. If that is since the source has it no more, what the target holds may be kept."""
-        # What a registry's answer doesn't say, such as that an image isn't for a platform, is no absence.
-        gone = error.reason == "not_found" and error.status == 404
+        # Only a registry's own code says so: not a bare 404 of something in front of it, and not that there is no such platform.
+        gone = error.reason == "not_found" and bool(error.codes)
         if not gone or self.desired.rules.if_source_missing != "keep" or self.observed is None:
             self.fail(error)
         elif self.observed.present:
-            self.action = KEEP
+            self.action, self.gone = KEEP, True
         else:
             lack = "can't be pulled, since its manifest is gone" if self.before else "does not exist"
             self.fail(error.but(f"{error} Nothing could be kept: the target {self.target} {lack}."))

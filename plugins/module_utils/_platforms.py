@@ -66,4 +66,8 @@ def _runs_on(registry: Registry, repository: str, manifest: Manifest) -> Platfor
     """The platform that an image's configuration states."""
     name = f"{registry.name}/{repository}@{manifest.descriptor.digest}"
     config = str(mapping(manifest.json().get("config"), name).get("digest"))
-    return Platform.of(mapping(parse(registry.confirmed(lambda: registry.blob(repository, config))), name))
+    try:
+        blob = registry.confirmed(lambda: registry.blob(repository, config))
+    except AcrError as error:  # the image is there: a part of it that is missing is no sign that it is gone
+        raise error.but(codes=()) from None
+    return Platform.of(mapping(parse(blob), name))

@@ -77,6 +77,8 @@ class Report:
             row = self._row(str(item.target), str(item.desired.origin), item.action or "", item.digest, item.before, item.error)
             if item.error is None:
                 row["reason"] = REASONS.get(item.action or "") if item.desired.rules.verify else "unverified"
+                if item.gone:
+                    row["reason"] = "source_missing"
             if item.seconds:
                 row["seconds"] = round(item.seconds, 2)
             if item.operation:

@@ -31,16 +31,21 @@ Found = TypeVar("Found")
 
 
 class Address:
-    """How imports name a registry to Azure. *resource_id* is set if it was looked up already; else *find* finds it, if there
-    can be one."""
+    """How imports name a registry to Azure. *find* finds its resource ID, if there can be one; AcrError if nothing may be
+    imported from it. *known*: that asks nobody."""
 
     def __init__(self, name: str, credentials: Optional[Credentials]) -> None:
         self._name = name
         self._credentials = credentials
-        self.resource_id: Optional[str] = None
+        self.known = False
         self.find: Callable[[], Optional[str]] = lambda: None
         self._lock = threading.Lock()
         self._body: Optional[Dict[str, Any]] = None
+
+    def check(self) -> None:
+        """AcrError if it is known that nothing may be imported from it."""
+        if self.known:
+            self.body()
 
     def body(self) -> Dict[str, Any]:
         """The ``source`` of ``importImage``, without the image: by resource ID if the signed-in account may use it, so that its
@@ -52,7 +57,7 @@ class Address:
 
     def _named(self) -> Dict[str, Any]:
         if self._credentials is None:
-            resource_id = self.resource_id or self.find()
+            resource_id = self.find()
             return {"registryUri": self._name} if resource_id is None else {"resourceId": resource_id}
         pair = {"password": self._credentials.password}
         if self._credentials.username is not None:
@@ -122,6 +127,8 @@ class Source:
             else:
                 descriptor = self.tag(origin.repository, reference)
         except AcrError as error:
+            if reference in self._listings.get(origin.repository, {}):
+                error = error.but(codes=())  # the list of tags has it, so that it isn't sure to be gone
             raise self.explain(origin.repository, error) from None
         self._learnt(descriptor)
         return origin._replace(digest=descriptor.digest)
@@ -293,7 +300,8 @@ class Source:
             pass
 
     def check_importable(self, origin: Origin) -> None:
-        """Fills in what an origin's digest names; refuses what Azure can't import: an index of more than 50 manifests."""
+        """Fills in what an origin's digest names; refuses what Azure won't import, such as an index of more than 50 manifests."""
+        self.address.check()
         registry, reference = self.registry, origin.digest or ""
         descriptor = self.known.get(reference) if reference in self._seen else None
         if descriptor is None:

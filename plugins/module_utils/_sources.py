@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import Dict, List, Optional, Tuple
 
 from ._arm import RegistryResource, posture
@@ -73,19 +74,20 @@ class Sources:
             source.address.find = lambda: self._resource_id(registry_id)
             self._hosts[key] = source
         if resource is not None:
-            self._hosts[key].address.resource_id = resource.id
+            found = resource
+            self._hosts[key].address.find = lambda: self._exporting(found).id
+            self._hosts[key].address.known = True
         return self._hosts[key]
 
     def _resource(self, registry_id: RegistryId) -> RegistryResource:
         try:
-            resource = self._azure.resource(registry_id)
+            return self._azure.resource(registry_id)
         except AcrError as error:
             if registry_id.kind != "resource_id" or registry_id.name is None or error.reason != "denied":
                 raise
             # AcrPull alone doesn't show a registry there, but is enough to import from it.
             login_server = f"{registry_id.name.lower()}.{self._azure.suffix}"
             return RegistryResource(registry_id.resource_id, registry_id.name, login_server, "", "", {}, {})
-        return self._exporting(resource)
 
     def _resource_id(self, registry_id: RegistryId) -> Optional[str]:
         try:
@@ -99,7 +101,10 @@ class Sources:
 
     def _exporting(self, resource: RegistryResource) -> RegistryResource:
         """The same. AcrError if it says that nothing may be imported from it into other registries."""
-        if self._target is None or resource.called(self._target) or posture(resource.properties)["exports_allowed"] is not False:
+        allowed = None
+        with suppress(AcrError):  # what can't be read is unknown
+            allowed = posture(resource.properties)["exports_allowed"]
+        if self._target is None or resource.called(self._target) or allowed is not False:
             return resource
         message = f"Nothing can be imported from {resource.login_server}: its export policy is disabled. Enable it there first."
         raise AcrError("denied", message, cause="export policy")

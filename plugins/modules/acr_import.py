@@ -386,7 +386,8 @@ targets:
         - Why, as a word. If it failed, one of RV(reason).
         - Otherwise V(absent) if the target didn't exist, V(differs) if it had another digest than the source, V(equal) if it had
           the same, V(requested) if O(if_exists=reimport) asked for the import, V(broken) if its content was missing,
-          V(present) if it exists and O(if_exists=keep).
+          V(present) if it exists and O(if_exists=keep), V(source_missing) if the source no longer has it and
+          O(if_source_missing=keep).
         - V(unverified) if O(verify=false), so that nothing was compared.
       type: str
       returned: always

@@ -15,7 +15,7 @@ import os
 import re
 import threading
 from contextlib import suppress
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Set
 
 from .._errors import IdentityError
 from .._http import Http
@@ -56,12 +56,6 @@ ENVIRONMENT = {
     "oidc_token_file_path": ("AZURE_FEDERATED_TOKEN_FILE",),
     "cloud_environment": ("AZURE_CLOUD_ENVIRONMENT",),
 }
-# What a pipeline's job offers for signing in as its own identity. It isn't "who": client_id and tenant say who uses it.
-PIPELINE = {
-    "oidc_request_url": ("ACTIONS_ID_TOKEN_REQUEST_URL", "SYSTEM_OIDCREQUESTURI"),
-    "oidc_request_token": ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "SYSTEM_ACCESSTOKEN"),
-    "service_connection": ("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID",),
-}
 AUTH_SOURCE = "ANSIBLE_AZURE_AUTH_SOURCE"  # the environment variable for auth_source, as in Azure's Ansible modules
 # Who signs in: all of these come from the same place. The other options say where to sign in.
 WHO = (
@@ -74,7 +68,7 @@ WHO = (
     "oidc_token",
     "oidc_token_file_path",
 )
-SECRETS = ("secret", "x509_certificate_password", "password", "oidc_token", "oidc_request_token")
+SECRETS = ("secret", "x509_certificate_password", "password", "oidc_token")
 # Value → the sign-in method that uses it, in order of precedence.
 METHODS = (
     ("secret", _secret),
@@ -82,7 +76,7 @@ METHODS = (
     ("oidc_token", _workload),
     ("oidc_token_file_path", _workload),
     ("ad_user", _user_password),
-    ("oidc_request_url", _pipeline),
+    ("pipeline", _pipeline),
 )
 # Entra's error numbers whose own text doesn't say what to do here.
 CAUSES = (
@@ -115,7 +109,7 @@ class Identity:
         self._credential: Any = None
         self._claims: Dict[str, str] = {}  # scope → what its next token has to prove
         options = {name: params.get(name) for name in AUTH_ARGUMENTS if params.get(name)}
-        environment = _environment(environ, {**ENVIRONMENT, **PIPELINE})
+        environment = _environment(environ)
         self._values, self._from, self._method = _choose(options, environment, _source(params, environ))
         values = self._values
         self.tenant: Optional[str] = values.get("tenant")
@@ -135,7 +129,7 @@ class Identity:
     @property
     def secrets(self) -> Set[str]:
         """All secrets in use, wherever they come from, for Ansible to mask."""
-        return {self._values[name] for name in SECRETS if self._values.get(name)}
+        return {self._values[name] for name in SECRETS if self._values.get(name)} | _pipeline.secrets(self._values)
 
     def describe(self) -> str:
         """The method, the account and where they come from, for messages."""
@@ -189,13 +183,13 @@ class Identity:
     def _check(self) -> None:
         missing = [name for name in self._method.NEEDS if not self._values.get(name)]
         if missing:
-            variables = {**ENVIRONMENT, **PIPELINE}
-            names = [f"{name} ({variables[name][0]})" for name in missing]
+            names = [f"{name} ({ENVIRONMENT[name][0]})" for name in missing]
             raise IdentityError(f"Signing in with {self._method.NAME} ({self._from}) also needs {' and '.join(names)}.")
 
     def _short(self, text: str) -> str:
         for secret in self.secrets:
-            text = text.replace(secret, "********")
+            for shown in (secret, repr(secret)[1:-1]):
+                text = text.replace(shown, "********")
         text = re.sub(r"\s*(Trace ID|Correlation ID|Timestamp):.*", "", text, flags=re.DOTALL)
         text = " ".join(text.replace("Authentication failed: ", "").split())
         return text[:400].rstrip(". ") + "."
@@ -207,13 +201,14 @@ def _load() -> None:
         import azure.identity  # noqa: F401  # loading it is the point
 
 
-def _environment(environ: Mapping[str, str], names: Mapping[str, Tuple[str, ...]]) -> Dict[str, str]:
-    found = {}
-    for name, variables in names.items():
+def _environment(environ: Mapping[str, str]) -> Dict[str, Any]:
+    found: Dict[str, Any] = {}
+    for name, variables in ENVIRONMENT.items():
         value = next((environ[variable] for variable in variables if environ.get(variable)), None)
         if value:
             found[name] = value
-    return found
+    job = _pipeline.job(environ)
+    return {**found, "pipeline": job} if job else found
 
 
 def _source(params: Mapping[str, Any], environ: Mapping[str, str]) -> str:
@@ -281,5 +276,5 @@ def _profile(where: Dict[str, Any], name: str, otherwise: Optional[Choice] = Non
         raise IdentityError(f"There is no profile {name} in {path}; it has {', '.join(parser.sections()) or 'none'}.")
     found = {key: value for key, value in parser.items(name) if key in AUTH_ARGUMENTS and value}
     values = {**found, **{key: value for key, value in where.items() if key not in WHO}}
-    method = _method({key: found[key] for key in WHO if key in found}, f"values of profile {name}")
+    method = _method({**where, **{key: found[key] for key in WHO if key in found}}, f"values of profile {name}")
     return Choice(values, f"profile {name}", method)

@@ -66,7 +66,7 @@ class _Held:
         if error is not None:
             raise error
         if late > 0:
-            raise AcrError("not_found", f"{what[-1]} does not exist.", status=404)
+            raise AcrError("not_found", f"{what[-1]} does not exist.", status=404, codes=("MANIFEST_UNKNOWN",))
 
     def prepare(self, repositories: Iterable[str]) -> None:
         self._ask("prepare", *sorted(repositories))
@@ -84,7 +84,8 @@ class _Held:
         found = tags.get(reference, reference)
         if found in self.lost or found not in self.manifests and found not in tags.values():
             separator = "@" if ":" in reference else ":"
-            raise AcrError("not_found", f"{self.host}/{repository}{separator}{reference} does not exist.", status=404)
+            message = f"{self.host}/{repository}{separator}{reference} does not exist."
+            raise AcrError("not_found", message, status=404, codes=("MANIFEST_UNKNOWN",))
         media_type, content = self.manifests.get(found, (IMAGE, {}))
         body = json.dumps(content).encode()
         return Manifest(Descriptor(found, media_type, len(body)), body)

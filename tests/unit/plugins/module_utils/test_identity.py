@@ -348,6 +348,7 @@ def test_every_variable_belongs_to_an_option() -> None:
 
 # -- pipelines, claims and causes -------------------------------------------------------------------------------------
 
+GITHUB_URL = "ACTIONS_ID_TOKEN_REQUEST_URL"
 GITHUB = {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://tokens.test/?v=2", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "job"}
 AZURE = {
     "SYSTEM_OIDCREQUESTURI": "https://tokens.test/oidc",
@@ -362,10 +363,7 @@ def test_a_pipeline_s_job_signs_in_itself_if_the_account_is_named(used: Used, jo
     who = {"client_id": "app", "tenant": "t"}
     identity = sign_in(who if by_options else {}, {**job, **({} if by_options else environment(**who))})
     assert used.method is _pipeline
-    assert used.values["oidc_request_token"] == "job" and used.values.get("service_connection") == (
-        "connection" if job is AZURE else None
-    )
-    assert identity.secrets == {"job"}
+    assert used.values["pipeline"] == job and identity.secrets == {"job"}
 
 
 @pytest.mark.parametrize("job", [GITHUB, AZURE])
@@ -380,9 +378,25 @@ def test_a_pipeline_s_job_is_the_last_choice(used: Used, job: dict[str, str]) ->
     assert used.method is _workload
 
 
-def test_a_job_without_its_token_is_told_what_it_lacks() -> None:
-    with pytest.raises(IdentityError, match=r"also needs oidc_request_token \(ACTIONS_ID_TOKEN_REQUEST_TOKEN\)"):
-        sign_in({"client_id": "app", "tenant": "t"}, {"ACTIONS_ID_TOKEN_REQUEST_URL": "https://tokens.test/"})
+@pytest.mark.parametrize("job", [GITHUB, AZURE])
+def test_a_job_that_lacks_a_variable_is_told_which_and_borrows_none(job: dict[str, str]) -> None:
+    """The token of one pipeline's job never goes to the token service of the other."""
+    address, *others = job
+    other = AZURE if job is GITHUB else GITHUB
+    environ = {address: job[address], **{name: "other" for name in other if name not in ("SYSTEM_OIDCREQUESTURI", GITHUB_URL)}}
+    with pytest.raises(IdentityError, match=f"{address} is set, but not {' and '.join(others)}"):
+        sign_in({"client_id": "app", "tenant": "t"}, environ)
+
+
+def test_a_profile_may_name_the_account_of_a_job(used: Used, profiles: Callable[[str], None]) -> None:
+    profiles("[ci]\nclient_id=app\ntenant=t\n")
+    sign_in({"profile": "ci"}, GITHUB)
+    assert used.method is _pipeline and used.values["client_id"] == "app"
+
+
+def test_a_secret_that_an_error_shows_escaped_is_masked() -> None:
+    identity = Identity({**SECRET, "secret": "hid\nden"}, {})
+    assert "hid" not in str(identity.failure(f"invalid header value {'hid' + chr(10) + 'den'!r}"))
 
 
 def test_claims_are_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,6 +113,17 @@ def test_what_proves_nothing(answer: list[Any]) -> None:
     assert "permissions on target were not checked" in report.asides[0]
 
 
+@pytest.mark.parametrize("named", [{}, {"source": "app:1", "source_registry": "source"}])
+def test_a_source_that_exports_nothing(named: dict[str, str]) -> None:
+    """However it is named, and only if something would be imported from it."""
+    closed = {"policies": {"exportPolicy": {"status": "disabled"}}}
+    for held in (0, 1):
+        manager = Manager(target=[EVERYTHING], source=[READER])
+        manager.resources = [resource("target"), resource("source", **closed)]
+        report = check(manager, held=held, **named)
+        assert ([error.reason for error in report.errors], report.asides) == (["denied"] * (1 - held), [])
+
+
 def test_nothing_is_asked_if_nothing_would_be_imported() -> None:
     manager = Manager()
     assert not check(manager, held=1).changed

@@ -349,6 +349,21 @@ def test_a_source_that_can_not_be_read_may_still_have_the_tag(
     assert actions(plan(app(if_source_missing="keep"))) == {"team/app:1.0": reason}
 
 
+def test_a_bare_404_is_no_word_of_a_registry(plan: Plan, quay: HeldRegistry, target: HeldAzure) -> None:
+    target.tagged = {"team/app": {"1.0": B}}
+    quay.fails["describe",] = AcrError("not_found", "quay.io/team/app:1.0 does not exist.", status=404)
+    assert actions(plan(app(if_source_missing="keep"))) == {"team/app:1.0": "not_found"}
+
+
+def test_a_tag_that_the_source_lists_is_not_missing(plan: Plan, azure: HeldAzure, target: HeldAzure) -> None:
+    target.tagged = {"team/app": {"1.0": B}}
+    azure.fails["describe", "team/app", "1.0"] = AcrError("not_found", "no.", status=404, codes=("MANIFEST_UNKNOWN",))
+    azure.fails["manifest", "team/app", digest(1)] = AcrError("not_found", "no.", status=404, codes=("MANIFEST_UNKNOWN",))
+    entry = {"source": f"{SERVER}/team/app", "if_source_missing": "keep", "platform": "linux/amd64"}
+    [item] = [one for one in plan({**entry, "tags": {"include": ["*"]}}) if one.target.tag == "1.0"]
+    assert item.action != "keep" and item.error is not None
+
+
 def test_a_tag_that_has_no_image_for_the_platform_is_not_missing(plan: Plan, quay: HeldRegistry, target: HeldAzure) -> None:
     target.tagged = {"team/app": {"1.0": B}}
     quay.manifests[A] = (INDEX, {"manifests": []})

@@ -166,7 +166,7 @@ def test_an_azure_registry_is_read_by_whoever_signs_in() -> None:
 # -- what is said of them ---------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_opened_to_import_from_that_allows_no_exports() -> None:
+def test_nothing_is_imported_from_what_allows_no_exports() -> None:
     """Only if that is known, and somebody is to import: from one repository to another it isn't an export, and reading is none."""
     closed = resource("contosodev", policies={"exportPolicy": {"status": "disabled"}})
 
@@ -175,11 +175,13 @@ def test_nothing_is_opened_to_import_from_that_allows_no_exports() -> None:
         return Sources(HeldContext(manager=HeldManager(closed)), target=named)
 
     for named in (BY_NAME, BY_ID):
-        error = error_of(lambda named=named: opened("contosoprod").open(None, named, None))
+        address = opened("contosoprod").open(None, named, None).address  # nothing is refused that needs no import
+        error = error_of(address.check)
         assert error.reason == "denied" and str(error).startswith(f"Nothing can be imported from {SERVER}: its export policy is")
         for target in (None, "contosodev", SERVER):
             assert opened(target).open(None, named, None).address.body() == {"resourceId": ID}
     source = opened("contosoprod").open(SERVER, None, None)  # isn't looked up for that, but before an import starts
+    source.address.check()
     assert error_of(source.address.body).cause == "export policy"
     assert opened("contosoprod").open(SERVER, None, PAIR).address.body()["registryUri"] == SERVER, "isn't looked up at all"
 

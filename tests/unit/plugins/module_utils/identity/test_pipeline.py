@@ -24,7 +24,8 @@ def job(entra: Any, far_side: Any) -> dict[str, Any]:
         request.reply(200, '{"value": "%s"}' % given[-1])
 
     entra.more = {"/oidc": token}
-    return {"tenant": TENANT, "client_id": "app", "oidc_request_url": far_side.url + "/oidc?v=2", "oidc_request_token": "job"}
+    environ = {"ACTIONS_ID_TOKEN_REQUEST_URL": far_side.url + "/oidc?v=2", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "job\n"}
+    return {"tenant": TENANT, "client_id": "app", "pipeline": _pipeline.job(environ)}
 
 
 def test_each_sign_in_asks_for_a_token(entra: Any, job: dict[str, Any], far_side: Any) -> None:
@@ -47,7 +48,12 @@ def test_a_token_service_that_gives_none(entra: Any, job: dict[str, Any], status
 def test_azure_pipelines(entra: Any, far_side: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYSTEM_OIDCREQUESTURI", far_side.url + "/oidc")
     entra.more = {"/oidc": lambda request: request.reply(200, '{"oidcToken": "outside"}')}
-    values = {"tenant": TENANT, "client_id": "app", "service_connection": "connection", "oidc_request_token": "job"}
+    environ = {
+        "SYSTEM_OIDCREQUESTURI": far_side.url + "/oidc",
+        "SYSTEM_ACCESSTOKEN": "job",
+        "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID": "connection",
+    }
+    values = {"tenant": TENANT, "client_id": "app", "pipeline": _pipeline.job(environ)}
     assert entra.sign_in(_pipeline, values)["client_assertion"] == "outside"
     _method, path, headers, _body = next(seen for seen in far_side.seen if seen[1].startswith("/oidc"))
     assert "serviceConnectionId=connection" in path and headers["Authorization"] == "Bearer job"
