@@ -357,7 +357,7 @@ targets:
         - The digest that it was verified to have. In check mode and with O(wait=false), the digest that it should get. Null if it
           failed.
         - With V(keep) as RV(targets[].action), the digest of the target that was kept. With O(verify=false), null unless the
-          source was given by digest.
+          source was given by digest and the image was imported.
       type: str
       returned: always
       sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3

@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 import yaml
 
+from tests.pages import blocks_of
 from tests.playbook import ROOT, Run, run_module, run_playbook
 from tests.sandbox.handle import SUBSCRIPTION, Sandbox
 
@@ -374,6 +375,19 @@ def test_a_role_assignment_that_takes_its_time(sandbox: Sandbox, role: Role, giv
     if given:
         thread.join()
         assert len(sandbox.operations()) == 1
+
+
+def test_the_example_of_a_registry_that_was_just_created(sandbox: Sandbox) -> None:
+    [example] = [block.text for block in blocks_of(ROOT / "roles/mirror/README.md") if "wait_for_access" in block.text]
+    # All that the module returned can be read by the tasks that follow.
+    [task] = yaml.safe_load(example)
+    task["ansible.builtin.include_role"]["public"] = True
+    shown = {"name": "Show", "ansible.builtin.debug": {"var": "acr_mirror_returned.results"}}
+    play = {"hosts": "localhost", "gather_facts": False, "tasks": [task, shown]}
+    run = run_playbook([play], sandbox.env)
+    assert run.rc == 0 and len(sandbox.operations()) == 1, run.output
+    [result] = run.tasks[-1]["result"]["acr_mirror_returned.results"]
+    assert (result["action"], bool(result["operation"])) == ("import", True)
 
 
 def test_reports_of_what_was_not_looked_at(sandbox: Sandbox, role: Role, tmp_path: Path) -> None:
