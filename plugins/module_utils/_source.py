@@ -127,8 +127,8 @@ class Source:
             else:
                 descriptor = self.tag(origin.repository, reference)
         except AcrError as error:
-            if reference in self._listings.get(origin.repository, {}):
-                error = error.but(codes=())  # the list of tags has it, so that it isn't sure to be gone
+            listed = reference in self._listings.get(origin.repository, {})  # then it isn't sure to be gone
+            error = error.but(codes=()) if listed else _in_full(error, self.registry, origin.repository, reference)
             raise self.explain(origin.repository, error) from None
         self._learnt(descriptor)
         return origin._replace(digest=descriptor.digest)
@@ -239,7 +239,7 @@ class Source:
             try:
                 return self.tag(repository, tag).digest
             except AcrError as error:
-                return self.explain(repository, error)
+                return self.explain(repository, _in_full(error, self.registry, repository, tag))
 
         found.update(_each(ask, [tag for tag in wanted if tag not in found]))
         return found
@@ -315,6 +315,16 @@ class Source:
                     f"{self.name}/{origin.image} lists {count} manifests, and Azure imports at most {MANIFESTS_PER_IMPORT} at "
                     "once; nothing was started for it. Import one platform (platform), or copy it by other means.",
                 )
+
+
+def _in_full(error: AcrError, registry: Registry, repository: str, reference: str) -> AcrError:
+    """The same with the registry's own code for what doesn't exist, which the answer to a HEAD lacks."""
+    if error.reason == "not_found" and error.status == 404 and not error.codes:
+        try:
+            registry.manifest(repository, reference)
+        except AcrError as said:
+            return said if said.reason == "not_found" else error
+    return error
 
 
 def _each(ask: Callable[[str], Found], tags: List[str]) -> Dict[str, Found]:
