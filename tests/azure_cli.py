@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,10 @@ class AzureCli:
         who = {"--username": "AZURE_CLIENT_ID", "--password": "AZURE_SECRET", "--tenant": "AZURE_TENANT"}
         self.run("login", "--service-principal", *(part for o, name in who.items() for part in (o, sandbox.env[name])))
 
-    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command, however it ends."""
+    def call(self, *arguments: str, within: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+        """Run a command, however it ends. ``within``: a command that runs the one that follows it."""
         options: dict[str, Any] = {"env": self._env, "capture_output": True, "text": True}
-        return subprocess.run([str(AZ), *arguments], timeout=300, check=False, **options)
+        return subprocess.run([*within, str(AZ), *arguments], timeout=300, check=False, **options)
 
     def run(self, *arguments: str) -> str:
         """Run a command; returns what it prints, AzureCliError when it fails."""

@@ -5,13 +5,17 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.azure_cli import AzureCli
-from tests.sandbox.handle import SUBSCRIPTION, Sandbox
+from tests.sandbox.handle import PRINCIPALS, SUBSCRIPTION, Sandbox
+from tests.sandbox.tenants import object_id
 
 PROD = (
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-registries"
@@ -191,3 +195,48 @@ def test_show_tags(az: Az, sandbox: Sandbox) -> None:
     assert set(shown[0]) == {"name", "digest", "createdTime", "lastUpdateTime", "signed", "changeableAttributes"}
     pages = sandbox.log(class_="tag_list")
     assert [entry["query"].split("&")[-1] for entry in pages] == ["n=100", "orderby=", "orderby="]
+
+
+def test_role_assignments(az: Az, sandbox: Sandbox) -> None:
+    importer = "Container Registry Data Importer and Data Reader"
+    elsewhere = {"contosoprod": [importer], "contosodev": ["AcrPull"]}
+    sandbox.patch_principal("importer", grants=elsewhere)
+    # There is no Microsoft Graph to ask for principals' names.
+    asked = ("--scope", PROD, "--include-inherited", "--fill-principal-name", "false")
+    listed = json.loads(az.cli.run("role", "assignment", "list", *asked))
+    names = {object_id(client_id): name for name, (_tenant, client_id, _secret) in PRINCIPALS.items()}
+    found = {(names.get(one["principalId"], one["principalType"]), one["roleDefinitionName"], one["scope"]) for one in listed}
+    above = f"/subscriptions/{SUBSCRIPTION}"
+    assert found == {
+        ("contributor", "Contributor", above),
+        ("User", "Contributor", above),
+        ("reader", "Reader", above),
+        ("importer", importer, PROD),
+    }
+    assert all(one["id"].startswith(one["scope"] + "/providers/Microsoft.Authorization/") for one in listed)
+
+
+@pytest.fixture
+def resolving(tmp_path: Path) -> tuple[str, ...]:
+    """What runs a program with a hosts file of its own, as one needs that looks a name up before it asks the proxy."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 localhost contosoprod.azurecr.test\n")
+    mount = 'mount --bind "$0" /etc/hosts && exec "$@"'
+    within = ("unshare", "--map-root-user", "--mount", "sh", "-c", mount, str(hosts), "env")
+    if not shutil.which("unshare") or subprocess.run([*within, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no name can be put in the hosts file for one program: this machine allows no mount of its own (unshare)")
+    return within
+
+
+def test_check_health(resolving: tuple[str, ...], az: Az) -> None:
+    within = (*resolving, "DOCKER_COMMAND=no-docker")  # it would pull an image from the Internet
+    done = az.cli.call("acr", "check-health", "--name", "contosoprod", "--ignore-errors", "--yes", within=within)
+    lines = done.stderr.splitlines()
+    server = "contosoprod.azurecr.test"
+    first = lines.index(f"WARNING: DNS lookup to {server} at IP 127.0.0.1 : OK")
+    assert lines[first + 1 : first + 4] == [
+        f"WARNING: Challenge endpoint https://{server}/v2/ : OK",
+        f"WARNING: Fetch refresh token for registry '{server}' : OK",
+        f"WARNING: Fetch access token for registry '{server}' : OK",
+    ]
+    assert done.returncode == 0

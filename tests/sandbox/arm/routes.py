@@ -17,7 +17,7 @@ from ..model import AzureRegistry
 from ..roles import REGISTRIES
 from ..state import State
 from ..tokens import new_id
-from . import imports, registries, views
+from . import access, imports, registries, views
 from .call import Answer, Call
 from .refusals import Problem, by_gateway, by_registry, refusal
 from .views import PROVIDER
@@ -97,6 +97,11 @@ ROUTES = (
     Route("GET", _REGISTRY + f"/providers/{_RIGHTS}", registries.permissions, f"{_RIGHTS}/read"),
     Route("POST", _REGISTRY + "/importImage", imports.start, _ONE + "importImage/action"),
     Route("POST", _REGISTRY + "/listCredentials", registries.credentials, _ONE + "listCredentials/action"),
+    *(
+        Route("GET", f"{scope}/providers/{access.AUTHORIZATION}/{kind}", handler, f"{access.AUTHORIZATION}/{kind}/read")
+        for scope in (_SUBSCRIPTION, _GROUP, _REGISTRY)
+        for kind, handler in (("roleAssignments", access.assignments), ("roleDefinitions", access.definitions))
+    ),
 )
 
 

@@ -16,6 +16,7 @@ from azure.mgmt.containerregistry import ContainerRegistryManagementClient
 
 from tests.sandbox.handle import ARM_URL as ARM
 from tests.sandbox.handle import PRINCIPALS, SUBSCRIPTION, AdminError, Sandbox
+from tests.sandbox.tenants import object_id
 from tests.unit.sandbox.clients import DEV_ID as DEV
 from tests.unit.sandbox.clients import FROM_DEV, FROM_HUB, VERSION, Imports, bearer, credential
 from tests.unit.sandbox.clients import PROD_ID as PROD
@@ -681,6 +682,32 @@ def test_an_account_sees_its_own_permissions(sandbox: Sandbox, http: requests.Se
     assert "Microsoft.Authorization/*/Write" in ask("contributor").json()["value"][0]["notActions"]
     refused = ask("importer")
     assert refused.status_code == 403 and "Microsoft.Authorization/permissions/read" in refused.json()["error"]["message"]
+
+
+def test_role_assignments_by_scope_and_principal(sandbox: Sandbox, http: requests.Session) -> None:
+    sandbox.patch_principal("nobody", grants={"contosoprod": ["pull/read"], "contosodev": ["AcrPush"]})
+    home, nobody = PROD.split("/resourceGroups")[0], object_id(PRINCIPALS["nobody"][1])
+
+    def ask(kind: str, scope: str, by: str | None, principal: str = "reader") -> requests.Response:
+        path = f"{scope}/providers/Microsoft.Authorization/{kind}"
+        return http.get(ARM + path, params={"api-version": "2022-04-01", "$filter": by}, headers=bearer(principal))
+
+    def scopes(scope: str, by: str | None) -> set[str]:
+        return {one["properties"]["scope"] for one in ask("roleAssignments", scope, by).json()["value"]}
+
+    assert scopes(PROD, "atScope()") == scopes(PROD.upper(), None) == {home, PROD}
+    assert scopes(home, "atScope()") == {home} and scopes(home, None) == {home, PROD, DEV}
+    assert scopes(home, f"principalId eq '{nobody}'") == {PROD, DEV}
+    assert scopes(DEV, f"atScope() and assignedTo('{nobody}')") == {DEV}
+    refused = ask("roleAssignments", DEV, f"atScope() and principalId eq '{nobody}'")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "InvalidFilterInQueryString")
+    assert ask("roleAssignments", PROD, "atScope()", "nobody").status_code == 403
+
+    (given,) = ask("roleAssignments", PROD, f"principalId eq '{nobody}'").json()["value"]
+    (custom,) = ask("roleDefinitions", PROD, "roleName eq 'pull/read'").json()["value"]
+    assert (custom["id"], custom["properties"]["type"]) == (given["properties"]["roleDefinitionId"], "CustomRole")
+    (pull,) = ask("roleDefinitions", PROD, "roleName eq 'AcrPull'").json()["value"]
+    assert (pull["name"], pull["properties"]["type"]) == ("7f951dda-4ed3-4680-a7ca-43fe172d538d", "BuiltInRole")
 
 
 def test_which_roles_there_are_is_known(sandbox: Sandbox) -> None:
