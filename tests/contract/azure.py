@@ -154,8 +154,12 @@ class Azure:
     def settled(self) -> dict[str, Any]:
         """The registry once no change of it is under way."""
         done = ("Succeeded", "Failed", "Canceled")
-        shown = lambda: self.arm("GET", self.id).json()  # noqa: E731
-        return self.until(lambda: (found := shown()).get("properties", {}).get("provisioningState") in done and found)
+
+        def shown() -> Any:
+            found = self.arm("GET", self.id).json()
+            return found if found.get("properties", {}).get("provisioningState") in done else None
+
+        return self.until(shown)
 
     def change(self, **properties: Any) -> requests.Response:
         """The answer to a change of the registry's properties, once that has been made."""
