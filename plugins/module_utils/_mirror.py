@@ -16,7 +16,6 @@ from typing import Callable, Dict, Iterator, List, Optional
 
 from . import _plan
 from ._acr import AzureRegistry
-from ._arm import posture
 from ._azure import Azure
 from ._errors import AcrError, IdentityError, UserError
 from ._expand import expand
@@ -147,12 +146,7 @@ class Mirror:
 
     def _quarantine_notes(self, report: Report) -> List[str]:
         resource = self._azure.seen(self._registry_id, self._resource_group)
-        if resource is None or not any(item.changed for item in report.items):
-            return []
-        try:
-            if not posture(resource.properties)["quarantine"]:
-                return []
-        except AcrError:  # what can't be read is unknown
+        if resource is None or not resource.fact("quarantine") or not any(item.changed for item in report.items):
             return []
         return [
             f"{resource.login_server} has a quarantine policy: what is imported there can only be pulled once it is released, "

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any, Dict, NamedTuple
 
 from ._errors import AcrError
@@ -40,6 +41,12 @@ class RegistryResource(NamedTuple):
         if registry_id.login_server:
             return self.login_server == registry_id.login_server.lower()
         return self.name.lower() == (registry_id.name or "").lower()
+
+    def fact(self, name: str) -> Any:
+        """What `posture` says under *name*; None also if Azure's description can't be read."""
+        with suppress(AcrError):
+            return posture(self.properties)[name]
+        return None
 
     @classmethod
     def of(cls, content: Dict[str, Any]) -> RegistryResource:

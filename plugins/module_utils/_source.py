@@ -127,8 +127,8 @@ class Source:
             else:
                 descriptor = self.tag(origin.repository, reference)
         except AcrError as error:
-            listed = reference in self._listings.get(origin.repository, {})  # then it isn't sure to be gone
-            error = error.but(codes=()) if listed else _in_full(error, self.registry, origin.repository, reference)
+            if reference in self._listings.get(origin.repository, {}):
+                error = error.but(codes=())  # its registry lists it, so that it isn't sure to be gone
             raise self.explain(origin.repository, error) from None
         self._learnt(descriptor)
         return origin._replace(digest=descriptor.digest)
@@ -158,9 +158,8 @@ class Source:
     def _there(self, repository: str, reference: str) -> Descriptor:
         """What a tag or digest names that somebody says exists. AcrError ``not_found`` only if the registry denies that again
         and again; once is enough if it lacks the whole repository."""
-        if self._lacking.get(repository):
-            return self.registry.describe(repository, reference)
-        return self.registry.confirmed(lambda: self.registry.describe(repository, reference))
+        found = None if self._lacking.get(repository) else _described(self.registry, repository, reference)
+        return found or self.registry.manifest(repository, reference).descriptor  # unlike HEAD, with the registry's own words
 
     def _turn(self, repository: str) -> threading.RLock:
         with self._lock:
@@ -239,7 +238,7 @@ class Source:
             try:
                 return self.tag(repository, tag).digest
             except AcrError as error:
-                return self.explain(repository, _in_full(error, self.registry, repository, tag))
+                return self.explain(repository, error)
 
         found.update(_each(ask, [tag for tag in wanted if tag not in found]))
         return found
@@ -317,14 +316,14 @@ class Source:
                 )
 
 
-def _in_full(error: AcrError, registry: Registry, repository: str, reference: str) -> AcrError:
-    """The same with the registry's own code for what doesn't exist, which the answer to a HEAD lacks."""
-    if error.reason == "not_found" and error.status == 404 and not error.codes:
-        try:
-            registry.manifest(repository, reference)
-        except AcrError as said:
-            return said if said.reason == "not_found" else error
-    return error
+def _described(registry: Registry, repository: str, reference: str) -> Optional[Descriptor]:
+    """What a tag or digest names; None if it is denied again and again, without a word why."""
+    try:
+        return registry.confirmed(lambda: registry.describe(repository, reference))
+    except AcrError as error:
+        if error.reason != "not_found" or error.codes:
+            raise
+        return None
 
 
 def _each(ask: Callable[[str], Found], tags: List[str]) -> Dict[str, Found]:

@@ -7,10 +7,9 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 from typing import Dict, List, Optional, Tuple
 
-from ._arm import RegistryResource, posture
+from ._arm import RegistryResource
 from ._azure import Azure
 from ._credentials import Credentials
 from ._errors import AcrError
@@ -101,10 +100,7 @@ class Sources:
 
     def _exporting(self, resource: RegistryResource) -> RegistryResource:
         """The same. AcrError if it says that nothing may be imported from it into other registries."""
-        allowed = None
-        with suppress(AcrError):  # what can't be read is unknown
-            allowed = posture(resource.properties)["exports_allowed"]
-        if self._target is None or resource.called(self._target) or allowed is not False:
+        if self._target is None or resource.called(self._target) or resource.fact("exports_allowed") is not False:
             return resource
         message = f"Nothing can be imported from {resource.login_server}: its export policy is disabled. Enable it there first."
         raise AcrError("denied", message, cause="export policy")

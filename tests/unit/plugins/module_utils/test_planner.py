@@ -351,7 +351,9 @@ def test_a_source_that_can_not_be_read_may_still_have_the_tag(
 
 def test_a_bare_404_is_no_word_of_a_registry(plan: Plan, quay: HeldRegistry, target: HeldAzure) -> None:
     target.tagged = {"team/app": {"1.0": B}}
-    quay.fails["describe",] = AcrError("not_found", "quay.io/team/app:1.0 does not exist.", status=404)
+    quay.fails["describe",] = bare = AcrError("not_found", "quay.io/team/app:1.0 does not exist.", status=404)
+    assert actions(plan(app(if_source_missing="keep"))) == {"team/app:1.0": "update"}, "what HEAD denies, GET may show"
+    quay.fails["manifest",] = bare
     assert actions(plan(app(if_source_missing="keep"))) == {"team/app:1.0": "not_found"}
 
 
