@@ -128,7 +128,7 @@ SAME = {"source": "quay.io/team/app", "tags": {"include": ["1.0"], "same_digest"
 
 def test_a_tag_that_went_since_it_was_listed_is_left_out(pool: ThreadPoolExecutor, quay: HeldRegistry) -> None:
     quay.tagged["team/app"]["stable"] = digest(1)
-    quay.fails = {("describe", "team/app", "stable"): AcrError("not_found", "gone.")}
+    quay.fails = {(ask, "team/app", "stable"): AcrError("not_found", "gone.") for ask in ("describe", "manifest")}
     desired, unplanned, notes, _chosen = expand(entries(SAME), Opened(quay), pool)
     assert (names(desired), unplanned, notes) == (["team/app:1.0 <- team/app:1.0"], [], [])
     quay.fails, quay.late = {}, {("describe", "team/app", "stable"): 2}
