@@ -78,10 +78,11 @@ class Registry:
     def scope(self, repository: str) -> str:
         return f"repository:{repository}:{self.scope_actions}"
 
-    def describe(self, repository: str, reference: str) -> Descriptor:
+    def describe(self, repository: str, reference: str, *, brief: bool = False) -> Descriptor:
         """The manifest that a tag or digest names. `AcrError` ``not_found`` if there is none.
 
-        Asked with HEAD, which isn't a pull on Docker Hub; with GET if the registry refuses HEAD or leaves the digest out.
+        Asked with HEAD, which isn't a pull on Docker Hub; with GET if the registry refuses HEAD or leaves the digest out. *brief*:
+        any 404 to HEAD will do, even one that may come from something in front of the registry.
         """
         answer = self._manifest_request("HEAD", repository, reference)
         if answer.status == 200:
@@ -91,6 +92,8 @@ class Registry:
                     return Descriptor(digest, media_type, number(answer.headers.get("Content-Length")))
                 if digest.split(":")[0] == reference.split(":")[0]:
                     raise wrong_digest(self._context.of(repository, reference), digest)
+        elif brief and answer.status == 404 and not answer.strayed:
+            raise AcrError("not_found", f"{self._context.of(repository, reference)} does not exist.", status=404)
         elif not answer.strayed and not _leaves_open(answer):
             raise self.failure(answer, repository, reference)
         return self.manifest(repository, reference).descriptor

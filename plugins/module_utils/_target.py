@@ -11,14 +11,17 @@ answers about the digest, and what can't be read fails the one image that it was
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple, TypeVar, Union
 
 from ._acr import AzureRegistry, Tag, locked
 from ._errors import GENERAL, AcrError
 from ._listing import FEW, PAGE, asking_pays
-from ._manifest import Manifest
+from ._manifest import Descriptor, Manifest
 from ._plan import Desired, Observed, overwrites
 from ._source import Known
 
@@ -94,6 +97,9 @@ class TargetRegistry:
         self._readers = ThreadPoolExecutor(concurrency)  # for single reads only: what runs there waits for nothing else
         self._there: Set[Tuple[str, str]] = set()  # repository and digest of manifests that are known to exist
         self._locks = _Locks(registry, self._there)
+        self._indexes: Dict[Tuple[str, str], Manifest] = {}  # read, but not checked yet; by repository and digest
+        self._first = threading.Lock()
+        self._absent: Optional[bool] = None  # whether the last tag of a few was; None: none was asked for
 
     def close(self) -> None:
         """Starts no further reads."""
@@ -120,7 +126,7 @@ class TargetRegistry:
         doesn't exist takes two answers: its listing, and it itself."""
         wanted = set(names)
         if len(wanted) <= FEW:
-            return self._each(lambda name: self.tag(repository, name), sorted(wanted))
+            return self._each(lambda name: self._guessed(repository, name), sorted(wanted))
         listed, exists = self.registry.find_tags(repository, wanted)
         found: Dict[str, Found] = {name: _listed(tag) for name, tag in listed.items()}
         unlisted = sorted(wanted - set(found))
@@ -139,9 +145,7 @@ class TargetRegistry:
         """What one tag shows. AcrError if neither the tag nor its properties can be read. *expected*: it was seen before, so
         that it is absent only if that is said again and again."""
 
-        def read() -> str:
-            return self._describe(repository, name)
-
+        read = partial(self._describe, repository, name, brief=True)
         try:
             return Observed.there(self.registry.confirmed(read) if expected else read())
         except AcrError as error:
@@ -153,9 +157,31 @@ class TargetRegistry:
             seen = self.entry(repository, name)
         except AcrError as error:
             raise (error if refusal.reason == "not_found" else refusal) from None
+        if seen.digest is None and refusal.reason != "not_found":
+            raise refusal
+        return self._with_manifest(repository, seen)
+
+    def _guessed(self, repository: str, name: str) -> Observed:
+        """As `tag`. Where one tag is absent, others often are, and one answer about a tag's properties is enough to say so."""
+        with self._first:
+            if self._absent is None:
+                return self._learnt(repository, name)
+        if self._absent:
+            with suppress(AcrError):  # the tag itself may be read all the same
+                seen = self.entry(repository, name)
+                self._absent = seen.digest is None
+                return self._with_manifest(repository, seen)
+        return self._learnt(repository, name)
+
+    def _learnt(self, repository: str, name: str) -> Observed:
+        self._absent = False
+        found = self.tag(repository, name)
+        self._absent = found.digest is None
+        return found
+
+    def _with_manifest(self, repository: str, seen: Observed) -> Observed:
+        """What the properties of a tag have shown, after a look at the manifest that they name."""
         if seen.digest is None:
-            if refusal.reason != "not_found":
-                raise refusal
             return seen
         found = _behind(seen, self._states(repository, [seen.digest])[seen.digest])
         if isinstance(found, AcrError):
@@ -167,10 +193,16 @@ class TargetRegistry:
         tag = self.registry.tag(repository, name)
         return _listed(tag) if tag is not None else Observed.absent()
 
-    def shown(self, repository: str, reference: str) -> Observed:
-        """What a tag or digest shows at the cost of one request, for those that look again anyway: absent may mean not yet."""
+    def shown(self, repository: str, reference: str, *, hoped: Optional[str] = None) -> Observed:
+        """What a tag or digest shows. *hoped*: the digest that it will show one day, for those that look until then; this costs one
+        request, and absent may mean not yet."""
+        known = self.known.get(hoped or "")
         try:
-            return Observed.there(self._describe(repository, reference))
+            if known is not None and known.is_index:  # which is needed next: to check what it lists
+                manifest = self.registry.manifest(repository, reference)
+                self._indexes[repository, manifest.descriptor.digest] = manifest
+                return Observed.there(self._noted(repository, manifest.descriptor))
+            return Observed.there(self._describe(repository, reference, brief=hoped is not None))
         except AcrError as error:
             if error.reason == "not_found":
                 return Observed.absent()
@@ -239,11 +271,9 @@ class TargetRegistry:
     def _parts(self, repository: str, index: str, expected: bool) -> Optional[Set[str]]:
         """What an index lists, directly or by the indexes that it lists; None if it is gone itself."""
 
-        def read() -> Manifest:
-            return self.registry.manifest(repository, index)
-
+        read = partial(self.registry.manifest, repository, index)
         try:
-            manifest = self.registry.confirmed(read) if expected else read()
+            manifest = self._indexes.pop((repository, index), None) or (self.registry.confirmed(read) if expected else read())
         except AcrError as error:
             if error.reason != "not_found":
                 raise
@@ -283,9 +313,7 @@ class TargetRegistry:
             # Each can still be asked for itself.
 
     def _state(self, repository: str, digest: str, expected: bool) -> bool:
-        def read() -> str:
-            return self._describe(repository, digest)
-
+        read = partial(self._describe, repository, digest)
         try:
             self.registry.confirmed(read) if expected else read()
         except AcrError as error:
@@ -298,8 +326,10 @@ class TargetRegistry:
             self._there.add((repository, digest))
         return True
 
-    def _describe(self, repository: str, reference: str) -> str:
-        found = self.registry.describe(repository, reference)
+    def _describe(self, repository: str, reference: str, *, brief: bool = False) -> str:
+        return self._noted(repository, self.registry.describe(repository, reference, brief=brief))
+
+    def _noted(self, repository: str, found: Descriptor) -> str:
         self.known[found.digest] = found
         self._there.add((repository, found.digest))
         return found.digest

@@ -19,7 +19,7 @@ from .._target import TargetRegistry
 from ._job import FASTEST, SETTLE, SLOWEST, Job, Pending, State, pause
 from ._run import Run
 
-EAGER = 16  # repositories that are looked at soon; from them the others learn how long an import takes
+LATEST = 5.0  # seconds after an import's start; it is looked for no later, however long others took
 FEW = 3  # up to so many tags of a repository are looked at one by one
 # Requests a minute that a registry takes, by tier; watching uses at most half of them.
 READS = {"basic": 1000, "standard": 3000, "premium": 10000}
@@ -32,7 +32,7 @@ class Repository:
     """A repository of the target registry, and when it is looked at next."""
 
     name: str
-    eager: bool
+    soonest: float
     next_at: float = 0.0
     busy: bool = False
     landed: int = 0
@@ -49,14 +49,14 @@ class Watch:
         self._readers = readers
         self._checker = Checker(run, targets, readers)
         self._repositories: Dict[str, Repository] = {}
-        self._quickest = SLOWEST  # seconds that an import has taken at least, so far
+        self._quickest = 0.0  # seconds that an import has taken at least, so far; 0: not known
         per_minute = READS.get(sku.lower(), READS["basic"])
         self._looks = Bucket(per_minute / 10.0, per_minute / 120.0, clock=run.loop.now)
 
     def repository(self, name: str) -> Repository:
-        """The repository of that name."""
+        """The repository of that name. The first one is looked at soon: it shows the others how long an import takes."""
         if name not in self._repositories:
-            self._repositories[name] = Repository(name, eager=len(self._repositories) < EAGER)
+            self._repositories[name] = Repository(name, SLOWEST if self._repositories else FASTEST)
         return self._repositories[name]
 
     def due(self, waiting: Dict[str, List[Pending]], now: float) -> float:
@@ -77,7 +77,7 @@ class Watch:
         """Looks at a repository for what is *waiting* to land there, or returns when to."""
         if repository.busy:
             return now + SLOWEST
-        soonest = FASTEST if repository.eager else self._quickest
+        soonest = self._quickest or repository.soonest
         due = max(repository.next_at, min(one.job.succeeded or one.job.since + soonest for one in waiting))
         if now < due:
             return due
@@ -136,11 +136,11 @@ class Watch:
     def _look(self, pending: Pending) -> Observed:
         target, done = pending.item.target, pending.job.succeeded is not None
         if target.tag is None:
-            return self._targets.shown(target.repository, pending.digest)
+            return self._targets.shown(target.repository, pending.digest, hoped=None if done else pending.digest)
         if pending.updated and not pending.differed and not done:
             return self._targets.entry(target.repository, target.tag)
         if not done:
-            return self._targets.shown(target.repository, target.tag)
+            return self._targets.shown(target.repository, target.tag, hoped=pending.digest)
         return self._targets.tag(target.repository, target.tag)
 
     def arrived(self, pending: Pending) -> None:
@@ -152,7 +152,7 @@ class Watch:
         job.landed(pending)
         self._run.pulled(job)
         repository = self.repository(pending.item.target.repository)
-        self._quickest = min(self._quickest, max(FASTEST, pending.seconds - FASTEST))
+        self._quickest = max(FASTEST, min(self._quickest or LATEST, pending.seconds))
         repository.unchecked.append(pending)
         repository.check_at = 0.0
         self._run.progress.done += 1  # until the check says otherwise

@@ -71,7 +71,7 @@ class _Held:
     def prepare(self, repositories: Iterable[str]) -> None:
         self._ask("prepare", *sorted(repositories))
 
-    def describe(self, repository: str, reference: str) -> Descriptor:
+    def describe(self, repository: str, reference: str, *, brief: bool = False) -> Descriptor:
         self._ask("describe", repository, reference)
         return self._find(repository, reference).descriptor
 

@@ -91,7 +91,7 @@ class Azure:
         self.held[repository, reference] = digest
         self.updated[repository, reference] = str(self.time.now())
 
-    def shown(self, repository: str, reference: str) -> Observed:
+    def shown(self, repository: str, reference: str, *, hoped: str | None = None) -> Observed:
         self.reads.append(("shown", f"{repository}:{reference}"))
         return self._held(repository, reference)
 

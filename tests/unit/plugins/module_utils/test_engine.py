@@ -316,7 +316,7 @@ def test_what_is_under_way_when_the_sign_in_fails_may_still_land() -> None:
 def test_a_registry_that_can_not_be_signed_in_to_any_more_is_not_waited_for() -> None:
     azure = Azure()
 
-    def shown(_repository: str, _tag: str) -> Observed:
+    def shown(repository: str, tag: str, *, hoped: str | None = None) -> Observed:
         raise IdentityError(SIGNED_OUT)
 
     azure.shown = shown  # type: ignore[method-assign]

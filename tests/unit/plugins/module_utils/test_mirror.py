@@ -106,6 +106,11 @@ class World:
             digest = self.held.get((repository, reference), reference)
             if any(one == digest for (place, _tag), one in self.held.items() if place == repository):
                 return request.reply(200, BY_DIGEST[digest], {"Content-Type": IMAGE, "Docker-Content-Digest": digest})
+        elif "/_tags/" in path:
+            repository, _kind, tag = path[len("/acr/v1/"):].partition("/_tags/")
+            if (repository, tag) in self.held:
+                digest = self.held[repository, tag]
+                return request.reply(200, json.dumps({"tag": {"name": tag, "digest": digest}}))
         elif "/_manifests" in path:
             place, _kind, wanted = path[len("/acr/v1/"):].partition("/_manifests")
             found = {digest for (repository, _tag), digest in self.held.items() if repository == place}
@@ -121,6 +126,7 @@ class World:
 def world(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> World:
     for module in (_job, _watch):
         monkeypatch.setattr(module, "FASTEST", 0.01)
+    monkeypatch.setattr(_watch, "SLOWEST", 0.01)
     monkeypatch.setattr(_verdict, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(_registry, "CONFIRM_PAUSES", (0.001,) * 4)
     return World(serve(), serve())

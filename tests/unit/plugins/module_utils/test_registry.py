@@ -73,6 +73,13 @@ def test_a_registry_that_says_not_found_is_not_asked_again(registry: Registry, f
     assert methods(far_side) == ["HEAD"]
 
 
+@pytest.mark.parametrize("headers", [SPEAKS, {}])
+def test_one_answer_will_do_for_those_that_ask_on(registry: Registry, far_side: Any, headers: dict[str, str]) -> None:
+    far_side.answer = sends(404, b"", **headers)
+    assert error_of(lambda: registry.describe("team/app", "1.0", brief=True)).reason == "not_found"
+    assert methods(far_side) == ["HEAD"]
+
+
 def test_a_404_of_something_in_between_is_no_absence(registry: Registry, far_side: Any) -> None:
     far_side.answer = sends(404, b"<html>not here", "text/html")
     error = error_of(lambda: registry.describe("team/app", "1.0"))

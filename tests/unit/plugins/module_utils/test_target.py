@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -47,6 +48,38 @@ def test_few_tags_are_asked_for_one_by_one_and_many_by_listings() -> None:
     found = TargetRegistry(registry).tags("r", NAMES)
     assert found["a"] == Observed.listed(digest(1), "now").seen() and found["e"] == Observed.absent()
     assert registry.asked == [("find_tags", "r"), ("tag", "r", "e"), ("describe", "r", digest(1))]
+
+
+def test_where_one_tag_is_absent_the_properties_of_others_are_asked_for_first() -> None:
+    """As in a first run, one repository after the other."""
+    registry = held(a=digest(1), b=digest(1))
+    targets = TargetRegistry(registry)
+    assert targets.tags("none", ["x"]) == {"x": Observed.absent()}
+    assert registry.asked == [("describe", "none", "x"), ("tag", "none", "x")]
+    registry.asked.clear()
+    assert targets.tags("none", ["y"]) == {"y": Observed.absent()} and registry.asked == [("tag", "none", "y")]
+    registry.asked.clear()
+    assert targets.tags("r", ["a"]) == {"a": Observed.listed(digest(1), "now").seen()}
+    assert registry.asked == [("tag", "r", "a"), ("describe", "r", digest(1))], "properties prove no manifest"
+    registry.asked.clear()
+    assert targets.tags("r", ["b"]) == {"b": THERE} and registry.asked == [("describe", "r", "b")], "one was there"
+
+
+def test_a_tag_whose_properties_can_not_be_read_is_asked_for_itself() -> None:
+    registry = held(a=digest(1))
+    targets = TargetRegistry(registry)
+    targets.tags("none", ["x"])
+    registry.fails = {("tag",): DENIED}
+    assert targets.tags("r", ["a"]) == {"a": THERE}
+
+
+def test_many_wait_for_the_first_tag_to_know_how_to_ask() -> None:
+    registry = held()
+    targets = TargetRegistry(registry)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda number: targets.tags(f"none-{number}", ["x"]), range(8)))
+    assert found == [{"x": Observed.absent()}] * 8
+    assert [what[0] for what in registry.asked].count("describe") == 1
 
 
 def test_a_repository_that_does_not_exist_takes_two_requests() -> None:
@@ -259,3 +292,12 @@ def test_after_it_is_closed_nothing_is_read() -> None:
     with pytest.raises(RuntimeError):
         target.tags("r", ["a", "b"])
     assert registry.asked == []
+
+
+def test_an_index_that_is_looked_for_is_read_once() -> None:
+    registry = held(a=digest(1))
+    registry.manifests = {digest(1): index(2), digest(2): (IMAGE, {})}
+    targets = TargetRegistry(registry, known={digest(1): Descriptor(digest(1), INDEX)})
+    assert targets.shown("r", "b", hoped=digest(1)) == Observed.absent()
+    assert targets.shown("r", "a", hoped=digest(1)) == THERE and targets.damage("r", [digest(1)]) == {digest(1): []}
+    assert registry.asked == [("manifest", "r", "b"), ("manifest", "r", "a"), ("describe", "r", digest(2))]

@@ -113,14 +113,14 @@ def test_what_was_started_after_the_last_refusal_and_is_pulled_opens_a_source() 
     found = azure.run(*items(3, 0))
     assert all(one.error is None for one in found)
     assert [imported(azure, number) for number in range(len(azure.bodies))] == [0, 1, 2, 0, 1, 0]
-    assert gaps(azure.begun)[3:] == [3, 9], "the second one as soon as the third has landed"
+    assert gaps(azure.begun)[3:] == [5, 7], "the second one as soon as the third has landed"
 
 
 def test_what_a_look_finds_of_an_import_that_waits_for_its_source_is_left_to_its_next_try() -> None:
     azure = Azure()
     real = azure.shown
 
-    def shown(repository: str, tag: str) -> Observed:
+    def shown(repository: str, tag: str, *, hoped: str | None = None) -> Observed:
         azure.time.sleep(13.0 if repository == "a0" else 10.5)  # until the other one has its next try, or just has failed
         return real(repository, tag)
 

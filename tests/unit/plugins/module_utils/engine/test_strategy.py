@@ -140,7 +140,7 @@ def test_a_look_that_is_under_way_may_find_what_azure_refuses_as_existing() -> N
     refused: list[bool] = []
     looks: list[str] = []
 
-    def shown(_repository: str, _tag: str) -> Observed:
+    def shown(repository: str, tag: str, *, hoped: str | None = None) -> Observed:
         looks.append("shown")
         azure.time.wait(lambda: bool(refused), 1000.0)
         azure.time.sleep(20.0)
@@ -164,7 +164,7 @@ def test_what_the_look_after_a_refusal_has_found_is_found_once() -> None:
     azure = Azure()
     looks: list[float] = []
 
-    def shown(_repository: str, _tag: str) -> Observed:
+    def shown(repository: str, tag: str, *, hoped: str | None = None) -> Observed:
         azure.time.sleep(20.0)
         looks.append(azure.time.now())
         return Observed.there(A)

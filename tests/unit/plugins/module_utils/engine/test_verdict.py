@@ -86,7 +86,7 @@ def test_what_has_landed_is_not_imported_again_though_the_next_try_fails() -> No
     """A look that was under way finds it while the next try is sent, and that gets no answer."""
     azure = Azure()
 
-    def shown(_repository: str, _tag: str) -> Observed:
+    def shown(repository: str, tag: str, *, hoped: str | None = None) -> Observed:
         azure.time.sleep(80.0)
         return Observed.there(A)
 
@@ -107,7 +107,7 @@ def test_what_has_landed_is_not_imported_again_though_the_next_try_fails() -> No
 def test_of_a_next_try_whose_image_has_landed_meanwhile_nothing_is_asked() -> None:
     azure = Azure()
 
-    def shown(_repository: str, _tag: str) -> Observed:
+    def shown(repository: str, tag: str, *, hoped: str | None = None) -> Observed:
         azure.time.sleep(80.0)
         return Observed.there(A)
 
@@ -126,7 +126,7 @@ def test_what_lands_in_a_pause_is_not_asked_for_again() -> None:
     azure.ends = lambda number: None if number else PASSING
     real = azure.shown
 
-    def shown(repository: str, tag: str) -> Observed:
+    def shown(repository: str, tag: str, *, hoped: str | None = None) -> Observed:
         observed = real(repository, tag)
         azure.time.sleep(11.0)
         return observed
