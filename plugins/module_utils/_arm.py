@@ -125,6 +125,10 @@ class Arm:
         """See `Operations.update`."""
         return self._operations.update(resource, properties)
 
+    def prepare(self, resource: RegistryResource) -> None:
+        """See `Operations.prepare`."""
+        self._operations.prepare(resource)
+
     def start_import(
         self, resource: RegistryResource, body: Dict[str, Any], context: Context, check: Callable[[], None] = lambda: None
     ) -> Operation:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from typing import Dict, Optional, Tuple
 
 from ._acr import AzureRegistry
@@ -27,8 +28,7 @@ class Azure:
         self.http = identity.http
         self.http.deadline = deadline
         self.arm = Arm(identity, identity.http)
-        self._resources: Dict[Tuple[RegistryId, Optional[str]], RegistryResource] = {}
-        self._turns: Dict[Tuple[RegistryId, Optional[str]], threading.Lock] = {}  # of many who ask for one, one looks it up
+        self._resources: Dict[Tuple[RegistryId, Optional[str]], Future[RegistryResource]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -45,18 +45,24 @@ class Azure:
         return parse_registry(registry, [self.suffix])
 
     def resource(self, registry_id: RegistryId, resource_group: Optional[str] = None) -> RegistryResource:
-        """The registry as Azure Resource Manager knows it; looked up once. Errors as of `Arm.registry`."""
+        """The registry as Azure Resource Manager knows it; looked up once: of many who ask at the same time,
+        one does, and all have what it finds, or how it fails. Errors as of `Arm.registry`."""
         key = (registry_id, resource_group)
+        mine: Future[RegistryResource] = Future()
         with self._lock:
-            turn = self._turns.setdefault(key, threading.Lock())
-        with turn:
-            if key not in self._resources:
-                self._resources[key] = self.arm.registry(registry_id, resource_group)
-            return self._resources[key]
+            found = self._resources.setdefault(key, mine)
+        if found is mine:
+            try:
+                found.set_result(self.arm.registry(registry_id, resource_group))
+            except BaseException as error:
+                del self._resources[key]  # who asks later tries again
+                found.set_exception(error)
+        return found.result()
 
     def seen(self, registry_id: RegistryId, resource_group: Optional[str] = None) -> Optional[RegistryResource]:
         """The same, if it was looked up already."""
-        return self._resources.get((registry_id, resource_group))
+        found = self._resources.get((registry_id, resource_group))
+        return found.result() if found is not None and found.done() else None
 
     def reaches(self, registry_id: RegistryId) -> bool:
         """Whether the login server was given, so that nothing has to be looked up to read the registry."""

@@ -67,7 +67,7 @@ class Mirror:
         pool = ThreadPoolExecutor(settings.concurrency)
         target = pool.submit(self._open, pool)  # signs in meanwhile
         resolver = Resolver(self._sources, settings.concurrency)
-        planner = Planner(resolver, target.result, settings.concurrency)
+        planner = Planner(resolver, target.result, settings.concurrency, lambda: pool.submit(self._prepare))
         try:
             if settings.notify is not None:
                 settings.notify(Progress())
@@ -176,6 +176,13 @@ class Mirror:
             pool.submit(azure.identity.token, azure.identity.registry_scope)
         login_server = azure.login_server(self._registry_id, self._resource_group)
         return TargetRegistry(azure.registry(login_server), self._settings.concurrency, self._known)
+
+    def _prepare(self) -> None:
+        """Loads what imports take, and has the registry looked up; what fails here fails again when it is needed."""
+        if not self._settings.check:
+            from . import _engine  # noqa: F401  # loading it is the point
+
+            self._azure.arm.prepare(self._azure.resource(self._registry_id, self._resource_group))
 
     # -- carrying out ----------------------------------------------------------------------------------------------
 

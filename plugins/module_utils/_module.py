@@ -12,14 +12,16 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ._azure import Azure
 from ._errors import Problem
 from ._identity import AUTH_ARGUMENTS, Identity
 from ._reference import InvalidReference, misread
+
+if TYPE_CHECKING:
+    from ._azure import Azure
 
 REGISTRY_ARGUMENTS: Dict[str, Any] = {
     "registry": {"type": "str", "required": True},
@@ -78,6 +80,7 @@ def run(
     if limit is not None:
         limit.daemon = True
         limit.start()
+    gc.set_threshold(50_000)  # most of what is loaded stays, and is no garbage
     try:
         _run(module, work, time.monotonic() + seconds if seconds is not None else None)
     finally:
@@ -117,6 +120,10 @@ def _run(module: _Module, work: Callable[[AnsibleModule, Azure], Dict[str, Any]]
         identity = Identity(module.params, os.environ)
         # Ansible knows the secrets in options, but not those in the environment or in a profile.
         module.no_log_values.update(identity.secrets)
+        identity.begin(module.params["registry"])
+        # All else is loaded while the sign-in waits for its answers, as is what *work* itself needs.
+        from ._azure import Azure
+
         result = work(module, Azure(identity, deadline))
     except Problem as error:
         more = {} if error.status is None else {"status": error.status}

@@ -241,6 +241,10 @@ class Operations:
         final = answers[-1]  # there are two if the SDK answered a claims challenge
         return Answer(final.status_code, final.headers, final.body() or b"")
 
+    def prepare(self, resource: RegistryResource) -> None:
+        """Loads the SDK ahead of the first change."""
+        self._registries(resource)
+
     def _registries(self, resource: RegistryResource) -> Any:
         """The SDK's operations on registries, with the current credential: a client keeps the token of its own."""
         subscription, credential = resource.subscription, self._arm.identity.credential

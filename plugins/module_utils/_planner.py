@@ -23,14 +23,22 @@ from ._target import Found, TargetRegistry
 
 class Planner:
     """Plans one run. Both sides are read at once, each repository by one task. *target* is called when the target registry is
-    first needed, and may block: the sources are being read by then. *concurrency*: tasks at once for the target."""
+    first needed, and may block: the sources are being read by then. *concurrency*: tasks at once for the target. *absent* is
+    called once, as soon as something turns out to be absent: for what can be prepared while the rest is being read."""
 
-    def __init__(self, resolver: Resolver, target: Callable[[], TargetRegistry], concurrency: int) -> None:
+    def __init__(
+        self,
+        resolver: Resolver,
+        target: Callable[[], TargetRegistry],
+        concurrency: int,
+        absent: Callable[[], object] = lambda: None,
+    ) -> None:
         self._resolver = resolver
         self._find_target = target
+        self._absent = absent
         self._items: List[Item] = []
         self._referrers: Dict[Target, Item] = {}
-        self._changing = threading.Lock()  # of the two
+        self._changing = threading.Lock()  # of these three
         self._readers = ThreadPoolExecutor(concurrency)
         self._planners: Optional[ThreadPoolExecutor] = None
 
@@ -203,6 +211,10 @@ class Planner:
             found.update(self.target.tags(repository, tags))
         if digests:
             found.update(self.target.manifests(repository, digests))
+        if any(isinstance(one, Observed) and one.digest is None for one in found.values()):
+            with self._changing:
+                tell, self._absent = self._absent, lambda: None
+            tell()
         return found
 
     def _repair(self, items: List[Item]) -> None:

@@ -424,15 +424,18 @@ status:
   sample: 404
 """
 
-from typing import Any, Dict
+from typing import TYPE_CHECKING, Any, Dict
 
-from ..module_utils._azure import Azure
-from ..module_utils._mirror import Mirror, Settings
 from ..module_utils._module import run
 from ..module_utils._options import IMAGE_ARGUMENTS, parse_entry
 
+if TYPE_CHECKING:
+    from ..module_utils._azure import Azure
+
 
 def work(module: Any, azure: Azure) -> Dict[str, Any]:
+    from ..module_utils._mirror import Mirror, Settings
+
     params = module.params
     entry = parse_entry(params, azure.suffix, registry=params["registry"])
     settings = Settings(check=module.check_mode, wait=params["wait"], timeout=params["timeout"])

@@ -346,14 +346,17 @@ status:
   sample: 404
 """
 
-from typing import Any, Dict
+from typing import TYPE_CHECKING, Any, Dict
 
-from ..module_utils._azure import Azure
-from ..module_utils._manifests import ManifestQuery, read
 from ..module_utils._module import run
+
+if TYPE_CHECKING:
+    from ..module_utils._azure import Azure
 
 
 def work(module: Any, azure: Azure) -> Dict[str, Any]:
+    from ..module_utils._manifests import ManifestQuery, read
+
     params = module.params
     query = ManifestQuery(
         repository=params["repository"],

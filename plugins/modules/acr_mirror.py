@@ -773,13 +773,13 @@ status:
 """
 
 import re
-from typing import Any, Dict, List
+from typing import TYPE_CHECKING, Any, Dict, List
 
-from ..module_utils import _progress
-from ..module_utils._azure import Azure
-from ..module_utils._mirror import Mirror, Settings
 from ..module_utils._module import run
 from ..module_utils._options import LIST_ARGUMENTS, parse_entries, read_list
+
+if TYPE_CHECKING:
+    from ..module_utils._azure import Azure
 
 # The summary's names for what happened.
 COUNTS = {
@@ -794,6 +794,9 @@ COUNTS = {
 
 
 def work(module: Any, azure: Azure) -> Dict[str, Any]:
+    from ..module_utils import _progress
+    from ..module_utils._mirror import Mirror, Settings
+
     params = module.params
     entries = parse_entries(
         params["images"],

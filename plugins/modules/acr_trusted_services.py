@@ -200,16 +200,19 @@ status:
   sample: 404
 """
 
-from typing import Any, Dict
+from typing import TYPE_CHECKING, Any, Dict
 
-from ..module_utils._arm import posture
-from ..module_utils._azure import Azure
 from ..module_utils._module import run
+
+if TYPE_CHECKING:
+    from ..module_utils._azure import Azure
 
 VALUES = {"enabled": "AzureServices", "disabled": "None"}
 
 
 def work(module: Any, azure: Azure) -> Dict[str, Any]:
+    from ..module_utils._arm import posture
+
     params = module.params
     resource = azure.resource(azure.named(params["registry"]), params["resource_group"])
     before = posture(resource.properties)

@@ -66,6 +66,39 @@ def test_imports_run_downward() -> None:
     assert upward == set()
 
 
+def at_its_top(path: Path) -> tuple[set[str], set[str]]:
+    """What is loaded with a file: helpers, and the first parts of all other modules."""
+    helpers, others = set(), set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            module = (node.module or "").removeprefix("module_utils").strip(".")
+            helpers |= {module.split(".")[0]} if module else {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            others.add((node.module or "").split(".")[0])
+        elif isinstance(node, ast.Import):
+            others |= {name.name.split(".")[0] for name in node.names}
+    return helpers, others
+
+
+def test_a_module_signs_in_before_it_loads_the_rest() -> None:
+    """Until then nobody waits for an answer, so that all that is loaded takes its full time."""
+    helpers = files()
+    for module in (PLUGINS / "modules").glob("*.py"):
+        left, loaded = at_its_top(module)[0], set()
+        while left:
+            name = left.pop()
+            loaded.add(name)
+            for path in helpers[name]:
+                left |= (at_its_top(path)[0] & set(helpers)) - loaded
+        assert {"_module", "_identity"} <= loaded
+        assert not loaded & {"_azure", "_arm", "_registry", "_mirror", "_manifests", "_engine"}, module.name
+
+
+def test_libraries_are_loaded_where_they_are_needed() -> None:
+    for path in UTILS.rglob("*.py"):
+        assert not at_its_top(path)[1] & {"requests", "urllib3", "azure", "msal", "cryptography", "yaml"}, path.name
+
+
 def test_contributing_shows_each_helper_in_a_row_that_imports_itself_or_rows_below() -> None:
     table = (PLUGINS.parent / "CONTRIBUTING.md").read_text().partition("## The helpers")[2].partition("\n## ")[0]
     rows = [re.findall(r"`(_\w+)/?`", line) for line in table.splitlines() if line.startswith("|")]

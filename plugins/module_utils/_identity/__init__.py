@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import threading
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Set
 
@@ -108,6 +109,7 @@ class Identity:
         self._locks: Dict[str, threading.Lock] = {}
         self._credential: Any = None
         self._claims: Dict[str, str] = {}  # scope → what its next token has to prove
+        self._begun: Dict[str, Future[str]] = {}  # by scope
         options = {name: params.get(name) for name in AUTH_ARGUMENTS if params.get(name)}
         environment = _environment(environ)
         self._values, self._from, self._method = _choose(options, environment, _source(params, environ))
@@ -148,6 +150,29 @@ class Identity:
 
     def token(self, scope: str) -> str:
         """An access token for *scope*. IdentityError if signing in fails."""
+        begun = self._begun.get(scope)
+        if begun is None:
+            return self._sign_in(scope)
+        try:
+            return begun.result()
+        finally:
+            self._begun.pop(scope, None)
+
+    def begin(self, registry: str) -> None:
+        """Starts to sign in for what will be asked first of *registry*: the `token` for that is waited for, or fails, later."""
+        _load()  # first: beside what else is loaded, it would take longer
+        scope = self.registry_scope if self.cloud.holds(registry) else self.cloud.arm_scope
+        begun = self._begun[scope] = Future()
+
+        def work() -> None:
+            try:
+                begun.set_result(self._sign_in(scope))
+            except BaseException as error:  # is for whoever needs the token
+                begun.set_exception(error)
+
+        threading.Thread(target=work, daemon=True).start()
+
+    def _sign_in(self, scope: str) -> str:
         from azure.core.exceptions import AzureError
 
         with self._lock:

@@ -119,6 +119,21 @@ def test_many_threads_that_ask_for_one_registry_look_it_up_once() -> None:
     assert manager.asked == [("registry", given, None)]
 
 
+def test_many_threads_that_ask_for_one_registry_have_its_failure_once() -> None:
+    manager = Slow(DEV)
+    manager.fails = {("registry",): AcrError("throttled", "later.")}
+    azure = HeldContext(manager=manager)
+    given = azure.named("contosodev")
+
+    def ask(_number: int) -> str:
+        with pytest.raises(AcrError) as caught:
+            azure.resource(given)
+        return str(caught.value)
+
+    assert at_once(ask) == ["later."] * THREADS and azure.seen(given) is None
+    assert manager.asked == [("registry", given, None)]
+
+
 def test_different_registries_are_looked_up_at_the_same_time() -> None:
     azure = HeldContext(manager=Slow(DEV, PROD, together=2))  # each answer waits until both are asked for
     given = [azure.named("contosodev"), azure.named("contosoprod")]

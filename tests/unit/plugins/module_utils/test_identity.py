@@ -327,6 +327,55 @@ def test_a_fault_of_ours_is_no_failed_sign_in(monkeypatch: pytest.MonkeyPatch) -
         sign_in(SECRET)
 
 
+@pytest.mark.parametrize(
+    ("registry", "scope"),
+    [
+        ("contosoprod", "https://management.azure.com/.default"),
+        ("contosoprod.azurecr.io", "https://containerregistry.azure.net/.default"),
+        ("contosoprod.azurecr.io.evil.test", "https://management.azure.com/.default"),
+    ],
+)
+def test_a_sign_in_may_begin_before_its_token_is_needed(monkeypatch: pytest.MonkeyPatch, registry: str, scope: str) -> None:
+    asked: list[str] = []
+    needed, begun = threading.Event(), threading.Event()
+
+    def get_token(scope: str) -> Any:
+        asked.append(scope)
+        begun.set()
+        assert needed.wait(5.0)
+        return SimpleNamespace(token="token for " + scope)
+
+    monkeypatch.setattr(_secret, "credential", lambda values, common: SimpleNamespace(get_token=get_token))
+    identity = Identity(SECRET, {})
+    identity.begin(registry)
+    assert begun.wait(5.0) and asked == [scope], "nobody waits for it"
+    with ThreadPoolExecutor(4) as pool:
+        found = [pool.submit(identity.token, scope) for _number in range(4)]
+        needed.set()
+        assert {one.result() for one in found} == {"token for " + scope}
+    others = len(asked)
+    identity.token(scope)
+    assert len(asked) == others + 1, "renewed by azure-identity from then on"
+
+
+@pytest.mark.parametrize("error", [ClientAuthenticationError(message="No."), ImportError("No.", name="msal"), KeyError("No.")])
+def test_a_sign_in_that_began_fails_where_its_token_is_needed(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    asked: list[str] = []
+
+    def get_token(scope: str) -> Any:
+        asked.append(scope)
+        raise error
+
+    monkeypatch.setattr(_secret, "credential", lambda values, common: SimpleNamespace(get_token=get_token))
+    identity = Identity(SECRET, {})
+    identity.begin("contosoprod")
+    expected = IdentityError if isinstance(error, ClientAuthenticationError) else type(error)
+    for attempt in (1, 2):
+        with pytest.raises(expected, match="No"):
+            identity.token(identity.cloud.arm_scope)
+        assert len(asked) == attempt, "once, and again only when it is asked for again"
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_only_clouds_that_microsoft_knows_are_looked_up_there(used: Used, far_side: Any, known: bool) -> None:
     description = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils import _registry
+from ansible_collections.registryops.acr.plugins.module_utils._arm import Arm
 from ansible_collections.registryops.acr.plugins.module_utils._azure import Azure
 from ansible_collections.registryops.acr.plugins.module_utils._engine import _job, _verdict, _watch
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, Problem, UserError
@@ -177,6 +179,27 @@ def test_a_run_and_another_that_has_nothing_to_do(world: World) -> None:
     assert {action for _target, action in outcomes(again)} == {"none"}
     assert not again.changed and diff(again) == [] and len(world.bodies) == 2
     assert "imports" not in again.requests, "a count of its own for each run"
+
+
+@pytest.mark.parametrize(
+    ("targets", "check", "times"), [(["a", "b", "c"], False, 1), (["team/app"], False, 0), (["a", "b"], True, 0)]
+)
+def test_what_imports_take_is_loaded_only_for_what_is_absent(
+    world: World, monkeypatch: pytest.MonkeyPatch, targets: list[str], check: bool, times: int
+) -> None:
+    world.held["team/app", "1.0"] = DIGESTS["1.0"]
+    calls: list[Any] = []
+    done = threading.Event()
+
+    def prepare(_arm: Arm, resource: Any) -> None:
+        calls.append(resource.login_server)
+        done.set()
+        raise ImportError("Not here.", name="azure.mgmt")  # which is for the import itself to say
+
+    monkeypatch.setattr(Arm, "prepare", prepare)
+    report = world.run({"target": targets}, check=check)
+    assert report.errors == [] and done.wait(5.0 if times else 0.05) is bool(times)
+    assert calls == [world.azure.host] * times
 
 
 def test_check_mode_shows_what_would_be_and_starts_nothing(world: World) -> None:

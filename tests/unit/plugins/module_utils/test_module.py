@@ -18,7 +18,7 @@ from ansible.module_utils import basic
 
 from ansible_collections.registryops.acr.plugins.module_utils import _module
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, IdentityError, Problem
-from ansible_collections.registryops.acr.plugins.module_utils._identity import ENVIRONMENT
+from ansible_collections.registryops.acr.plugins.module_utils._identity import ENVIRONMENT, Identity
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Conflict
 from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference
 
@@ -31,6 +31,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     """``run(work, option=…)``: what a module that does *work* prints for Ansible."""
     for name in [variable for variables in ENVIRONMENT.values() for variable in variables]:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Identity, "begin", lambda self, registry: None)
 
     def call(work: Work, arguments: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
         given = {"registry": "contosoprod", "auth_source": "cli", **options}
@@ -84,6 +85,12 @@ def test_the_time_limit_is_the_deadline_of_all_requests(run: Any) -> None:
 
     assert 58 < run(work, TIMEOUT)["left"] <= 60
     assert run(work)["left"] is None
+
+
+def test_the_sign_in_begins_before_the_work(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(Identity, "begin", lambda self, registry: begun.append(registry))
+    assert run(lambda module, azure: {"begun": list(begun)}, registry="contosodev.azurecr.io")["begun"] == ["contosodev.azurecr.io"]
 
 
 def test_who_signs_in_is_checked_first(run: Any) -> None:

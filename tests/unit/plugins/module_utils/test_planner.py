@@ -100,6 +100,24 @@ def test_absent_equal_and_different(plan: Plan, target: HeldAzure, quay: HeldReg
     assert target.asked[0] == ("prepare", "new", "other", "same"), "one token for all"
 
 
+@pytest.mark.parametrize(("tags", "times"), [({"1.0": A, "2.0": B}, 0), ({"1.0": A}, 1), ({}, 1)])
+def test_that_something_is_absent_is_told_before_all_is_planned(
+    target: HeldAzure, quay: HeldRegistry, tags: dict[str, str], times: int
+) -> None:
+    target.tagged["team/app"] = tags
+    told: list[int] = []
+    registry, sources = TargetRegistry(target), Opened(quay, known={})
+    planner = Planner(Resolver(sources, 4), lambda: registry, 4, lambda: told.append(1))
+    images = [{"source": f"quay.io/team/app:{tag}", "target": ["team/app", "other"]} for tag in ("1.0", "2.0")]
+    target.tagged["other"] = {"1.0": A, "2.0": B}
+    entries = parse_entries(images, None, None, None, "azurecr.test")
+    with ThreadPoolExecutor(4) as pool:
+        desired, *_rest = expand(entries, sources, pool)
+    told_first = [len(told) for _batch in planner.batches(desired)]
+    planner.close()
+    assert len(told) == times and told_first == [times]
+
+
 def test_what_is_to_be_kept_asks_the_source_nothing(plan: Plan, target: HeldAzure, quay: HeldRegistry) -> None:
     target.tagged = {"team/app": {"1.0": B}}
     assert actions(plan(app(if_exists="keep"))) == {"team/app:1.0": "keep"}

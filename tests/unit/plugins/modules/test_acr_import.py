@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.registryops.acr.plugins.module_utils import _mirror
 from ansible_collections.registryops.acr.plugins.module_utils._manifest import Descriptor
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Diff
 from ansible_collections.registryops.acr.plugins.modules import acr_import
@@ -23,7 +24,7 @@ PARAMS = {
 
 @pytest.fixture(autouse=True)
 def faked(monkeypatch: pytest.MonkeyPatch, run: Any) -> Any:
-    monkeypatch.setattr(acr_import, "Mirror", run.mirror)
+    monkeypatch.setattr(_mirror, "Mirror", run.mirror)
     run.report.items = [item("a", "import"), item("b", "update")]
     run.report.diff = Diff({"a:1.0": None, "b:1.0": B}, {"a:1.0": A, "b:1.0": A})
     run.report.known = {A: Descriptor(A, "media/type")}

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible.module_utils import basic
 
+from ansible_collections.registryops.acr.plugins.module_utils import _manifests
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._manifests import Content, ManifestQuery
 from ansible_collections.registryops.acr.plugins.modules import acr_manifest_info
@@ -35,7 +36,7 @@ def test_what_is_read(
     module: Any, azure: Any, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], query: ManifestQuery
 ) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(acr_manifest_info, "read", lambda *what: asked.append(what) or Content(["team/app"], [{"digest": "d"}], {}))
+    monkeypatch.setattr(_manifests, "read", lambda *what: asked.append(what) or Content(["team/app"], [{"digest": "d"}], {}))
     found = acr_manifest_info.work(module(**{**PARAMS, **options}), azure)
     assert found == {"changed": False, "repositories": ["team/app"], "manifests": [{"digest": "d"}]}
     assert asked == [(azure, "contosoprod", "rg", query)]
@@ -43,7 +44,7 @@ def test_what_is_read(
 
 def test_c5_repositories_that_were_left_out_are_told(module: Any, azure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     content = Content(["a", "b", "c"], [{"digest": "d"}], {"b": AcrError("denied", "No b."), "c": AcrError("denied", "No c.")})
-    monkeypatch.setattr(acr_manifest_info, "read", lambda *what: content)
+    monkeypatch.setattr(_manifests, "read", lambda *what: content)
     given = module(**PARAMS)
     found = acr_manifest_info.work(given, azure)
     assert found["unreadable"] == [{"repository": "b", "error": "No b."}, {"repository": "c", "error": "No c."}]
@@ -67,7 +68,7 @@ def test_options_that_do_not_go_together(
     given = json.dumps({"ANSIBLE_MODULE_ARGS": {"registry": "contosoprod", "auth_source": "cli", **options}})
     monkeypatch.setattr(basic, "_ANSIBLE_ARGS", given.encode())
     monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)  # newer ansible-core's way to send results
-    monkeypatch.setattr(acr_manifest_info, "read", lambda *what: pytest.fail("it was read"))
+    monkeypatch.setattr(_manifests, "read", lambda *what: pytest.fail("it was read"))
     with pytest.raises(SystemExit):
         acr_manifest_info.main()
     assert sentence in json.loads(capsys.readouterr().out)["msg"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.registryops.acr.plugins.module_utils import _mirror
 from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference
 from ansible_collections.registryops.acr.plugins.module_utils._select import Choice, Chosen
 from ansible_collections.registryops.acr.plugins.modules import acr_mirror
@@ -24,7 +25,7 @@ PARAMS = {
 
 @pytest.fixture(autouse=True)
 def faked(monkeypatch: pytest.MonkeyPatch, run: Any) -> Any:
-    monkeypatch.setattr(acr_mirror, "Mirror", run.mirror)
+    monkeypatch.setattr(_mirror, "Mirror", run.mirror)
     monkeypatch.delenv("ACR_MIRROR_PROGRESS", raising=False)
     run.report.items = [item(str(number), action) for number, action in enumerate(acr_mirror.COUNTS.values())]
     run.report.items[-1] = item("6", "import")
