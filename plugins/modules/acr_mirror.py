@@ -551,23 +551,18 @@ EXAMPLES = r"""
         tags:
           names: [v1.7.0, v1.8.2]
 
-- name: Write the digests that a list of images has now to a file, to be reviewed before anything is imported
+- name: Write the current digests of a list to a file, for review, without importing anything
   registryops.acr.acr_mirror:
     registry: contosoprod
-    images: &images
-      - docker.io/library/busybox:1.37
-      - source: docker.io/library/nginx
-        tags:
-          semver: ">=1.26"
-          newest: 2
-    lock_file: images.lock.yml
+    images: "{{ lookup('ansible.builtin.file', 'images.yml') | from_yaml }}"
+    lock_file: "{{ playbook_dir }}/images.lock.yml"
     lock: update
 
-- name: Import what the file holds, wherever the tags point by now
+- name: Import exactly what was reviewed, wherever the tags point by now
   registryops.acr.acr_mirror:
     registry: contosoprod
-    images: *images
-    lock_file: images.lock.yml
+    images: "{{ lookup('ansible.builtin.file', 'images.yml') | from_yaml }}"
+    lock_file: "{{ playbook_dir }}/images.lock.yml"
 
 - name: Mirror a whole registry of another tenant, with a service principal that has the role AcrPull there
   registryops.acr.acr_mirror:
