@@ -116,8 +116,9 @@ class LockFile:
     def digest(self, desired: Desired) -> Optional[str]:
         """What the file has for a target from the same image, if it has that."""
         origin = desired.origin
-        name = (origin.registry.name.lower(), origin.repository, origin.tag)
-        return next((line.source.digest for line in self._at.get(desired.target, ()) if line.source[:3] == name), None)
+        wanted = (origin.registry.name.lower(), origin.repository, origin.tag), origin.platform
+        there = self._at.get(desired.target, ())
+        return next((line.source.digest for line in there if (line.source[:3], line.platform) == wanted), None)
 
     def lines_for(self, entries: Mapping[int, Tuple[Entry, str]], complete: bool) -> Dict[int, List[Line]]:
         """The lines of each entry, given with the name of its source. *complete*: these are all entries. UserError, with a sentence
@@ -200,7 +201,7 @@ def _line(number: int, written: str) -> Line:
     found = _LINE.fullmatch(written)
     try:
         if found is None:
-            raise ValueError("it is none of a lock file")
+            raise ValueError("this isn't a line of a lock file")
         source, option, target, platform, comment = found.groups()
         image, place = parse_source(source), parse_target(target)
         if not image.digest:

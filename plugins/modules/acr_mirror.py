@@ -931,9 +931,10 @@ def _resolve(module: Any, mirror: Mirror, entries: List[Entry], lock: LockFile, 
         "selections": [chosen.result() for chosen in report.selections],
     }
     if check and changes:
-        headline = f"{lock.name} is out of date. Run with lock: update, and review what changes. It differs in {len(changes)} targets"
-        some = ", some of which are:" if len(changes) > SHOWN_MISTAKES else ":"
-        result.update(reason="outdated", msg="\n".join([headline + some, *map(str, changes[:SHOWN_MISTAKES])]))
+        sentences = [f"{lock.name} is out of date. Run with lock: update, and review what changes.", *map(str, changes)]
+        if len(changes) > SHOWN_MISTAKES:
+            sentences[SHOWN_MISTAKES + 1 :] = [f"Changes that are not shown here: {len(changes) - SHOWN_MISTAKES}."]
+        result.update(reason="outdated", msg="\n".join(sentences))
     if result["changed"] and not module.check_mode:
         handle, written = tempfile.mkstemp(dir=module.tmpdir)
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -258,9 +258,9 @@ def test_many_mistakes_are_not_all_told(locking: Locking) -> None:
 GOOD = f'- {{source: "{APP}:1.0@{A}", target: "team/app:1.0"}}'
 # What can't be in a lock file, in its second line.
 NO_LINES = {
-    "acr_mirror_images:": "Line 2: it is none of a lock file.",
-    f"- source: {APP}:1.0@{A}": "Line 2: it is none of a lock file.",
-    "<<<<<<< HEAD": "Line 2: it is none of a lock file.",
+    "acr_mirror_images:": "Line 2: this isn't a line of a lock file.",
+    f"- source: {APP}:1.0@{A}": "Line 2: this isn't a line of a lock file.",
+    "<<<<<<< HEAD": "Line 2: this isn't a line of a lock file.",
     GOOD.replace(f"@{A}", ""): f"Line 2: {APP}:1.0 has no digest.",
     GOOD.replace(A, "sha256:12"): (
         f"Line 2: '{APP}:1.0@sha256:12' has an invalid digest; a digest is sha256: followed by 64 lowercase hex digits."
@@ -271,7 +271,7 @@ NO_LINES = {
     ),
     GOOD.replace("/app:1.0\"}", "/app\"}"): "Line 2: target team/app must have a tag.",
     GOOD.replace("target", "untagged_repositories"): "Line 2: untagged_repositories team/app:1.0 must have no tag.",
-    GOOD.replace("}", ", if_exists: keep}"): "Line 2: it is none of a lock file.",
+    GOOD.replace("}", ", if_exists: keep}"): "Line 2: this isn't a line of a lock file.",
     GOOD.replace("}", ', comment: ["a]}'): "Line 2: Unterminated string starting at: line 1 column 2 (char 1).",
     GOOD: "Line 2: team/app:1.0 stands in line 1, too.",
 }  # fmt: skip
