@@ -84,7 +84,11 @@ class LockFile:
         self.lines: List[Line] = []
         self._at: Dict[Target, List[Line]] = {}
         self._chosen: Dict[Tuple[Optional[str], str], List[Line]] = {}  # by the source's host, and what chose them
-        mistakes = Mistakes()
+        mistakes = Mistakes(
+            lambda said: UserError(
+                f"{name} isn't a lock file as lock: update writes it. Correct it, or delete it to have it written anew.\n{said}"
+            )
+        )
         numbers: Dict[Any, int] = {}
         for number, written in enumerate(text.splitlines(), 1):
             if written.startswith("#") or written.strip() in ("", "---", "[]"):
@@ -98,9 +102,6 @@ class LockFile:
             self._at.setdefault(line.target, []).append(line)
             for asked in line.chosen:
                 self._chosen.setdefault((line.source.host, asked), []).append(line)
-        if mistakes.found:
-            what = "isn't a lock file as lock: update writes it. Correct it, or delete it to have it written anew."
-            mistakes.found.insert(0, f"{name} {what}")
         mistakes.tell(SHOWN_MISTAKES)
 
     def changes(self, lines: Iterable[Line]) -> List[Change]:
@@ -123,59 +124,63 @@ class LockFile:
     def lines_for(self, entries: Mapping[int, Tuple[Entry, str]], complete: bool) -> Dict[int, List[Line]]:
         """The lines of each entry, given with the name of its source. *complete*: these are all entries. UserError, with a sentence
         for each, if list and file differ."""
-        mistakes = Mistakes()
-        found = {number: self._lines_for(number + 1, entry, name.lower(), mistakes) for number, (entry, name) in entries.items()}
+        mistakes = Mistakes(
+            lambda said: UserError(
+                f"{self.name} doesn't fit the list, so nothing was imported. Run with lock: update, and review what changes there.\n{said}"
+            )
+        )
+        found: Dict[int, List[Line]] = {}
+        for number, (entry, name) in entries.items():
+            find = self._named if entry.selection is None else self._selected
+            found[number] = find(f"entry {number + 1}", entry, name.lower(), mistakes)
         used = {line for lines in found.values() for line in lines}
         if complete:
             mistakes.found += [f"{line.target} from {line.image}: no entry asks for it." for line in self.lines if line not in used]
-        if mistakes.found:
-            mistakes.found.insert(
-                0, f"{self.name} doesn't fit the list, so nothing was imported. Run with lock: update, and review what changes there."
-            )
         mistakes.tell(SHOWN_MISTAKES)
         return found
 
-    def _lines_for(self, number: int, entry: Entry, host: str, mistakes: Mistakes) -> List[Line]:
-        asked = _asked(entry)
-        if entry.selection is None and entry.source is not None:
-            wanted = entry.source._replace(host=host)
-            targets = entry.targets_for(host, wanted.repository, wanted.tag or "latest")
-            found = {target: self._lines_at(target, wanted, entry.platform, asked) for target in targets}
-            for target, several in found.items():
-                if not several:
-                    there = self._at.get(target) if target.tag else None
-                    has = "the file doesn't know it"
-                    if there:
-                        has = f"the file has {_words(there[0].source, there[0].platform) if wanted.digest else there[0].image} for it"
-                    mistakes.found.append(f"{target} from {_words(wanted, entry.platform)} (entry {number}): {has}.")
-            return [line for several in found.values() for line in several]
+    def _named(self, who: str, entry: Entry, host: str, mistakes: Mistakes) -> List[Line]:
+        """The lines of an entry that names one image."""
+        platform, asked = entry.platform, _asked(entry)
+        wanted = (entry.source or Reference(None, ""))._replace(host=host)
+        found: List[Line] = []
+        for target in entry.targets_for(host, wanted.repository, wanted.tag or "latest"):
+            there = self._at.get(target, [])
+            lines = [
+                line
+                for line in there
+                if line.source[:2] == wanted[:2] and line.platform == platform and (asked is None or asked in line.chosen)
+                # What is asked for by digest is the same under any tag; with a platform, the line has the digest of that.
+                if (platform or line.source.digest == wanted.digest if wanted.digest else line.source.tag == wanted.tag)
+            ]
+            found += lines
+            if not lines:
+                has = "the file doesn't know it"
+                if there and target.tag:
+                    has = f"the file has {_words(there[0].source, there[0].platform) if wanted.digest else there[0].image} for it"
+                mistakes.found.append(f"{target} from {_words(wanted, platform)} ({who}): {has}.")
+        return found
+
+    def _selected(self, who: str, entry: Entry, host: str, mistakes: Mistakes) -> List[Line]:
+        """The lines of an entry that selects images."""
+        place = entry.source.repository if entry.source else None
         lines: List[Line] = []
-        targets_of: Dict[Target, Line] = {}
-        place = entry.source and entry.source.repository
-        for line in self._chosen.get((host, asked or ""), ()):
+        wanted: Dict[Target, Line] = {}
+        for line in self._chosen.get((host, _asked(entry) or ""), ()):
             if place in (None, line.source.repository) and line.platform == entry.platform:
                 targets = entry.targets_for(host, line.source.repository, line.source.tag or "latest")
                 if line.target in targets:
                     lines.append(line)
-                    targets_of.update(dict.fromkeys(targets, line))
-        missing = set(targets_of) - {line.target for line in lines}
+                    wanted.update(dict.fromkeys(targets, line))
+        there = {line.target for line in lines}
         mistakes.found += [
-            f"{target} from {targets_of[target].image} (entry {number}): the file doesn't know it." for target in sorted(missing, key=str)
+            f"{target} from {line.image} ({who}): the file doesn't know it." for target, line in wanted.items() if target not in there
         ]
         if not lines:
             known = any(line.chosen and line.source.host == host and place in (None, line.source.repository) for line in self.lines)
             what = "it selects differently from when the file was written" if known else "the file has nothing that it selects"
-            mistakes.found.append(f"Entry {number} ({host}{'/' + place if place else ''}): {what}.")
+            mistakes.found.append(f"{host}{'/' + place if place else ''} ({who}): {what}.")
         return lines
-
-    def _lines_at(self, target: Target, wanted: Reference, platform: Optional[str], asked: Optional[str]) -> List[Line]:
-        return [
-            line
-            for line in self._at.get(target, ())
-            if line.source[:2] == wanted[:2] and line.platform == platform and (asked is None or asked in line.chosen)
-            # What is asked for by digest is the same under any tag; with a platform, the line has the digest of that.
-            if (platform or line.source.digest == wanted.digest if wanted.digest else line.source.tag == wanted.tag)
-        ]
 
 
 def lines_of(items: Iterable[Item], desired: Iterable[Desired], entries: List[Entry]) -> List[Line]:
