@@ -36,9 +36,9 @@ class Line(NamedTuple):
     chosen: Tuple[str, ...] = ()
 
     @property
-    def key(self) -> Tuple[Target, Optional[str]]:
+    def key(self) -> Tuple[Target, Optional[Reference]]:
         """A tag holds one image; a repository may hold many without a tag."""
-        return self.target, None if self.target.tag else self.image
+        return self.target, None if self.target.tag else self.source
 
     @property
     def image(self) -> str:
@@ -70,7 +70,7 @@ class Change(NamedTuple):
         if self.before is None:
             return f"{image} is new, with {self.after}."
         if self.after is None:
-            return f"{image} is no longer asked for."
+            return f"{image}, with {self.before}, is no longer asked for."
         if self.before != self.after:
             return f"{image} now has {self.after}, and had {self.before}."
         return f"{image} has the same digest, but what asks for it has changed."
@@ -189,12 +189,14 @@ def lines_of(items: Iterable[Item], desired: Iterable[Desired], entries: List[En
     for one in desired:
         asked = _asked(entries[one.entry])
         chosen.setdefault(_place(one), set()).update([asked] if asked else ())
-    lines = []
+    lines: Dict[Any, Line] = {}
     for item in items:
         origin, target = item.desired.origin, item.target._replace(digest=None)
         source = Reference(origin.registry.name.lower(), origin.repository, origin.tag, item.digest)
-        lines.append(Line(target, source, origin.platform, tuple(sorted(chosen[_place(item.desired)]))))
-    return sorted(lines, key=lambda line: (str(line.target), str(line.source)))
+        line = Line(target, source, origin.platform)
+        same = lines.get(line.key, line)  # without a tag, what is named and what is pinned may be one
+        lines[line.key] = line._replace(chosen=tuple(sorted({*same.chosen, *chosen[_place(item.desired)]})))
+    return sorted(lines.values(), key=lambda line: (str(line.target), str(line.source)))
 
 
 def text_of(lines: Iterable[Line]) -> str:
@@ -226,7 +228,7 @@ def _asked(entry: Entry) -> Optional[str]:
         usual = Selection()._asdict()
         asked = {name: value for name, value in entry.selection._asdict().items() if value != usual[name]}
         if entry.repositories is not None:
-            asked["repositories"] = dict(zip(("include", "exclude"), entry.repositories))
+            asked["repositories"] = {name: some for name, some in zip(("include", "exclude"), entry.repositories) if some}
     elif entry.platform and entry.source is not None and entry.source.digest:
         asked["digest"] = entry.source.digest  # its lines have that of the platform's manifest
     else:

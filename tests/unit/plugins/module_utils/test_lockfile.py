@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import random
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -113,6 +114,18 @@ def test_a_line_per_target_sorted_and_the_same_each_time(locking: Locking) -> No
     assert locking.update(*IMAGES, old=text) == text
     assert locking.update(*reversed(IMAGES)) == text
     assert locking.update() == HEADER + "[]\n"
+
+
+def test_a_repository_may_get_several_digests_of_one_tag(locking: Locking) -> None:
+    images = [{"source": f"{APP}:1.0{digest}", "untagged_repositories": ["bare"]} for digest in ("", f"@{B}")]
+    text = locking.update(*images)
+    assert text.count("bare") == 2 and locking.update(*images, old=text) == text
+    assert {str(one.target) for one in locking.use(text, *images)} == {f"bare@{A}", f"bare@{B}"}
+    images[1] = {"source": APP, "untagged_repositories": ["bare"], "tags": {"names": ["1.0"]}}
+    images[2:] = [{**images[0], "source": f"{APP}:1.0@{A}"}]
+    same = locking.update(*images)
+    assert same == f'{HEADER}- {{source: "{APP}:1.0@{A}", untagged_repositories: "bare", comment: [{{"names": ["1.0"]}}]}}\n'
+    assert {str(one.target) for one in locking.use(same, *images)} == {f"bare@{A}"}
 
 
 def test_it_is_a_list_that_images_accepts_and_means_the_same(locking: Locking) -> None:
@@ -293,7 +306,7 @@ def test_what_would_change(locking: Locking, quay: HeldRegistry) -> None:
     assert [str(change) for change in before.changes(after.lines)] == [
         f"few:1.2 from {APP}:1.2 has the same digest, but what asks for it has changed.",
         f"team/app:1.0 from {APP}:1.0 now has {D}, and had {A}.",
-        f"team/app:1.1 from {APP}:1.1 is no longer asked for.",
+        f"team/app:1.1 from {APP}:1.1, with {B}, is no longer asked for.",
         f"team/app:stable from {APP}:stable is new, with {B}.",
     ]
     assert before.changes(after.lines)[1].result() == {
@@ -310,3 +323,34 @@ def test_what_the_source_has_no_more_keeps_its_line_if_asked_for(locking: Lockin
     for old, options in (("", image), (text, {"source": f"{APP}:1.0"}), (text.replace("1.0@", "0.9@"), image)):
         with pytest.raises(AssertionError, match="does not exist"):
             locking.update(options, old=old)
+
+
+SHAPES: list[dict[str, Any]] = [
+    *IMAGES[1:4], *IMAGES[5:], {"source": f"{APP}:1.0"},
+    {"source": f"{APP}:1.0@{A}", "target": "few/app:1.0", "untagged_repositories": "bare"},
+    {"source": f"{APP}:stable", "target": ["{name}:{tag}", "few/{name}"], "untagged_repositories": "bare"},
+    {"source": APP, "tags": {"names": ["1.0", "1.1"]}, "untagged_repositories": "bare"},
+    {"source": APP, "target": ["few/{name}", "{host}/x"], "tags": {"newest": 1, "same_digest": True}},
+    {"source_registry": SERVER, "target": "all/{repository}", "repositories": {"include": ["*"]}, "tags": {"newest": 1}},
+    {"source": f"{SERVER}/team/job:7", "target": ["job", "bare:7"]},
+]  # fmt: skip
+
+
+def test_any_list_uses_what_was_written_for_it_and_nothing_less(locking: Locking) -> None:
+    chance = random.Random(17)
+    used = 0
+    for _round in range(60):
+        images = chance.sample(SHAPES, chance.randrange(2, 7))
+        try:
+            text = locking.update(*images)
+        except UserError:  # two of them want one target
+            continue
+        assert locking.update(*images, old=text) == text
+        lines = {(str(line.target), line.source.digest) for line in LockFile(NAME, text).lines}
+        desired = locking.use(text, *images)
+        assert {(str(one.target._replace(digest=None)), one.origin.digest) for one in desired} == lines, images
+        for line in text.splitlines()[2:]:
+            if "untagged" not in line:
+                assert locking.mistakes(text + line.replace('", target: "', '", target: "more/') + "\n", *images), line
+        used += 1
+    assert used > 30
