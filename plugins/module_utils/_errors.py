@@ -66,10 +66,11 @@ class Mistakes:
             self.found.extend(str(error).splitlines())
             return None
 
-    def tell(self) -> None:
-        """Raises them, one on each line."""
+    def tell(self, most: Optional[int] = None) -> None:
+        """Raises them, one on each line; no more than *most*."""
         if self.found:
-            raise self._kind("\n".join(self.found))
+            more = [f"Mistakes that are not shown here: {len(self.found) - most}."] if most and len(self.found) > most else []
+            raise self._kind("\n".join(self.found[:most] + more))
 
 
 class IdentityError(Problem):

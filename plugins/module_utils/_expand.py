@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from ._errors import AcrError
+from ._lockfile import LockFile
 from ._options import Entry
 from ._plan import Desired, Origin, Unplanned
 from ._reference import InvalidReference, is_tag
@@ -33,10 +34,13 @@ class Expansion(NamedTuple):
     selections: List[Chosen]
 
 
-def expand(entries: List[Entry], sources: Sources, pool: ThreadPoolExecutor) -> Expansion:
-    """What the entries mean. What is wrong with one of them fails that one only."""
+def expand(
+    entries: List[Entry], sources: Sources, pool: ThreadPoolExecutor, lock: Optional[LockFile] = None
+) -> Expansion:
+    """What the entries mean. What is wrong with one of them fails that one only. *lock* is asked for what they mean instead of the
+    sources; UserError if it doesn't know."""
     expander = _Expander(entries, sources, pool)
-    expander.run()
+    expander.run(lock)
     return expander.found
 
 
@@ -53,23 +57,35 @@ class _Expander:
         self._opened: Dict[int, Source] = {}
         self._named: Dict[int, Future[Tags]] = {}  # the tags that an entry names, if it selects no others
 
-    def run(self) -> None:
+    def run(self, lock: Optional[LockFile]) -> None:
         for number, entry in self._entries.items():
             try:
                 host = entry.source.host if entry.source else None
                 self._opened[number] = self._sources.open(host, entry.registry_id, entry.credentials)
             except AcrError as error:
                 self._failed[number] = error
-        places = self._places()
+        locked = lock is not None and self._add_locked(lock)
+        places = {} if locked else self._places()
         listings = self._listings(places)
         for number in self._entries:
             try:
-                if number not in self._failed:
+                if number not in self._failed and not locked:
                     self._add(number, places.get(number, []), listings)
             except AcrError as error:
                 self._failed[number] = error
             if number in self._failed:
                 self._fail(number, self._failed[number])
+
+    def _add_locked(self, lock: LockFile) -> bool:
+        entries = {number: (self._entries[number], source.name) for number, source in self._opened.items()}
+        for number, lines in lock.lines_for(entries, complete=not self._failed).items():
+            entry, key = self._entries[number], self._opened[number].key
+            for target, (_host, repository, tag, digest), platform, _chosen in lines:
+                place = target if target.tag else target._replace(digest=digest)
+                selected = entry.selection is not None and tag not in entry.selection.names
+                origin = Origin(key, repository, tag, digest, platform)
+                self.found.desired.append(Desired(place, origin, entry.rules, number, selected, locked=True))
+        return True
 
     def _selecting(self) -> Iterator[Tuple[int, Entry, Source]]:
         for number, entry in self._entries.items():

@@ -12,16 +12,17 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Callable, Dict, Iterator, List, Optional
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
-from . import _plan
+from . import _lockfile, _plan
 from ._acr import AzureRegistry
 from ._azure import Azure
 from ._errors import AcrError, IdentityError, UserError
 from ._expand import expand
+from ._lockfile import Line, LockFile
 from ._options import Entry
 from ._permissions import Permissions
-from ._plan import STOPPED, Desired, Item, SourceRegistry
+from ._plan import STOPPED, Desired, Item, Observed, SourceRegistry
 from ._planner import Planner
 from ._progress import Progress
 from ._report import Report
@@ -58,9 +59,29 @@ class Mirror:
         self._known: Known = {}
         self._sources = Sources(azure, self._known, self._registry_id)
 
-    def run(self, entries: List[Entry]) -> Report:
-        """Does it. Raises AcrError and Conflict for what concerns the whole list, before anything is started; what
-        concerns single images is in the report."""
+    def resolve(self, entries: List[Entry], lock: LockFile) -> Tuple[Report, List[Line]]:
+        """What *lock* is to hold; whatever failed is in the report. Errors as of `run`."""
+        pool = ThreadPoolExecutor(self._settings.concurrency)
+        resolver = Resolver(self._sources, self._settings.concurrency)
+        try:
+            desired, unplanned, notes, selections = expand(entries, self._sources, pool)
+            items = [Item(one) for one in _plan.merge(desired)]
+            resolver.start(items)
+            for item in items:
+                locked = lock.digest(item.desired)
+                item.observed = Observed.there(locked) if locked else None  # may be kept if its source has it no more
+                resolver.finish(item)
+        finally:
+            self._azure.http.close()
+            resolver.close()
+            pool.shutdown(wait=False, cancel_futures=True)
+        notes = [*(note for entry in entries for note in entry.notes), *self._sources.notes.values(), *notes]
+        report = Report(items=items, unplanned=unplanned, notes=notes, selections=selections)
+        return report, _lockfile.lines_of(items, desired, entries)
+
+    def run(self, entries: List[Entry], lock: Optional[LockFile] = None) -> Report:
+        """Does it, with the digests of *lock* if that is given. Raises AcrError and UserError for what concerns the whole list,
+        before anything is started; what concerns single images is in the report."""
         started = time.monotonic()
         settings = self._settings
         report = Report(known=self._known)
@@ -71,7 +92,7 @@ class Mirror:
         try:
             if settings.notify is not None:
                 settings.notify(Progress())
-            desired, report.unplanned, notes, report.selections = expand(entries, self._sources, pool)
+            desired, report.unplanned, notes, report.selections = expand(entries, self._sources, pool, lock)
             needed: Dict[SourceRegistry, int] = {}
             batches = self._batches(planner, desired, report, needed)
             if settings.check or settings.stop_on_error:

@@ -364,10 +364,7 @@ def parse_entries(
         repeated.update(its.found)
     mistakes.found += [f"defaults: {one}" for one in general.found if one in repeated] + of_entries
     mistakes.of(merge, [wish for number, entry in found.items() for wish in _wishes(number, entry, suffix)])
-    more = len(mistakes.found) - SHOWN_MISTAKES
-    if more > 0:
-        mistakes.found[SHOWN_MISTAKES:] = [f"Mistakes that are not shown here: {more}."]
-    mistakes.tell()
+    mistakes.tell(SHOWN_MISTAKES)
     # They concern the list, and are reported once.
     notes = tuple(
         f"The credentials for {place} match no entry of images, so they are not used."

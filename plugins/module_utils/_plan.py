@@ -91,13 +91,15 @@ class Rules(NamedTuple):
 
 
 class Desired(NamedTuple):
-    """One target and the image that it should hold. *entry* is the number of the user's request that it comes from."""
+    """One target and the image that it should hold. *entry* is the number of the user's request that it comes from. *locked*: its
+    digest is that of a lock file, so that no source is asked for it."""
 
     target: Target
     origin: Origin
     rules: Rules = Rules()
     entry: int = 0
     selected: bool = False  # by a selection, and not named by the user
+    locked: bool = False
 
     @property
     def digest(self) -> Optional[str]:
@@ -337,9 +339,9 @@ def merge(desired: Iterable[Desired]) -> List[Desired]:
         other = kept.get(place)
         if other is None:
             kept[place] = one
+        elif one.target.digest and (one.locked or other.origin.key != one.origin.key):
+            continue
         elif other.origin.key != one.origin.key:
-            if one.target.digest:
-                continue
             conflicts.found.append(
                 f"{one.target} is wanted twice: from {other.origin} (entry {other.entry + 1}) and from {one.origin} "
                 f"(entry {one.entry + 1}). Remove one."

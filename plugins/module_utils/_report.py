@@ -81,6 +81,8 @@ class Report:
                     row["reason"] = "source_missing"
             if item.seconds:
                 row["seconds"] = round(item.seconds, 2)
+            if item.desired.locked:
+                row["locked"] = True
             if item.operation:
                 row["operation"] = item.operation
             row.update(self.details.get(item, {}))
@@ -97,7 +99,7 @@ class Report:
         error: Optional[AcrError] = None,
     ) -> Dict[str, Any]:
         row: Dict[str, Any] = {
-            "image": f"{self.login_server}/{target}",
+            "image": f"{self.login_server}/{target}".lstrip("/"),
             "source": source,
             "digest": digest,
             "previous_digest": before,

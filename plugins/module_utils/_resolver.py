@@ -41,10 +41,12 @@ class Resolver:
         return self._pools[registry]
 
     def start(self, items: List[Item]) -> None:
-        """Starts to read the digests of the items' origins."""
+        """Starts to read the digests of the items' origins that aren't locked."""
         repositories: Dict[Tuple[SourceRegistry, str], Dict[OriginKey, Origin]] = {}
         sources: Dict[SourceRegistry, Source] = {}
         for item in items:
+            if item.desired.locked:
+                continue
             origin = item.desired.origin
             repositories.setdefault((origin.registry, origin.repository), {})[origin.key] = origin
             sources[origin.registry] = self._sources.of(origin.registry)
@@ -67,6 +69,8 @@ class Resolver:
     def finish(self, item: Item) -> bool:
         """Fills in the digest of an item's origin, or why it has none; whether it has one. It was started before."""
         desired = item.desired
+        if desired.locked:
+            return True
         try:
             origin = self._resolving[desired.origin.key].result()[desired.origin.key]
         except AcrError as error:
@@ -102,7 +106,9 @@ class Resolver:
             try:
                 looks[item.desired.origin.key].result()
             except AcrError as error:
-                item.fail(error)
+                if item.desired.locked and error.reason == "not_found":
+                    error = error.but(f"{error} The lock file has this digest; run with lock: update.")
+                item.unresolved(error)
 
 
 def _resolve(prepared: Future[None], source: Source, origin: Origin) -> Resolved:

@@ -375,6 +375,27 @@ options:
       - A prefix for the repository of every target, such as V(mirror/). It may contain the placeholders of
         O(images[].target), so that V({host}/) keeps images of different registries apart.
     type: str
+  lock_file:
+    description:
+      - A lock file, which holds the digest that each target is to get, for review. It is a list that O(images) accepts, with one
+        line for each target, sorted by target.
+      - It must be on the machine that runs the module.
+    type: path
+    version_added: 0.2.0
+  lock:
+    description:
+      - What to do with O(lock_file). The default is V(use) if that is given.
+      - V(use) imports exactly what the file holds. No source is asked for tags, and a source that has nothing to import isn't
+        asked at all. It is an error if an entry of O(images) is new or has changed since the file was written, or if the file has
+        a target that no entry asks for. Options such as O(images[].if_exists) and O(images[].referrers) come from O(images), and
+        may differ; the referrers themselves aren't locked.
+      - V(update) finds out what O(images) means now and writes the file. O(registry) isn't contacted, and nothing is imported. If
+        an image can't be found, the file stays as it is, except that O(images[].if_source_missing=keep) keeps its line. The
+        sources of images with O(images[].verify=false) are read, too.
+      - V(check) fails if V(update) would change what the file holds, and writes nothing.
+    type: str
+    choices: [use, update, check]
+    version_added: 0.2.0
   concurrency:
     description:
       - How many requests may be under way at once. Imports that Azure is copying don't count.
@@ -530,6 +551,19 @@ EXAMPLES = r"""
         tags:
           names: [v1.7.0, v1.8.2]
 
+- name: Write the current digests of a list to a file, for review, without importing anything
+  registryops.acr.acr_mirror:
+    registry: contosoprod
+    images: "{{ lookup('ansible.builtin.file', 'images.yml') | from_yaml }}"
+    lock_file: "{{ playbook_dir }}/images.lock.yml"
+    lock: update
+
+- name: Import exactly what was reviewed, wherever the tags point by now
+  registryops.acr.acr_mirror:
+    registry: contosoprod
+    images: "{{ lookup('ansible.builtin.file', 'images.yml') | from_yaml }}"
+    lock_file: "{{ playbook_dir }}/images.lock.yml"
+
 - name: Mirror a whole registry of another tenant, with a service principal that has the role AcrPull there
   registryops.acr.acr_mirror:
     registry: contosoprod
@@ -557,13 +591,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed:
-  description: Whether an import was started or, in check mode, would be started.
+  description:
+    - Whether an import was started or, in check mode, would be started. With O(lock=update), whether O(lock_file) was written or
+      would be written.
   returned: always
   type: bool
   sample: true
 results:
   description: All targets, in the order of O(images), and, with O(images[].referrers=true), all referrers.
-  returned: always, unless the task failed before anything was planned
+  returned: always, unless the task failed before anything was planned, and unless O(lock=update) or O(lock=check)
   type: list
   elements: dict
   contains:
@@ -627,6 +663,11 @@ results:
       type: str
       returned: always
       sample: absent
+    locked:
+      description: Whether its digest is that of O(lock_file).
+      type: bool
+      returned: when it is
+      sample: true
     operation:
       description: The name of Azure's import operation.
       type: str
@@ -643,9 +684,35 @@ results:
       elements: str
       returned: when O(details=true), and it exists and can be read
       sample: [linux/amd64, linux/arm64]
+lock_changes:
+  description: What O(lock=update) changes in O(lock_file), in its order.
+  returned: when O(lock=update) or O(lock=check), unless an image can't be found
+  type: list
+  elements: dict
+  contains:
+    image:
+      description: Repository and tag of the target, or its repository if it has no tag.
+      type: str
+      returned: always
+      sample: library/nginx:1.27
+    source:
+      description: The image, with its registry, and with the platform if only that is imported.
+      type: str
+      returned: always
+      sample: docker.io/library/nginx:1.27
+    digest:
+      description: The digest that it has now. Null if O(images) no longer asks for it.
+      type: str
+      returned: always
+      sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
+    previous_digest:
+      description: The digest that the file held before. Null if it didn't hold the target.
+      type: str
+      returned: always
+      sample: sha256:1d2c3f4a5b6c7d8e9fa0b1c2d39f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e
 summary:
   description: The run in numbers.
-  returned: always, unless the task failed before anything was planned
+  returned: always, unless the task failed before anything was planned, and unless O(lock=update) or O(lock=check)
   type: dict
   contains:
     targets:
@@ -761,6 +828,7 @@ reason:
       certificate isn't trusted, V(timeout) if the time limit was reached, V(protocol) if a response was invalid.
     - V(lost) if Azure calls an image imported but it isn't there, V(unknown) if the outcome of an import is unknown, V(stopped)
       if it wasn't started because another image failed.
+    - V(outdated) if O(lock=check) and O(lock_file) isn't what O(lock=update) would write.
     - V(several) if images failed for different reasons; RV(results) has the reason of each.
   returned: failure
   type: str
@@ -772,14 +840,19 @@ status:
   sample: 404
 """
 
+import os
 import re
-from typing import TYPE_CHECKING, Any, Dict, List
+import tempfile
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
+from ..module_utils._errors import UserError
 from ..module_utils._module import run
-from ..module_utils._options import LIST_ARGUMENTS, parse_entries, read_list
+from ..module_utils._options import LIST_ARGUMENTS, SHOWN_MISTAKES, Entry, parse_entries, read_list
 
 if TYPE_CHECKING:
     from ..module_utils._azure import Azure
+    from ..module_utils._lockfile import LockFile
+    from ..module_utils._mirror import Mirror
 
 # The summary's names for what happened.
 COUNTS = {
@@ -795,6 +868,7 @@ COUNTS = {
 
 def work(module: Any, azure: Azure) -> Dict[str, Any]:
     from ..module_utils import _progress
+    from ..module_utils._lockfile import LockFile
     from ..module_utils._mirror import Mirror, Settings
 
     params = module.params
@@ -817,7 +891,14 @@ def work(module: Any, azure: Azure) -> Dict[str, Any]:
         notify=_progress.writer(),
         details=params["details"],
     )
-    report = Mirror(azure, params["registry"], params["resource_group"], settings).run(entries)
+    mirror = Mirror(azure, params["registry"], params["resource_group"], settings)
+    lock: Optional[LockFile] = None
+    if params["lock_file"]:
+        text = _read(params["lock_file"], needed=params["lock"] != "update")
+        lock = LockFile(params["lock_file"], text)
+        if params["lock"] in ("update", "check"):
+            return _resolve(module, mirror, entries, lock, text)
+    report = mirror.run(entries, lock)
     for note in report.notes + (report.asides if module._verbosity else []):
         module.warn(note)
     results = report.numbered()
@@ -838,6 +919,52 @@ def work(module: Any, azure: Azure) -> Dict[str, Any]:
     return result
 
 
+def _resolve(module: Any, mirror: Mirror, entries: List[Entry], lock: LockFile, text: str) -> Dict[str, Any]:
+    """Checks or writes the lock file, which holds *text* so far."""
+    from ..module_utils._lockfile import text_of
+
+    check = module.params["lock"] == "check"
+    report, lines = mirror.resolve(entries, lock)
+    for note in report.notes:
+        module.warn(note)
+    if report.errors:
+        verb = f"can't be resolved, so {lock.name} was not {'checked' if check else 'written'}"
+        return dict(report.result(), msg=_failures(report.numbered(), verb, ""))
+    changes = lock.changes(lines)
+    result: Dict[str, Any] = {
+        "changed": not check and text != text_of(lines),
+        "diff": {"before": text, "after": text_of(lines), "before_header": lock.name, "after_header": lock.name},
+        "lock_changes": [change.result() for change in changes],
+        "selections": [chosen.result() for chosen in report.selections],
+    }
+    if check and changes:
+        sentences = [f"{lock.name} is out of date. Run with lock: update, and review what changes.", *map(str, changes)]
+        if len(changes) > SHOWN_MISTAKES:
+            sentences[SHOWN_MISTAKES + 1 :] = [f"Changes that are not shown here: {len(changes) - SHOWN_MISTAKES}."]
+        result.update(reason="outdated", msg="\n".join(sentences))
+    if result["changed"] and not module.check_mode:
+        handle, written = tempfile.mkstemp(dir=module.tmpdir)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text_of(lines))
+        module.atomic_move(written, lock.name)
+    return result
+
+
+def _read(path: str, needed: bool) -> str:
+    """The text of a lock file; none if it isn't *needed* and doesn't exist yet."""
+    try:
+        if needed or os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                return file.read()
+        if os.path.isdir(os.path.dirname(os.path.abspath(path))):
+            return ""
+        raise UserError(f"The lock file {path} can't be written: its folder doesn't exist.")
+    except FileNotFoundError:
+        raise UserError(f"The lock file {path} doesn't exist. Run with lock: update to write it.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The lock file {path} can't be read: {error}") from None
+
+
 def _failures(results: List[Dict[str, Any]], verb: str, others: str) -> str:
     """Each image that failed once, by what is said of it, so that a sign-in that fails is reported once for all."""
     failed = [found for found in results if found["action"] == "failed"]
@@ -848,7 +975,7 @@ def _failures(results: List[Dict[str, Any]], verb: str, others: str) -> str:
     lines = [
         f"{', '.join('{image} (entry {entry})'.format(**one) for one in some)}: {some[0]['error']}" for some in images.values()
     ]
-    rest = f"; all others {others}" if len(failed) < len(results) else ""
+    rest = f"; all others {others}" if others and len(failed) < len(results) else ""
     return "\n".join([f"{len(failed)} of {len(results)} targets {verb}{rest}.", *lines])
 
 
@@ -858,6 +985,8 @@ def main() -> None:
             **LIST_ARGUMENTS,
             "default_host": {"type": "str"},
             "target_prefix": {"type": "str"},
+            "lock_file": {"type": "path"},
+            "lock": {"type": "str", "choices": ["use", "update", "check"]},
             "concurrency": {"type": "int", "default": 16},
             "on_error": {"type": "str", "default": "continue", "choices": ["continue", "stop"]},
             "details": {"type": "bool", "default": False},
@@ -867,6 +996,7 @@ def main() -> None:
         },
         work,
         read=read_list,
+        required_by={"lock": ["lock_file"]},
     )
 
 

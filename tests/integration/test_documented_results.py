@@ -27,6 +27,8 @@ MAY_BE_NULL = {
     "acr_manifest_info.manifests.os",
     "acr_manifest_info.manifests.platforms.os_version",
     "acr_manifest_info.manifests.referrers.tag",
+    "acr_mirror.lock_changes.digest",
+    "acr_mirror.lock_changes.previous_digest",
     "acr_mirror.results.digest",
     "acr_mirror.results.previous_digest",
     *(f"acr_trusted_services.{when}.{name}" for when in ("before", "after") for name in ("regional_endpoints", "soft_delete_days")),
@@ -40,6 +42,10 @@ TASKS: list[tuple[str, dict[str, Any]]] = [
     ("acr_import", {"source": f"{HELLO}:1.0", "verify": False}),
     ("acr_mirror", {"images": [SIGNED, {"source": f"{HELLO}:1.1"}, {"source": f"{HELLO}:missing"}], "details": True}),
     ("acr_mirror", {"images": [{"source": f"{HELLO}:linux"}, {"source": HELLO, "tags": {"semver": "1.0.x"}}], "wait": False}),
+    *(
+        ("acr_mirror", {"images": [f"{HELLO}:{tag}"], "lock_file": "~/images.lock.yml", "lock": lock})
+        for tag, lock in (("1.1", "update"), ("1.0", "update"), ("1.0", "use"))
+    ),
     ("acr_manifest_info", {"registry": "contosodev", "repository": "signed/app", "tag": "1.0", "raw": True, "referrers": True}),
     ("acr_manifest_info", {"all": True}),
     ("acr_trusted_services", {"registry": "contosovault"}),

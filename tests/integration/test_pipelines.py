@@ -22,6 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import yaml
 
+from ansible_collections.registryops.acr.plugins.module_utils._lockfile import LockFile
 from tests.playbook import ANSIBLE_BIN, ROOT, environment, run_playbook
 from tests.sandbox.handle import PRINCIPALS, Sandbox
 
@@ -292,6 +293,9 @@ acr_mirror_images:
 LOCK = f"""\
 - {{source: docker.io/library/nginx:1.27.3@{DIGEST}, target: library/nginx:1.27.3}}
 - {{source: "registry.example.com:8443/team/app:8@{DIGEST}", target: "team/app:8"}}
+- {{source: "docker.io/library/redis:7.4.1@{DIGEST}", target: "library/redis:7.4.1", comment: [{{"newest": 1}}]}}
+- {{source: "docker.io/library/alpine:3.20@{DIGEST}", target: "library/alpine:3.20", platform: "linux/amd64"}}
+- {{source: "docker.io/library/alpine@{DIGEST}", untagged_repositories: "library/alpine"}}
 """
 
 
@@ -316,13 +320,15 @@ def test_renovate_finds_the_images_of_a_list() -> None:
 
 
 def test_renovate_finds_the_lines_of_a_lock_file() -> None:
+    """Only those for which it knows the digest and what to replace."""
+    assert len(LockFile("images.lock.yml", LOCK).lines) == 5
     nginx, app = found(1, LOCK)
     assert nginx.groups() == ("docker.io/library/nginx", "1.27.3", DIGEST)
     assert app.groups() == ("registry.example.com:8443/team/app", "8", DIGEST)
     # Renovate replaces the old tag and the old digest wherever they stand in what was found.
     other = "sha256:" + "07b1" * 16
     changed = nginx[0].replace("1.27.3", "1.27.4").replace(DIGEST, other)
-    assert changed == f"source: docker.io/library/nginx:1.27.4@{other}, target: library/nginx:1.27.4"
+    assert changed == f"source: docker.io/library/nginx:1.27.4@{other}, target: library/nginx:1.27.4}}"
     (rule,) = json.loads((FILES / "renovate.json").read_text())["packageRules"]
     unsafe = re.compile(rule["matchCurrentValue"].strip("/"))
     assert [bool(unsafe.search(match["currentValue"])) for match in (nginx, app)] == [False, True]

@@ -542,6 +542,8 @@ TEXTS = {
     "acr_mirror_credentials": '[{"registry": "basic.vendor.test", "username": "vendor", "password": "vendorpass"}]',
     "acr_mirror_default_host": "docker.io",
     "acr_mirror_target_prefix": "texts/",
+    "acr_mirror_lock_file": "images.lock.yml",
+    "acr_mirror_lock": "use",
     "acr_mirror_concurrency": "2",
     "acr_mirror_on_error": "stop",
     "acr_mirror_timeout": "120",
@@ -561,12 +563,16 @@ def test_every_variable_may_be_text(sandbox: Sandbox, closed: str, role: Role, t
     assert set(TEXTS) == set(specs), "each variable that there is"
     sandbox.push("contosodev", "tool", ["1.0"], seed=71)
     sandbox.patch_registry("contosoprod", properties={"networkRuleBypassOptions": "AzureServices"})
-    run = role([], **{**TEXTS, "acr_mirror_report_json": str(tmp_path / "report.json")})
+    source = f"contosodev.azurecr.test/tool:1.0@{sandbox.tags('contosodev', 'tool')['1.0']}"
+    (tmp_path / "images.lock.yml").write_text(f"- {{source: {source}, target: texts/tool:1.0}}\n")
+    files = {"acr_mirror_report_json": str(tmp_path / "report.json"), "acr_mirror_lock_file": str(tmp_path / "images.lock.yml")}
+    run = role([], **{**TEXTS, **files})
     assert run.rc == 0 and list(sandbox.tags("contosoprod", "texts/tool")) == ["1.0"], run.output
     assert json.loads((tmp_path / "report.json").read_text())["summary"]["imported"] == 1
     assert not any("network" in task["task"] or "Show" in task["task"] for task in run.tasks if task["status"] == "ok")
     # Text without content counts as not given: the registry is the host then.
     empty = dict.fromkeys(["resource_group", "defaults", "credentials", "default_host", "target_prefix", "report_html", "report_json"], "")
+    empty["lock_file"] = ""
     nothing = {"acr_mirror_registry": "", **{f"acr_mirror_{name}": text for name, text in empty.items()}}
     run = role([], "-i", "contosoprod,", **{**nothing, "acr_mirror_images": f"[{{source: '{HELLO}'}}]"})
     assert run.rc == 0 and list(sandbox.tags("contosoprod", "library/hello-world")) == ["latest"], run.output
@@ -596,7 +602,7 @@ def test_a_wrong_argument_is_refused_before_anything(sandbox: Sandbox, role: Rol
 # ---- playbooks --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["import", "mirror", "promote", "inspect"])
+@pytest.mark.parametrize("name", ["import", "mirror", "lock", "promote", "inspect"])
 def test_playbooks_run_with_their_sample_variables(sandbox: Sandbox, name: str, tmp_path: Path) -> None:
     variables = yaml.safe_load((ROOT / f"playbooks/vars/{name}.yml").read_text())
     if name == "import":  # its sample names a digest that only the real Docker Hub has
@@ -607,6 +613,8 @@ def test_playbooks_run_with_their_sample_variables(sandbox: Sandbox, name: str, 
     first = run_playbook(f"registryops.acr.{name}", env, "-e", f"@{tmp_path}/vars.yml")
     assert first.rc == 0, first.output
     assert (first.recap["changed"] > 0) is (name != "inspect")
+    if name == "lock":
+        assert "Changes in images.lock.yml: 3" in first.output and not sandbox.operations()
     second = run_playbook(f"registryops.acr.{name}", env, "-e", f"@{tmp_path}/vars.yml")
     assert second.rc == 0 and second.recap["changed"] == 0, second.output
 

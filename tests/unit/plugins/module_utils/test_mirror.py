@@ -329,7 +329,7 @@ USUAL = {
     "referrers": False, "verify": True, "repair": False,
 }  # fmt: skip
 LIST = {
-    "defaults": None, "credentials": None, "target_prefix": None, "default_host": None, "concurrency": 4,
+    "defaults": None, "credentials": None, "target_prefix": None, "default_host": None, "concurrency": 4, "lock_file": None, "lock": None,
     "on_error": "continue", "details": False,
     "timeout": None, "import_timeout": 30,
 }  # fmt: skip

@@ -419,6 +419,15 @@ def test_the_same_twice_is_one_unless_the_options_differ(target: str) -> None:
         merge([first, desired("keep", target=target, entry=3)])
 
 
+def test_two_tags_that_are_locked_to_one_image_are_one_without_a_tag() -> None:
+    """As they are if their digests become known later."""
+    images = [
+        Desired(Target("a", None, A), origin(A, tag), Rules(if_exists), number, locked=True)
+        for number, (tag, if_exists) in enumerate([("1", "update"), ("2", "keep")])
+    ]
+    assert merge(images) == images[:1]
+
+
 @pytest.mark.parametrize(("first", "second"), [(True, True), (True, False), (False, True)])
 def test_the_same_twice_is_one_where_a_selection_brought_it(first: bool, second: bool) -> None:
     images = [desired(entry=0, selected=first), desired(target="b:1"), desired("keep", entry=1, selected=second)]

@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils._errors import GENERAL, AcrError, IdentityError
 from ansible_collections.registryops.acr.plugins.module_utils._expand import expand
+from ansible_collections.registryops.acr.plugins.module_utils._lockfile import LockFile
 from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Conflict, Item, Observed
 from ansible_collections.registryops.acr.plugins.module_utils._planner import Planner
@@ -51,13 +52,16 @@ def plan(quay: HeldRegistry, azure: HeldAzure, target: HeldAzure) -> Iterator[Pl
     """``plan({"source": …}, …)``: the items of these entries."""
     with ThreadPoolExecutor(4) as pool:
 
-        def items(*images: dict[str, Any], noted: Callable[[list[Item]], None] = lambda batch: None) -> list[Item]:
+        def items(
+            *images: dict[str, Any], noted: Callable[[list[Item]], None] = lambda batch: None, lock: str = ""
+        ) -> list[Item]:
             entries = parse_entries(list(images), None, None, None, "azurecr.test")
             known: Known = {}
             sources = Opened(quay, azure, known=known)
             registry = TargetRegistry(target, known=known)
             planner = Planner(Resolver(sources, 4), lambda: registry, 4)
-            desired, unplanned, _notes, _chosen = expand(entries, sources, pool)
+            file = LockFile("images.lock.yml", lock) if lock else None
+            desired, unplanned, _notes, _chosen = expand(entries, sources, pool, file)
             assert unplanned == []
             yielded = []
             for batch in planner.batches(desired):
@@ -126,6 +130,45 @@ def test_what_is_to_be_kept_asks_the_source_nothing(plan: Plan, target: HeldAzur
         "team/app:1.0": "keep", "team/app:new": "import",
     }  # fmt: skip
     assert quay.asked == [("describe", "team/app", "1.0")]
+
+
+# What is locked to A or B; the source's own tags have moved.
+LOCK = f"""
+- {{source: "quay.io/team/app:1.0@{A}", target: "team/app:1.0"}}
+- {{source: "quay.io/team/app:2.0@{B}", target: "team/app:2.0"}}
+- {{source: "quay.io/team/app:2.0@{B}", untagged_repositories: "bare"}}
+"""
+
+
+def test_what_is_locked_asks_the_source_for_what_is_missing_only_and_by_digest(
+    plan: Plan, target: HeldAzure, quay: HeldRegistry
+) -> None:
+    quay.tagged["team/app"] = {"1.0": C, "2.0": C, "old": A, "older": B}
+    images = app(), app("2.0", target=["team/app:2.0"], untagged_repositories=["bare"])
+    target.tagged = {"team/app": {"1.0": A, "2.0": B}, "bare": {"any": B}}
+    assert set(actions(plan(*images, lock=LOCK)).values()) == {"none"}
+    assert quay.asked == []
+    target.tagged = {"team/app": {"1.0": A, "2.0": C}}
+    items = plan(*images, lock=LOCK)
+    assert actions(items) == {"team/app:1.0": "none", "team/app:2.0": "update", f"bare@{B}": "import"}
+    assert [item.desired.digest for item in items] == [A, B, B]
+    assert quay.asked == [("describe", "team/app", B)], "one look for both, and never at a tag"
+    quay.asked.clear()
+    assert actions(plan(app(if_exists="keep"), {**images[1], "if_exists": "keep"}, lock=LOCK))["team/app:2.0"] == "keep"
+    assert quay.asked == [("describe", "team/app", B)]
+
+
+def test_a_locked_digest_that_is_gone(plan: Plan, target: HeldAzure, quay: HeldRegistry) -> None:
+    del quay.tagged["team/app"]["1.0"]
+    lock = LOCK.split("- ")[1]
+    gone = f"quay.io/team/app@{A} does not exist."
+    [item] = plan(app(), lock="- " + lock)
+    assert error_of(item).startswith(gone) and error_of(item).endswith("The lock file has this digest; run with lock: update.")
+    [item] = plan(app(if_source_missing="keep"), lock="- " + lock)
+    assert error_of(item).startswith(gone) and "Nothing could be kept" in error_of(item)
+    target.tagged = {"team/app": {"1.0": B}}
+    [item] = plan(app(if_source_missing="keep"), lock="- " + lock)
+    assert (item.action, item.gone, item.digest) == ("keep", True, B)
 
 
 def test_a_release_that_differs_is_the_failure_of_its_target_alone(plan: Plan, target: HeldAzure) -> None:

@@ -5,12 +5,19 @@
 
 from __future__ import annotations
 
+import os
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils import _mirror
-from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference
+from ansible_collections.registryops.acr.plugins.module_utils._errors import UserError
+from ansible_collections.registryops.acr.plugins.module_utils._lockfile import Line
+from ansible_collections.registryops.acr.plugins.module_utils._options import SHOWN_MISTAKES
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Target
+from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference, Reference
 from ansible_collections.registryops.acr.plugins.module_utils._select import Choice, Chosen
 from ansible_collections.registryops.acr.plugins.modules import acr_mirror
 
@@ -19,7 +26,7 @@ from .conftest import item
 PARAMS = {
     "registry": "contosoprod", "resource_group": None, "images": [{"source": "quay.io/team/app:1.0"}], "defaults": None,
     "credentials": None, "target_prefix": None, "default_host": None, "wait": True, "timeout": None, "import_timeout": 60,
-    "on_error": "continue", "concurrency": 4, "details": False,
+    "on_error": "continue", "concurrency": 4, "details": False, "lock_file": None, "lock": None,
 }  # fmt: skip
 
 
@@ -132,3 +139,60 @@ def test_a_bad_list_is_refused_before_anything_runs(module: Any, azure: Any, run
     with pytest.raises(InvalidReference, match=r"^Entry 2 \(Quay/A\): "):
         acr_mirror.work(module(**{**PARAMS, "images": [{"source": "quay.io/a"}, {"source": "Quay/A"}]}), azure)
     assert not run.mirror.called
+
+
+# ---- the lock file -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def locking(module: Any, azure: Any, run: Any, tmp_path: Path) -> Any:
+    """``locking("update")``: what is returned for a list that means these many images, with its warnings."""
+
+    def work(lock: str | None, count: int = 2, check_mode: bool = False, path: str = "images.lock.yml") -> dict[str, Any]:
+        digest = "sha256:" + "a" * 64
+        lines = [Line(Target("app", str(number)), Reference("quay.io", "app", str(number), digest)) for number in range(count)]
+        run.report.items, run.report.notes = [], ["A note."]
+        run.mirror.return_value.resolve.return_value = run.report, lines
+        fake = module(check_mode, **{**PARAMS, "lock_file": str(tmp_path / path), "lock": lock})
+        fake.tmpdir, fake.atomic_move = str(tmp_path), os.replace
+        return {**acr_mirror.work(fake, azure), "warnings": fake.warnings}
+
+    return work
+
+
+def test_a_lock_file_is_written_once_and_never_in_check_mode(locking: Any, tmp_path: Path) -> None:
+    path = tmp_path / "images.lock.yml"
+    announced = locking("update", check_mode=True)
+    assert announced["changed"] and announced["warnings"] == ["A note."] and not list(tmp_path.iterdir())
+    assert {**locking("update"), "changed": True} == announced
+    assert announced["diff"]["after"] == path.read_text() and len(announced["lock_changes"]) == 2
+    assert not locking("update")["changed"]
+    path.write_text("# written by hand\n" + path.read_text())
+    assert "msg" not in locking("check"), "what it holds is the same"
+    assert locking("update")["changed"]
+    outdated = locking("check", count=3)
+    assert (outdated["changed"], outdated["reason"], len(outdated["lock_changes"])) == (False, "outdated", 1)
+    many = locking("check", count=SHOWN_MISTAKES + 7)["msg"].splitlines()
+    assert len(many) == SHOWN_MISTAKES + 2 and many[-1] == "Changes that are not shown here: 5."
+
+
+@pytest.mark.parametrize("lock", [None, "use"])
+def test_what_a_lock_file_holds_is_used(locking: Any, run: Any, lock: str | None) -> None:
+    locking("update")
+    locking(lock)
+    assert [str(line.target) for line in run.mirror.return_value.run.call_args.args[1].lines] == ["app:0", "app:1"]
+
+
+def test_a_lock_file_that_cannot_be_had(locking: Any, run: Any, tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff")
+    (tmp_path / "images.yml").write_text("acr_mirror_images: []\n")
+    said = {
+        ("use", "none.yml"): "none.yml doesn't exist. Run with lock: update to write it.",
+        ("update", "none/none.yml"): "none/none.yml can't be written: its folder doesn't exist.",
+        ("update", "binary"): "binary can't be read: ",
+        ("update", "images.yml"): "images.yml isn't a lock file as lock: update writes it.",
+    }
+    for (lock, path), sentence in said.items():
+        with pytest.raises(UserError, match=re.escape(sentence)):
+            locking(lock, path=path)
+    assert not run.mirror.return_value.resolve.called and (tmp_path / "images.yml").read_text() == "acr_mirror_images: []\n"
