@@ -78,12 +78,14 @@ class Mirror:
                 batches = iter(list(batches))  # to know of all failures first
             if settings.stop_on_error and (report.unplanned or any(item.error for item in planner.items)):
                 _stop(planner.items)
-            elif settings.check:
-                self._check_permissions(planner.items, report)
-                for item in planner.items:
-                    item.changed = item.changes
             else:
-                self._carry_out(planner, batches)
+                if not settings.check:
+                    self._carry_out(planner, batches)
+                self._lock(planner, report, pool)
+                if settings.check:
+                    self._check_permissions(planner.items, report)
+                    for item in planner.items:
+                        item.changed, item.locked = item.changes, None if item.error else item.locked
             report.login_server = planner.target.registry.host
             report.items = planner.items
             noted = dict.fromkeys(note for entry in entries for note in entry.notes)
@@ -104,7 +106,7 @@ class Mirror:
 
     def _check_permissions(self, items: List[Item], report: Report) -> None:
         """Fails what Azure would refuse because this account lacks a right. AcrError if it wouldn't even find the registry."""
-        if not any(item.changes for item in items):
+        if not any(item.changes or item.locked for item in items):
             return
         try:
             target = self._azure.resource(self._registry_id, self._resource_group)
@@ -116,6 +118,13 @@ class Mirror:
         permissions = Permissions(self._azure, self._sources, target)
         permissions.check(items)
         report.asides = permissions.unknown
+
+    def _lock(self, planner: Planner, report: Report, pool: ThreadPoolExecutor) -> None:
+        """Locks what is to be immutable."""
+        if any(item.desired.rules.immutable for item in planner.items):
+            from ._immutable import lock
+
+            report.diff.lock(lock(planner.target, planner.items, pool, self._settings.check))
 
     @staticmethod
     def _batches(

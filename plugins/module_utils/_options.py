@@ -50,6 +50,7 @@ IMAGE_ARGUMENTS: Dict[str, Any] = {
     "verify": {"type": "bool", "default": True},
     "repair": {"type": "bool", "default": False},
     "if_source_missing": {"type": "str", "default": "fail", "choices": ["fail", "keep"]},
+    "immutable": {"type": "bool", "default": False},
 }
 _PATTERNS: Dict[str, Any] = {
     "include": {"type": "list", "elements": "str"},
@@ -80,7 +81,7 @@ ENTRY_ARGUMENTS: Dict[str, Any] = {
 # What a list can set for all its entries.
 DEFAULT_NAMES = (
     "source_registry", "source_username", "source_password", "if_exists", "platform", "referrers", "verify", "repair",
-    "if_source_missing", "tags",
+    "if_source_missing", "immutable", "tags",
 )
 DEFAULTS_ARGUMENTS: Dict[str, Any] = {name: ENTRY_ARGUMENTS[name] for name in DEFAULT_NAMES}
 CREDENTIALS_ARGUMENTS: Dict[str, Any] = {
@@ -164,7 +165,7 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry
     if options.get("platform"):
         mistakes.of(parse_platform, options["platform"])
     if options.get("verify") is False:
-        for name in ("platform", "referrers", "repair", "if_source_missing", "tags", "repositories"):
+        for name in ("platform", "referrers", "repair", "if_source_missing", "immutable", "tags", "repositories"):
             if options.get(name) and options[name] != "fail":
                 mistakes.found.append(f"{name} needs verify: true, since registries must be read for it.")
     several = bool(options.get("tags") or options.get("repositories"))
@@ -193,6 +194,7 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry
             referrers=bool(options.get("referrers")),
             repair=bool(options.get("repair")),
             if_source_missing=options.get("if_source_missing") or "fail",
+            immutable=bool(options.get("immutable")),
         ),
         platform=options.get("platform") or None,
         notes=tuple(notes),

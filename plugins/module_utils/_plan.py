@@ -29,7 +29,16 @@ STOPPED = "Not started, since another image failed (on_error: stop)."
 
 
 class Conflict(UserError):
-    """What the user asks for contradicts itself, or what is there. ``str()`` is one sentence."""
+    """What the user asks for contradicts itself, or what is there. ``str()`` is one sentence. *refusal*: the reason of an image
+    that fails for it."""
+
+    refusal = "exists"
+
+
+class Locked(Conflict):
+    """What is there must not be written."""
+
+    refusal = "locked"
 
 
 class Target(NamedTuple):
@@ -88,6 +97,7 @@ class Rules(NamedTuple):
     referrers: bool = False  # whether signatures and the like come, too
     repair: bool = False  # whether a broken target may be overwritten whatever if_exists says
     if_source_missing: str = "fail"
+    immutable: bool = False  # whether the tag and its manifest are locked afterwards
 
 
 class Desired(NamedTuple):
@@ -169,7 +179,8 @@ class Item:
 
     *changed*: an import was started for it (or, in check mode, would be), and not refused since the target existed. *seconds*
     from the import's start to its landing; *operation* names the import if it was not waited for. *gone*: its source has the
-    image no more, so that what the target holds is kept.
+    image no more, so that what the target holds is kept. *locked*: whether something of it had to be locked to be immutable; None
+    if it isn't.
     """
 
     desired: Desired
@@ -180,6 +191,7 @@ class Item:
     seconds: float = 0.0
     operation: str = ""
     gone: bool = False
+    locked: Optional[bool] = None
 
     @property
     def target(self) -> Target:
@@ -259,8 +271,10 @@ def decide(desired: Desired, observed: Observed) -> str:
             raise ValueError(f"the locks of {desired.target} are not known")
         if observed.locks:
             advice = "Unlock it, or set if_exists: keep." if observed.present else "Unlock it."
+            if desired.rules.immutable:
+                advice = "It is to be immutable: give the new image another tag, or unlock it."
             locked = " and its ".join(observed.locks)
-            raise Conflict(f"{desired.target} is locked against writing (write-enabled false on its {locked}). {advice}")
+            raise Locked(f"{desired.target} is locked against writing (write-enabled false on its {locked}). {advice}")
     return action
 
 
@@ -367,3 +381,10 @@ class Diff:
             if item.changes:
                 self.before[str(item.target)] = item.before
                 self.after[str(item.target)] = item.desired.digest
+
+    def lock(self, items: Iterable[Item]) -> None:
+        """Notes which of *items* were locked, or will be."""
+        for item in items:
+            if item.locked and item.error is None:
+                self.before.setdefault(str(item.target), item.before)
+                self.after[str(item.target)] = f"{item.digest} (immutable)"

@@ -128,7 +128,7 @@ class Planner:
             try:
                 item.decide(looks[item].result() if item in looks else found)
             except Conflict as conflict:
-                item.fail(AcrError("exists", str(conflict)))
+                item.fail(AcrError(conflict.refusal, str(conflict)))
             except AcrError as error:
                 item.fail(error)
 
@@ -145,7 +145,7 @@ class Planner:
             if isinstance(referrers, AcrError):
                 item.fail(referrers)
                 continue
-            rules = item.desired.rules
+            rules = item.desired.rules._replace(immutable=False)  # a tag of signatures gets further ones
             if rules.if_exists == "fail":  # what forbids to change an image must not stop a signature that was added later
                 rules = rules._replace(if_exists="update")
             more = {}

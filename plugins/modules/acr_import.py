@@ -106,7 +106,7 @@ options:
         can't notice that the source has changed.
       - With V(false), check mode always announces an import.
       - With V(false), locks can't be read, so O(if_exists=reimport) overwrites a locked tag.
-      - O(platform), O(referrers), O(repair) and O(if_source_missing=keep) require V(true).
+      - O(platform), O(referrers), O(repair), O(if_source_missing=keep) and O(immutable) require V(true).
     type: bool
     default: true
   repair:
@@ -125,6 +125,23 @@ options:
     type: str
     choices: [fail, keep]
     default: fail
+    version_added: 0.2.0
+  immutable:
+    description:
+      - Whether to lock each target tag and its manifest against changes and deletion once it is right (C(writeEnabled) and
+        C(deleteEnabled) become V(false)), whether it was imported now or earlier. Manifests that it lists and referrers stay
+        unlocked.
+      - If the source changes afterwards, the target isn't updated; this is a failure (V(locked)). To move the tag after all, unlock
+        it and its manifest with C(az acr repository update).
+      - A target that can't be locked is a failure, too. What was imported stays, and the next run tries to lock it again.
+      - A manifest's lock affects all its tags. While it is locked, this collection doesn't overwrite other tags in the repository
+        that name it or are to name it.
+      - This needs the right C(metadata/write) on O(registry), which the role V(Contributor) includes, or
+        C(Container Registry Repository Writer) if permissions are per repository (ABAC).
+      - Unless listings show it, two requests find out whether a target is locked. With O(wait=false), the next run locks what
+        has arrived by then.
+    type: bool
+    default: false
     version_added: 0.2.0
   wait:
     description:
@@ -207,6 +224,12 @@ EXAMPLES = r"""
     registry: contosoprod
     source: contosodev.azurecr.io/team/app:2.4.1
     if_exists: fail
+
+- name: Import a release, and lock it so that nobody changes or deletes it
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: contosodev.azurecr.io/team/app:2.4.1
+    immutable: true
 
 - name: Keep the image if it was deleted from the source
   registryops.acr.acr_import:
@@ -312,7 +335,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed:
-  description: Whether an import was started or, in check mode, would be started.
+  description: Whether an import was started or a lock set or, in check mode, would be.
   returned: always
   type: bool
   sample: true
@@ -392,6 +415,11 @@ targets:
       type: str
       returned: always
       sample: absent
+    immutable:
+      description: That it is locked. In check mode, that it is or would be.
+      returned: when O(immutable=true), and it didn't fail
+      type: bool
+      sample: true
     seconds:
       description: How long its import took.
       type: float

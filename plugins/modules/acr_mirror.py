@@ -123,8 +123,8 @@ options:
             therefore can't notice that the source has changed.
           - With V(false), check mode always announces an import.
           - With V(false), locks can't be read, so O(images[].if_exists=reimport) overwrites a locked tag.
-          - O(images[].platform), O(images[].referrers), O(images[].repair), O(images[].if_source_missing=keep), O(images[].tags)
-            and O(images[].repositories) require V(true).
+          - O(images[].platform), O(images[].referrers), O(images[].repair), O(images[].if_source_missing=keep),
+            O(images[].immutable), O(images[].tags) and O(images[].repositories) require V(true).
           - The default is V(true).
         type: bool
       repair:
@@ -145,6 +145,23 @@ options:
           - The default is V(fail).
         type: str
         choices: [fail, keep]
+        version_added: 0.2.0
+      immutable:
+        description:
+          - Whether to lock each target tag and its manifest against changes and deletion once it is right (C(writeEnabled) and
+            C(deleteEnabled) become V(false)), whether it was imported now or earlier. Manifests that it lists and referrers stay
+            unlocked.
+          - If the source changes afterwards, the target isn't updated; this is a failure (V(locked)). To move the tag after all, unlock
+            it and its manifest with C(az acr repository update).
+          - A target that can't be locked is a failure, too. What was imported stays, and the next run tries to lock it again.
+          - A manifest's lock affects all its tags. While it is locked, this collection doesn't overwrite other tags in the repository
+            that name it or are to name it.
+          - This needs the right C(metadata/write) on O(registry), which the role V(Contributor) includes, or
+            C(Container Registry Repository Writer) if permissions are per repository (ABAC).
+          - Unless listings show it, two requests find out whether a target is locked. With O(wait=false), the next run locks what
+            has arrived by then.
+          - The default is V(false).
+        type: bool
         version_added: 0.2.0
       tags:
         description:
@@ -276,6 +293,11 @@ options:
           - The default of O(images[].if_source_missing).
         type: str
         choices: [fail, keep]
+        version_added: 0.2.0
+      immutable:
+        description:
+          - The default of O(images[].immutable).
+        type: bool
         version_added: 0.2.0
       tags:
         description:
@@ -464,6 +486,16 @@ EXAMPLES = r"""
         tags:
           names: ["3.20", "3.19", latest]
 
+- name: Mirror all releases, and lock them so that nobody changes or deletes them
+  registryops.acr.acr_mirror:
+    registry: contosoprod
+    defaults:
+      immutable: true
+    images:
+      - source: contosodev.azurecr.io/team/app
+        tags:
+          semver: ">=2"
+
 - name: Mirror the two newest versions of a variant, and the last five builds of an own image
   registryops.acr.acr_mirror:
     registry: contosoprod
@@ -557,7 +589,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed:
-  description: Whether an import was started or, in check mode, would be started.
+  description: Whether an import was started or a lock set or, in check mode, would be.
   returned: always
   type: bool
   sample: true
@@ -606,6 +638,11 @@ results:
       type: str
       returned: always
       sample: import
+    immutable:
+      description: That it is locked. In check mode, that it is or would be.
+      returned: when O(images[].immutable=true), and it didn't fail
+      type: bool
+      sample: true
     seconds:
       description: How long its import took.
       type: float

@@ -34,11 +34,11 @@ MAY_BE_NULL = {
 HELLO = "docker.io/library/hello-world"
 SIGNED = {"source_registry": "contosodev", "source": "signed/app:1.0", "referrers": True}
 TASKS: list[tuple[str, dict[str, Any]]] = [
-    ("acr_import", SIGNED),
+    ("acr_import", {**SIGNED, "immutable": True}),
     ("acr_import", {"source": f"{HELLO}:latest", "wait": False}),
     ("acr_import", {"source": f"{HELLO}:missing"}),
     ("acr_import", {"source": f"{HELLO}:1.0", "verify": False}),
-    ("acr_mirror", {"images": [SIGNED, {"source": f"{HELLO}:1.1"}, {"source": f"{HELLO}:missing"}], "details": True}),
+    ("acr_mirror", {"images": [SIGNED, {"source": f"{HELLO}:1.1", "immutable": True}, {"source": f"{HELLO}:missing"}], "details": True}),
     ("acr_mirror", {"images": [{"source": f"{HELLO}:linux"}, {"source": HELLO, "tags": {"semver": "1.0.x"}}], "wait": False}),
     ("acr_manifest_info", {"registry": "contosodev", "repository": "signed/app", "tag": "1.0", "raw": True, "referrers": True}),
     ("acr_manifest_info", {"all": True}),

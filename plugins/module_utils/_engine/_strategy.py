@@ -207,7 +207,7 @@ class Verified(Strategy):
         try:
             action = _plan.decide(item.desired, shown)
         except _plan.Conflict as conflict:
-            self._run.end(pending, AcrError("exists", str(conflict)))
+            self._run.end(pending, AcrError(conflict.refusal, str(conflict)))
             return None
         if action in _plan.CHANGING:
             return action

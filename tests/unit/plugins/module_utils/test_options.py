@@ -223,6 +223,7 @@ def test_if_exists_goes_with_and_without_verifying(if_exists: str, verify: bool)
         ),
         ({"referrers": True, "verify": False}, "referrers needs verify: true, since registries must be read for it."),
         ({"repair": True, "verify": False}, "repair needs verify: true, since registries must be read for it."),
+        ({"immutable": True, "verify": False}, "immutable needs verify: true, since registries must be read for it."),
         (
             {"if_source_missing": "keep", "verify": False},
             "if_source_missing needs verify: true, since registries must be read for it.",

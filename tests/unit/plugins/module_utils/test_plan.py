@@ -192,6 +192,18 @@ def test_advice_for_a_locked_target_is_only_what_helps(observed: Observed, advic
     assert str(caught.value) == "base/nginx:1.27 is locked against writing (write-enabled false on its tag). " + advice
 
 
+def test_an_immutable_target_stays_what_it_is() -> None:
+    wanted = desired("update")
+    wanted = wanted._replace(rules=wanted.rules._replace(immutable=True))
+    with pytest.raises(Conflict) as caught:
+        decide(wanted, replace(OTHER, locks=("tag", "manifest")))
+    assert caught.value.refusal == "locked" and str(caught.value) == (
+        "base/nginx:1.27 is locked against writing (write-enabled false on its tag and its manifest). It is to be immutable: give "
+        "the new image another tag, or unlock it."
+    )
+    assert decided(wanted, replace(OTHER, locks=())).action == "update", "somebody has unlocked it"
+
+
 def test_all_locks_of_a_target_are_named() -> None:
     with pytest.raises(Conflict, match=r"\(write-enabled false on its repository and its manifest\)"):
         decide(desired("update"), replace(OTHER, locks=("repository", "manifest")))

@@ -151,7 +151,7 @@ def test_a13_a_lock_is_told_before_anything_is_overwritten(plan: Plan, target: H
     target.tagged = {"team/app": {"1.0": B}, "same": {"1.0": A}, "new": {}}
     target.locks = {lock}
     items = plan(app(target=["team/app", "same", "new"]))
-    assert actions(items) == {"team/app:1.0": "exists", "same:1.0": "none", "new:1.0": "import"}
+    assert actions(items) == {"team/app:1.0": "locked", "same:1.0": "none", "new:1.0": "import"}
     assert "is locked against writing" in error_of(items[0])
 
 
@@ -454,7 +454,8 @@ def test_what_refers_to_an_image_comes_after_it(plan: Plan, target: HeldAzure, q
     quay.manifests[digest(50)] = (IMAGE, {})
     quay.tagged["team/app"][signature] = digest(51)
     target.tagged = {"b": {"1.0": A, signature: digest(52)}}
-    items = plan(app(referrers=True, if_exists="fail", target=["a", "b"]), app("2.0"))
+    items = plan(app(referrers=True, if_exists="fail", immutable=True, target=["a", "b"]), app("2.0"))
+    assert [str(item.target) for item in items if item.desired.rules.immutable] == ["a:1.0", "b:1.0"]
     assert actions(items) == {
         "a:1.0": "import", "b:1.0": "none", "team/app:2.0": "import",
         "a@" + digest(50): "import", "a:" + signature: "import",

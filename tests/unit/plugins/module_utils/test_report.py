@@ -60,6 +60,13 @@ def test_a_target_as_modules_return_it() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("locked", "changed"), [(None, False), (False, False), (True, True)])
+def test_to_lock_a_target_is_a_change(locked: bool | None, changed: bool) -> None:
+    found = report(item(shown=A, locked=locked))
+    assert found.changed is changed and found.results()[0].get("immutable") == (True if locked is not None else None)
+    assert "immutable" not in report(item(shown=A, locked=locked, error=NO)).results()[0]
+
+
 def test_nobody_has_looked_at_what_is_not_verified() -> None:
     found = Item(Desired(Target("team/app", "1.0"), Origin(SourceRegistry("quay.io"), "team/app", "1.0")), action="import")
     assert (report(found).results()[0]["digest"], report(found).results()[0]["previous_digest"]) == (None, None)

@@ -298,4 +298,4 @@ def test_a13_a_target_that_appeared_and_is_locked_is_not_overwritten() -> None:
     azure.examine = lambda desired: replace(Observed.there(B), locks=("tag",))  # type: ignore[method-assign]
     [one] = azure.run(item("a:1"))
     assert "is locked against writing" in str(one.error) and len(azure.bodies) == 1
-    assert one.error is not None and one.error.reason == "exists"
+    assert one.error is not None and one.error.reason == "locked"
