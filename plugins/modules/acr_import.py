@@ -106,7 +106,8 @@ options:
         can't notice that the source has changed.
       - With V(false), check mode always announces an import.
       - With V(false), locks can't be read, so O(if_exists=reimport) overwrites a locked tag.
-      - O(platform), O(referrers), O(repair), O(if_source_missing=keep) and O(immutable) require V(true).
+      - O(platform), O(referrers), O(repair), O(if_source_missing=keep), O(immutable) and O(backup)
+        require V(true).
     type: bool
     default: true
   repair:
@@ -142,6 +143,17 @@ options:
         has arrived by then.
     type: bool
     default: false
+    version_added: 0.2.0
+  backup:
+    description:
+      - Before a target tag is moved to another digest, its old digest gets this tag in the same repository, such as
+        V({tag}-previous). C({tag}) stands for the target's tag.
+      - Targets that are absent, already right or broken need no backup.
+      - Azure makes it with an import within O(registry), so no right to push is needed. A backup from an earlier move is overwritten.
+      - The target is only overwritten once its backup is there, even with O(wait=false). If the backup fails, for example because
+        its tag is locked, so does the target, and it stays as it is.
+      - If a backup's tag is also a target, or the backup of another target, the task fails before anything starts.
+    type: str
     version_added: 0.2.0
   wait:
     description:
@@ -230,6 +242,13 @@ EXAMPLES = r"""
     registry: contosoprod
     source: contosodev.azurecr.io/team/app:2.4.1
     immutable: true
+
+- name: Move a tag, and keep what it named before under another one
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: contosoprod.azurecr.io/team/app:2.4.1
+    target: team/app:production
+    backup: "{tag}-previous"
 
 - name: Keep the image if it was deleted from the source
   registryops.acr.acr_import:
@@ -335,7 +354,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed:
-  description: Whether an import was started or a lock set or, in check mode, would be.
+  description: Whether an import was started, a backup made or a lock set or, in check mode, would be.
   returned: always
   type: bool
   sample: true
@@ -415,6 +434,11 @@ targets:
       type: str
       returned: always
       sample: absent
+    backup:
+      description: The image that holds RV(targets[].previous_digest) now, or would in check mode.
+      returned: when O(backup) is given, and it was or would be moved
+      type: str
+      sample: contosoprod.azurecr.io/team/app:production-previous
     immutable:
       description: That it is locked. In check mode, that it is or would be.
       returned: when O(immutable=true), and it didn't fail

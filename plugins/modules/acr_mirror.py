@@ -124,7 +124,7 @@ options:
           - With V(false), check mode always announces an import.
           - With V(false), locks can't be read, so O(images[].if_exists=reimport) overwrites a locked tag.
           - O(images[].platform), O(images[].referrers), O(images[].repair), O(images[].if_source_missing=keep),
-            O(images[].immutable), O(images[].tags) and O(images[].repositories) require V(true).
+            O(images[].immutable), O(images[].backup), O(images[].tags) and O(images[].repositories) require V(true).
           - The default is V(true).
         type: bool
       repair:
@@ -162,6 +162,17 @@ options:
             has arrived by then.
           - The default is V(false).
         type: bool
+        version_added: 0.2.0
+      backup:
+        description:
+          - Before a target tag is moved to another digest, its old digest gets this tag in the same repository, such as
+            V({tag}-previous). C({tag}) stands for the target's tag.
+          - Targets that are absent, already right or broken need no backup.
+          - Azure makes it with an import within O(registry), so no right to push is needed. A backup from an earlier move is overwritten.
+          - The target is only overwritten once its backup is there, even with O(wait=false). If the backup fails, for example because
+            its tag is locked, so does the target, and it stays as it is.
+          - If a backup's tag is also a target, or the backup of another target, the list is refused before anything starts.
+        type: str
         version_added: 0.2.0
       tags:
         description:
@@ -298,6 +309,11 @@ options:
         description:
           - The default of O(images[].immutable).
         type: bool
+        version_added: 0.2.0
+      backup:
+        description:
+          - The default of O(images[].backup).
+        type: str
         version_added: 0.2.0
       tags:
         description:
@@ -496,6 +512,13 @@ EXAMPLES = r"""
         tags:
           semver: ">=2"
 
+- name: Mirror a moving tag, and keep what it named before under another one
+  registryops.acr.acr_mirror:
+    registry: contosoprod
+    images:
+      - source: docker.io/library/nginx:latest
+        backup: "{tag}-previous"
+
 - name: Mirror the two newest versions of a variant, and the last five builds of an own image
   registryops.acr.acr_mirror:
     registry: contosoprod
@@ -589,7 +612,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed:
-  description: Whether an import was started or a lock set or, in check mode, would be.
+  description: Whether an import was started, a backup made or a lock set or, in check mode, would be.
   returned: always
   type: bool
   sample: true
@@ -638,6 +661,11 @@ results:
       type: str
       returned: always
       sample: import
+    backup:
+      description: The image that holds RV(results[].previous_digest) now, or would in check mode.
+      returned: when O(images[].backup) is given, and it was or would be moved
+      type: str
+      sample: contosoprod.azurecr.io/library/nginx:latest-previous
     immutable:
       description: That it is locked. In check mode, that it is or would be.
       returned: when O(images[].immutable=true), and it didn't fail

@@ -443,6 +443,23 @@ def test_a_selection_does_not_hide_a_conflict() -> None:
         merge([desired(selected=True), desired(selected=True, origin=origin(B, "2"))])
 
 
+def backed_up(backup: str, **facts: Any) -> Desired:
+    one = desired(**facts)
+    return one._replace(rules=one.rules._replace(backup=backup))
+
+
+def test_a_backup_that_is_needed_for_something_else_is_refused() -> None:
+    with pytest.raises(Conflict) as caught:
+        merge([backed_up("{tag}-old", target="a:1"), desired(target="a:1-old", entry=1)])
+    assert str(caught.value) == (
+        "a:1-old is to be the backup of a:1 (entry 1), but entry 2 needs it, too. Choose another backup."
+    )
+    with pytest.raises(Conflict, match=r"^a:old is to be the backup of a:2 \(entry 2\), but entry 1 needs it, too\."):
+        merge([backed_up("old", target="a:1"), backed_up("old", target="a:2", entry=1)])
+    fine = [backed_up("old", target="a:1"), backed_up("old", target="b:1"), backed_up("old", target="c"), desired(target="c:old")]
+    assert merge(fine) == fine
+
+
 # -- diff ------------------------------------------------------------------------------------------------------------
 
 
