@@ -213,8 +213,8 @@ class Mirror:
                 self._import(planner.target, backups, Progress(), backups=True)
                 for item in items:
                     item.check_backup()
-                if self._settings.stop_on_error and any(item.error for item in items):
-                    _stop(items)
+            if self._settings.stop_on_error and any(item.error for item in planner.items):
+                _stop(items)
             yield items
 
     def _import(
