@@ -20,14 +20,18 @@ from ._refusals import EXCHANGE, Context, explain
 from ._registry import Registry
 from ._untrusted import Answer, mapping, names, number, objects, strings
 
+LOCKING = "repository:{}:metadata_read,metadata_write"  # the scope of a token that may lock
+
 
 class Tag(NamedTuple):
-    """A tag as an Azure registry lists it. *updated* is Azure's time stamp, as text. *locked*: can't be moved."""
+    """A tag as an Azure registry lists it. *updated* is Azure's time stamp, as text. *locked*: can't be moved. *immutable*: nor
+    deleted."""
 
     name: str
     digest: str
     updated: Optional[str] = None
     locked: bool = False
+    immutable: bool = False
 
 
 class Counts(NamedTuple):
@@ -167,7 +171,7 @@ class AzureRegistry(Registry):
 
     def tag(self, repository: str, tag: str) -> Optional[Tag]:
         """One tag; None if the registry says that it does not exist. Its manifest may be gone all the same."""
-        content = self._read(f"{_path(repository)}/_tags/{quote(tag, safe='')}", repository, tag)
+        content = self._read(_path(repository, tag), repository, tag)
         return self._tag(mapping(content.get("tag"), self.name)) if content is not None else None
 
     def tag_list(self, repository: str, newest: Optional[int] = None) -> Iterator[Tag]:
@@ -217,8 +221,21 @@ class AzureRegistry(Registry):
 
     def manifest_metadata(self, repository: str, digest: str) -> Optional[Dict[str, Any]]:
         """One manifest's metadata, with ``references`` for an index; None if it does not exist."""
-        content = self._read(f"{_path(repository)}/_manifests/{quote(digest, safe=':')}", repository, digest)
+        content = self._read(_path(repository, digest), repository, digest)
         return self._manifest(mapping(content.get("manifest"), self.name)) if content is not None else None
+
+    def prepare_locking(self, repositories: Iterable[str]) -> None:
+        """As `prepare`, for `lock`."""
+        self._authorization.prepare([LOCKING.format(repository) for repository in repositories])
+
+    def lock(self, repository: str, reference: str) -> None:
+        """Forbids to change or delete a tag, or a manifest by its digest."""
+        body = b'{"writeEnabled": false, "deleteEnabled": false}'
+        headers = {"Content-Type": "application/json"}
+        scope = LOCKING.format(repository)
+        answer = self.get("locks", _path(repository, reference), scope, method="PATCH", headers=headers, body=body)
+        if answer.status != 200:
+            raise self.failure(answer, repository, reference)
 
     def repositories(self) -> List[str]:
         """The names of all repositories."""
@@ -264,7 +281,8 @@ class AzureRegistry(Registry):
     def _tag(self, entry: Dict[str, Any]) -> Tag:
         (name,), digest = names([entry.get("name")], self.name), self._digest(entry)
         updated = entry.get("lastUpdateTime")
-        return Tag(name, digest, str(updated) if updated else None, locked(entry, self.name))
+        stamp = str(updated) if updated else None
+        return Tag(name, digest, stamp, locked(entry, self.name), immutable(entry, self.name))
 
     def _manifest(self, entry: Dict[str, Any]) -> Dict[str, Any]:
         """An entry of a list of manifests, after checking what is relied on."""
@@ -281,10 +299,16 @@ class AzureRegistry(Registry):
         return digest
 
 
-def _path(repository: str) -> str:
-    return "/acr/v1/" + quote(repository, safe="/")
+def _path(repository: str, reference: str = "") -> str:
+    kind = "/_manifests/" if ":" in reference else "/_tags/" if reference else ""
+    return "/acr/v1/" + quote(repository, safe="/") + kind + quote(reference, safe=":")
 
 
 def locked(entry: Dict[str, Any], who: str) -> bool:
     """Whether Azure's properties of a repository, tag or manifest forbid writing to it."""
     return mapping(entry.get("changeableAttributes"), who).get("writeEnabled") is False
+
+
+def immutable(entry: Dict[str, Any], who: str) -> bool:
+    """Whether they forbid deleting it, too."""
+    return locked(entry, who) and mapping(entry.get("changeableAttributes"), who).get("deleteEnabled") is False

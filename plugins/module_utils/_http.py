@@ -14,7 +14,7 @@ import time
 from functools import partial
 from http.client import HTTPException, RemoteDisconnected
 from socket import gaierror
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple, TypeVar, Union
 from urllib.parse import urlsplit
 
 from ._errors import AcrError
@@ -48,6 +48,7 @@ PASSING_STATUS = frozenset([429, 500, 502, 503, 504])
 
 
 AnyAnswer = TypeVar("AnyAnswer", bound=Answer)
+Form = Union[List[Tuple[str, str]], bytes]  # bytes are sent as they are
 
 
 class Http:
@@ -109,7 +110,7 @@ class Http:
         url: str,
         *,
         headers: Optional[Dict[str, str]] = None,
-        form: Optional[List[Tuple[str, str]]] = None,
+        form: Optional[Form] = None,
         limit: int = BODY_LIMIT,
         follow: bool = False,
     ) -> Answer:
@@ -205,7 +206,7 @@ class Http:
         return not self.sleep(seconds)
 
     def _send_once(
-        self, method: str, url: str, headers: Dict[str, str], form: Optional[List[Tuple[str, str]]], limit: int
+        self, method: str, url: str, headers: Dict[str, str], form: Optional[Form], limit: int
     ) -> Answer:
         import requests
         import urllib3

@@ -99,12 +99,16 @@ class Mirror:
                 batches = iter(list(batches))  # to know of all failures first
             if settings.stop_on_error and (report.unplanned or any(item.error for item in planner.items)):
                 _stop(planner.items)
-            elif settings.check:
-                self._check_permissions(planner.items, report)
-                for item in planner.items:
-                    item.changed = item.changes
             else:
-                self._carry_out(planner, batches)
+                if not settings.check:
+                    self._carry_out(planner, batches)
+                self._lock(planner, report, pool)
+                if settings.check:
+                    self._check_permissions(planner.items, report)
+                    for item in planner.items:
+                        item.changed, item.locked = item.changes, None if item.error else item.locked
+                        if item.backup is not None:
+                            item.backup.changed = item.changes and item.backup.changes
             report.login_server = planner.target.registry.host
             report.items = planner.items
             noted = dict.fromkeys(note for entry in entries for note in entry.notes)
@@ -125,7 +129,7 @@ class Mirror:
 
     def _check_permissions(self, items: List[Item], report: Report) -> None:
         """Fails what Azure would refuse because this account lacks a right. AcrError if it wouldn't even find the registry."""
-        if not any(item.changes for item in items):
+        if not any(item.changes or item.locked for item in items):
             return
         try:
             target = self._azure.resource(self._registry_id, self._resource_group)
@@ -137,6 +141,13 @@ class Mirror:
         permissions = Permissions(self._azure, self._sources, target)
         permissions.check(items)
         report.asides = permissions.unknown
+
+    def _lock(self, planner: Planner, report: Report, pool: ThreadPoolExecutor) -> None:
+        """Locks what is to be immutable."""
+        if any(item.desired.rules.immutable for item in planner.items):
+            from ._immutable import lock
+
+            report.diff.lock(lock(planner.target, planner.items, pool, self._settings.check))
 
     @staticmethod
     def _batches(
@@ -210,6 +221,7 @@ class Mirror:
     def _carry_out(self, planner: Planner, batches: Iterator[List[Item]]) -> None:
         """Starts with the first source that has something to import; the others join in when they are planned."""
         progress = Progress()
+        batches = self._backed_up(planner, batches)
         for first in batches:
             if any(item.changes for item in first):
                 self._import(planner.target, first, progress, batches)
@@ -221,28 +233,42 @@ class Mirror:
         elif unverified:
             self._import(None, unverified, progress)
 
+    def _backed_up(self, planner: Planner, batches: Iterator[List[Item]]) -> Iterator[List[Item]]:
+        """The batches, each once the backups that it needs are there."""
+        for items in batches:
+            backups = [item.backup for item in items if item.changes and item.backup is not None and item.backup.changes]
+            if backups:
+                self._import(planner.target, backups, Progress(), backups=True)
+                for item in items:
+                    item.check_backup()
+            if self._settings.stop_on_error and any(item.error for item in planner.items):
+                _stop(items)
+            yield items
+
     def _import(
         self,
         target: Optional[TargetRegistry],
         items: List[Item],
         progress: Progress,
         more: Optional[Iterator[List[Item]]] = None,
+        backups: bool = False,
     ) -> None:
         # The engine is loaded if there is something to do: reading it takes as long as a round trip.
         from ._engine import Engine
 
         settings = self._settings
+        resource = self._azure.resource(self._registry_id, self._resource_group)
         Engine(
             self._azure.arm,
-            self._azure.resource(self._registry_id, self._resource_group),
+            resource,
             target,
-            lambda origin: self._sources.of(origin.registry).address.body(),
+            lambda origin: {"resourceId": resource.id} if backups else self._sources.of(origin.registry).address.body(),
             timeout=settings.timeout,
             deadline=self._azure.http.deadline,
-            wait=settings.wait,
+            wait=settings.wait or backups,
             stop_on_error=settings.stop_on_error,
             concurrency=settings.concurrency,
-            notify=settings.notify,
+            notify=None if backups else settings.notify,
         ).run(items, progress, more)
 
 

@@ -23,6 +23,7 @@ from ._reference import (
     RegistryId,
     completed,
     filled,
+    is_tag,
     misread,
     parse_pattern,
     parse_place,
@@ -50,6 +51,8 @@ IMAGE_ARGUMENTS: Dict[str, Any] = {
     "verify": {"type": "bool", "default": True},
     "repair": {"type": "bool", "default": False},
     "if_source_missing": {"type": "str", "default": "fail", "choices": ["fail", "keep"]},
+    "immutable": {"type": "bool", "default": False},
+    "backup": {"type": "str"},
 }
 _PATTERNS: Dict[str, Any] = {
     "include": {"type": "list", "elements": "str"},
@@ -80,7 +83,7 @@ ENTRY_ARGUMENTS: Dict[str, Any] = {
 # What a list can set for all its entries.
 DEFAULT_NAMES = (
     "source_registry", "source_username", "source_password", "if_exists", "platform", "referrers", "verify", "repair",
-    "if_source_missing", "tags",
+    "if_source_missing", "immutable", "backup", "tags",
 )
 DEFAULTS_ARGUMENTS: Dict[str, Any] = {name: ENTRY_ARGUMENTS[name] for name in DEFAULT_NAMES}
 CREDENTIALS_ARGUMENTS: Dict[str, Any] = {
@@ -141,8 +144,11 @@ class Entry(NamedTuple):
     repositories: Optional[Tuple[Tuple[str, ...], Tuple[str, ...]]] = None
 
     def targets_for(self, host: str, repository: str, tag: str) -> Tuple[Target, ...]:
-        """The targets of one image. InvalidReference if there can't be such."""
-        return tuple(pattern.target(host, repository, tag) for pattern in self.targets)
+        """The targets of one image. InvalidReference if there can't be such, or no backups of them."""
+        found = tuple(pattern.target(host, repository, tag) for pattern in self.targets)
+        for target in found:
+            _check_backup(self.rules, target)
+        return found
 
 
 def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry: Optional[str] = None) -> Entry:
@@ -164,7 +170,7 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry
     if options.get("platform"):
         mistakes.of(parse_platform, options["platform"])
     if options.get("verify") is False:
-        for name in ("platform", "referrers", "repair", "if_source_missing", "tags", "repositories"):
+        for name in ("platform", "referrers", "repair", "if_source_missing", "immutable", "backup", "tags", "repositories"):
             if options.get(name) and options[name] != "fail":
                 mistakes.found.append(f"{name} needs verify: true, since registries must be read for it.")
     several = bool(options.get("tags") or options.get("repositories"))
@@ -193,6 +199,8 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry
             referrers=bool(options.get("referrers")),
             repair=bool(options.get("repair")),
             if_source_missing=options.get("if_source_missing") or "fail",
+            immutable=bool(options.get("immutable")),
+            backup=options.get("backup") or "",
         ),
         platform=options.get("platform") or None,
         notes=tuple(notes),
@@ -201,8 +209,20 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry
     )
     if source is not None and selection is None:
         mistakes.of(entry.targets_for, source.host or "host", source.repository, source.tag or "latest")
+    else:
+        mistakes.of(_check_backup, entry.rules, Target("repository", "tag"))
     mistakes.tell()
     return entry
+
+
+def _check_backup(rules: Rules, target: Target) -> None:
+    """InvalidReference if the backup of *target* can't have the tag that it is to have."""
+    backup = rules.backup_of(target)
+    if backup is not None and (backup == target or not is_tag(backup.tag or "")):
+        why = "the same tag" if backup == target else "no valid tag"
+        raise InvalidReference(
+            f"backup {rules.backup!r} makes {backup.tag!r} of {target.tag!r}, which is {why}; write something like {{tag}}-previous."
+        )
 
 
 def read_list(given: Dict[str, Any]) -> Tuple[Dict[str, Any], ToldMistakes]:

@@ -16,6 +16,7 @@ from ._azure import Azure
 from ._diagnosis import Context, foreseen
 from ._errors import AcrError
 from ._plan import Import, Item, SourceRegistry
+from ._refusals import NO_LOCK
 from ._resource import ARM, RegistryResource
 from ._source import DENIED, Source
 from ._sources import Sources
@@ -29,6 +30,11 @@ READ = [  # any of them may be what Azure wants
     ("actions", REGISTRIES + "pull/read"),
     ("dataActions", REGISTRIES + "repositories/content/read"),
 ]
+LOCK = [
+    ("actions", REGISTRIES + "metadata/write"),
+    ("actions", REGISTRIES + "push/write"),
+    ("dataActions", REGISTRIES + "repositories/metadata/write"),
+]
 EXCEPTIONS = {"actions": "notActions", "dataActions": "notDataActions"}
 
 
@@ -38,9 +44,17 @@ class Permissions:
     def __init__(self, azure: Azure, sources: Sources, target: RegistryResource) -> None:
         self.unknown: List[str] = []
         self._azure, self._sources, self._target = azure, sources, target
+        self._asked: Dict[str, List[Dict[str, Any]]] = {}  # by resource ID; empty if it isn't known
 
     def check(self, items: List[Item]) -> None:
-        """Fails those *items* whose imports Azure would refuse because this account lacks a right."""
+        """Fails those *items* whose imports, or locks, Azure would refuse because this account lacks a right."""
+        self._check_imports(items)
+        locking = [item for item in items if item.locked and item.error is None]
+        if locking and self._lacks(self._target.name, self._target.id, LOCK):
+            for item in locking:
+                item.fail(AcrError("denied", NO_LOCK.format(what=f"{self._target.login_server}/{item.target}")))
+
+    def _check_imports(self, items: List[Item]) -> None:
         requests = _plan.imports(items)
         if requests and self._lacks(self._target.name, self._target.id, IMPORT):
             self._fail(requests, "no right to import")
@@ -68,10 +82,13 @@ class Permissions:
 
     def _lacks(self, name: str, resource_id: str, rights: Sequence[Right]) -> bool:
         try:
-            permissions = list(self._azure.arm.permissions(resource_id))
-            if not permissions:
-                raise AcrError("protocol", f"{ARM} lists none.")
-            return not _allow(permissions, rights)
+            if resource_id not in self._asked:
+                self._asked[resource_id] = []
+                self._asked[resource_id] = list(self._azure.arm.permissions(resource_id))
+                if not self._asked[resource_id]:
+                    raise AcrError("protocol", f"{ARM} lists none.")
+            permissions = self._asked[resource_id]
+            return bool(permissions) and not _allow(permissions, rights)
         except AcrError as error:
             self._unknown(name, error)
             return False

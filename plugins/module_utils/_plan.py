@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from ._errors import AcrError, Mistakes, UserError
 
@@ -29,7 +29,16 @@ STOPPED = "Not started, since another image failed (on_error: stop)."
 
 
 class Conflict(UserError):
-    """What the user asks for contradicts itself, or what is there. ``str()`` is one sentence."""
+    """What the user asks for contradicts itself, or what is there. ``str()`` is one sentence. *refusal*: the reason of an image
+    that fails for it."""
+
+    refusal = "exists"
+
+
+class Locked(Conflict):
+    """What is there must not be written."""
+
+    refusal = "locked"
 
 
 class Target(NamedTuple):
@@ -88,6 +97,14 @@ class Rules(NamedTuple):
     referrers: bool = False  # whether signatures and the like come, too
     repair: bool = False  # whether a broken target may be overwritten whatever if_exists says
     if_source_missing: str = "fail"
+    immutable: bool = False  # whether the tag and its manifest are locked afterwards
+    backup: str = ""  # the tag that keeps the digest of one that is moved; {tag} stands for that one
+
+    def backup_of(self, target: Target) -> Optional[Target]:
+        """The place for a backup of *target*, if it is to have one."""
+        if not self.backup or target.tag is None:
+            return None
+        return Target(target.repository, self.backup.replace("{tag}", target.tag))
 
 
 class Desired(NamedTuple):
@@ -171,7 +188,8 @@ class Item:
 
     *changed*: an import was started for it (or, in check mode, would be), and not refused since the target existed. *seconds*
     from the import's start to its landing; *operation* names the import if it was not waited for. *gone*: its source has the
-    image no more, so that what the target holds is kept.
+    image no more, so that what the target holds is kept. *backup*: what keeps what it held before, and comes first. *locked*: whether
+    something of it had to be locked to be immutable; None if it isn't.
     """
 
     desired: Desired
@@ -182,6 +200,8 @@ class Item:
     seconds: float = 0.0
     operation: str = ""
     gone: bool = False
+    backup: Optional[Item] = None
+    locked: Optional[bool] = None
 
     @property
     def target(self) -> Target:
@@ -225,6 +245,26 @@ class Item:
             lack = "can't be pulled, since its manifest is gone" if self.before else "does not exist"
             self.fail(error.but(f"{error} Nothing could be kept: the target {self.target} {lack}."))
 
+    def back_up(self, host: str, examine: Callable[[Desired], Observed]) -> None:
+        """Plans the backup of a tag that is to be moved, in the registry *host*, after a look at its target with *examine*."""
+        place = self.desired.rules.backup_of(self.target)
+        if self.action == UPDATE and self.error is None and place is not None:
+            origin = Origin(SourceRegistry(host), place.repository, self.target.tag, self.before)
+            self.backup = Item(Desired(place, origin, entry=self.desired.entry))
+            try:
+                self.backup.decide(examine(self.backup.desired))
+            except Conflict as conflict:
+                self.backup.fail(AcrError(conflict.refusal, str(conflict)))
+            except AcrError as error:
+                self.backup.fail(error)
+            self.check_backup()
+
+    def check_backup(self) -> None:
+        """What has no backup must not be moved."""
+        if self.backup is not None and self.backup.error is not None:
+            error = self.backup.error
+            self.fail(error.but(f"{self.target} was not overwritten, because its backup {self.backup.target} failed: {error}"))
+
     def decide(self, observed: Observed) -> None:
         """Sets what was observed, and the action that follows from it. Errors as of `decide`."""
         self.observed = observed
@@ -261,8 +301,10 @@ def decide(desired: Desired, observed: Observed) -> str:
             raise ValueError(f"the locks of {desired.target} are not known")
         if observed.locks:
             advice = "Unlock it, or set if_exists: keep." if observed.present else "Unlock it."
+            if desired.rules.immutable:
+                advice = "It is to be immutable: give the new image another tag, or unlock it."
             locked = " and its ".join(observed.locks)
-            raise Conflict(f"{desired.target} is locked against writing (write-enabled false on its {locked}). {advice}")
+            raise Locked(f"{desired.target} is locked against writing (write-enabled false on its {locked}). {advice}")
     return action
 
 
@@ -352,6 +394,15 @@ def merge(desired: Iterable[Desired]) -> List[Desired]:
             )
         elif other.selected and not one.selected:
             kept[place] = one  # what names an image knows better than what happens to choose it
+    backups: Dict[Target, Desired] = {}
+    for one in kept.values():
+        backup = one.rules.backup_of(one.target)
+        other = None if backup is None else kept.get((backup,)) or backups.setdefault(backup, one)
+        if other not in (None, one):
+            conflicts.found.append(
+                f"{backup} is to be the backup of {one.target} (entry {one.entry + 1}), but entry {other.entry + 1} needs it, too. "
+                "Choose another backup."
+            )
     conflicts.tell()
     return list(kept.values())
 
@@ -367,5 +418,14 @@ class Diff:
         """Notes what carrying out *items* will change."""
         for item in items:
             if item.changes:
+                if item.backup is not None:
+                    self.add([item.backup])
                 self.before[str(item.target)] = item.before
                 self.after[str(item.target)] = item.desired.digest
+
+    def lock(self, items: Iterable[Item]) -> None:
+        """Notes which of *items* were locked, or will be."""
+        for item in items:
+            if item.locked and item.error is None:
+                self.before.setdefault(str(item.target), item.before)
+                self.after[str(item.target)] = f"{item.digest} (immutable)"

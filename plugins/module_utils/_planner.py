@@ -95,6 +95,7 @@ class Planner:
             resolved = {item for item in asked if self._resolver.finish(item)}
             group = self._without_twins(group)
             self._settle(group, [item for item in group if item.target.tag is None and item in resolved])
+            self._back_up(group)
             # What refers to an image goes with it, and so not if that fails.
             referring = self._referring([item for item in group if item in resolved])
             self._settle(referring, referring)
@@ -136,9 +137,15 @@ class Planner:
             try:
                 item.decide(looks[item].result() if item in looks else found)
             except Conflict as conflict:
-                item.fail(AcrError("exists", str(conflict)))
+                item.fail(AcrError(conflict.refusal, str(conflict)))
             except AcrError as error:
                 item.fail(error)
+
+    def _back_up(self, items: List[Item]) -> None:
+        """Plans backups of the tags that are to be moved, as far as their rules ask for that."""
+        host = self.target.registry.host
+        for look in [self._readers.submit(item.back_up, host, self.target.examine) for item in items if item.desired.rules.backup]:
+            look.result()
 
     def _referring(self, items: List[Item]) -> List[Item]:
         """Items for what refers to the images of *items*, if their rules ask for it; but for targets that are wanted anyway."""
@@ -153,7 +160,7 @@ class Planner:
             if isinstance(referrers, AcrError):
                 item.fail(referrers)
                 continue
-            rules = item.desired.rules
+            rules = item.desired.rules._replace(immutable=False, backup="")  # a tag of signatures gets further ones
             if rules.if_exists == "fail":  # what forbids to change an image must not stop a signature that was added later
                 rules = rules._replace(if_exists="update")
             more = {}

@@ -106,6 +106,10 @@ def speaks_registry(answer: Answer) -> bool:
 
 
 _ANY: Callable[[Refused], bool] = lambda it: True
+NO_LOCK = (
+    "This account isn't allowed to lock {what}: it needs the right metadata/write there. The role Contributor includes it; "
+    "Container Registry Repository Writer if permissions are per repository (ABAC)."
+)
 _NOT_SENT = "The given credentials were not sent: it offers neither Basic nor Bearer sign-in."
 # fmt: off
 TABLE = [  # the first row that fits decides
@@ -124,6 +128,8 @@ TABLE = [  # the first row that fits decides
             "(Container Registry Repository Reader if permissions are per repository). Or the registry belongs to another tenant "
             "(then give source_username and source_password), or wants tokens for another audience (option registry_audience)."
             "{said}"),
+    Refusal(401, lambda it: "metadata_write" in it.challenge.get("scope", ""), "denied",
+            NO_LOCK + "{said}"),
     Refusal(401, lambda it: it.context.signs_in and not it.repository, "unauthorized",
             "The repositories of {what} can't be listed by the account that signs in. It needs the role AcrPull there, or "
             "Container Registry Repository Catalog Lister if permissions are per repository (ABAC).{said}"),

@@ -245,16 +245,18 @@ class Registry:
         *,
         method: str = "GET",
         headers: Optional[Dict[str, str]] = None,
+        body: Optional[bytes] = None,
         limit: int = BODY_LIMIT,
     ) -> Answer:
-        """One read with whatever sign-in the registry asks for; any final status is returned."""
+        """One request with whatever sign-in the registry asks for; any final status is returned."""
         again = splits = 0
         while True:
             sent = dict(headers or {})
             authorization = self._authorization.header(scope)
             if authorization:
                 sent["Authorization"] = authorization
-            answer = self.http.request(kind, method, f"https://{self.host}{path}", headers=sent, limit=limit, follow=True)
+            url = f"https://{self.host}{path}"
+            answer = self.http.request(kind, method, url, headers=sent, form=body, limit=limit, follow=True)
             answer.signed = authorization is not None
             if answer.strayed:
                 return answer  # it is another host's, and says nothing about signing in here

@@ -37,7 +37,7 @@ class Report:
 
     @property
     def changed(self) -> bool:
-        return any(item.changed for item in self.items)
+        return any(item.changed or item.locked or item.backup and item.backup.changed for item in self.items)
 
     def media_type(self, digest: Optional[str]) -> Optional[str]:
         """What a digest is, if it is known."""
@@ -51,7 +51,8 @@ class Report:
 
     def results(self) -> List[Dict[str, Any]]:
         """What became of each target, in the order of the entries: ``{"image", "source", "digest", "previous_digest",
-        "action", "reason"}``, and ``seconds``, ``operation``, ``error``, ``size``, ``platforms`` if there are any."""
+        "action", "reason"}``, and ``backup``, ``immutable``, ``seconds``, ``operation``, ``error``, ``size``, ``platforms`` if there
+        are any."""
         return [row for _entry, _error, row in self._rows()]
 
     def numbered(self) -> List[Dict[str, Any]]:
@@ -79,6 +80,11 @@ class Report:
                 row["reason"] = REASONS.get(item.action or "") if item.desired.rules.verify else "unverified"
                 if item.gone:
                     row["reason"] = "source_missing"
+            backup = item.backup
+            if backup is not None and backup.error is None and (backup.changed or not backup.changes):
+                row["backup"] = f"{self.login_server}/{backup.target}"
+            if item.locked is not None and item.error is None:
+                row["immutable"] = True
             if item.seconds:
                 row["seconds"] = round(item.seconds, 2)
             if item.desired.locked:

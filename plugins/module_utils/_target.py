@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple, TypeVar, Union
 
-from ._acr import AzureRegistry, Tag, locked
+from ._acr import AzureRegistry, Tag, immutable, locked
 from ._errors import GENERAL, AcrError
 from ._listing import FEW, PAGE, asking_pays
 from ._manifest import Descriptor, Manifest
@@ -100,6 +100,7 @@ class TargetRegistry:
         self._indexes: Dict[Tuple[str, str], Manifest] = {}  # read, but not checked yet; by repository and digest
         self._first = threading.Lock()
         self._absent: Optional[bool] = None  # whether the last tag of a few was; None: none was asked for
+        self.immutable: Dict[Tuple[str, str], bool] = {}  # by repository and tag or digest, as far as listings have shown it
 
     def close(self) -> None:
         """Starts no further reads."""
@@ -129,6 +130,7 @@ class TargetRegistry:
             return self._each(lambda name: self._guessed(repository, name), sorted(wanted))
         listed, exists = self.registry.find_tags(repository, wanted)
         found: Dict[str, Found] = {name: _listed(tag) for name, tag in listed.items()}
+        self.immutable.update({(repository, name): tag.immutable for name, tag in listed.items()})
         unlisted = sorted(wanted - set(found))
         if exists or self.registry.repository_locked(repository) is not None:
             found.update(self._each(lambda name: self.entry(repository, name), unlisted))
@@ -300,6 +302,7 @@ class TargetRegistry:
             for number, entry in enumerate(self.registry.manifest_list(repository), 1):
                 digest = str(entry.get("digest"))
                 self._locks.note(repository, digest, entry)
+                self.immutable[repository, digest] = immutable(entry, self.registry.name)
                 if digest in left:
                     left.discard(digest)
                     self._there.add((repository, digest))

@@ -106,7 +106,8 @@ options:
         can't notice that the source has changed.
       - With V(false), check mode always announces an import.
       - With V(false), locks can't be read, so O(if_exists=reimport) overwrites a locked tag.
-      - O(platform), O(referrers), O(repair) and O(if_source_missing=keep) require V(true).
+      - O(platform), O(referrers), O(repair), O(if_source_missing=keep), O(immutable) and O(backup)
+        require V(true).
     type: bool
     default: true
   repair:
@@ -125,6 +126,34 @@ options:
     type: str
     choices: [fail, keep]
     default: fail
+    version_added: 0.2.0
+  immutable:
+    description:
+      - Whether to lock each target tag and its manifest against changes and deletion once it is right (C(writeEnabled) and
+        C(deleteEnabled) become V(false)), whether it was imported now or earlier. Manifests that it lists and referrers stay
+        unlocked.
+      - If the source changes afterwards, the target isn't updated; this is a failure (V(locked)). To move the tag after all, unlock
+        it and its manifest with C(az acr repository update).
+      - A target that can't be locked is a failure, too. What was imported stays, and the next run tries to lock it again.
+      - A manifest's lock affects all its tags. While it is locked, this collection doesn't overwrite other tags in the repository
+        that name it or are to name it.
+      - This needs the right C(metadata/write) on O(registry), which the role V(Contributor) includes, or
+        C(Container Registry Repository Writer) if permissions are per repository (ABAC).
+      - Unless listings show it, two requests find out whether a target is locked. With O(wait=false), the next run locks what
+        has arrived by then.
+    type: bool
+    default: false
+    version_added: 0.2.0
+  backup:
+    description:
+      - Before a target tag is moved to another digest, its old digest gets this tag in the same repository, such as
+        V({tag}-previous). C({tag}) stands for the target's tag.
+      - Targets that are absent, already right or broken need no backup.
+      - Azure makes it with an import within O(registry), so no right to push is needed. A backup from an earlier move is overwritten.
+      - The target is only overwritten once its backup is there, even with O(wait=false). If the backup fails, for example because
+        its tag is locked, so does the target, and it stays as it is.
+      - If a backup's tag is also a target, or the backup of another target, the task fails before anything starts.
+    type: str
     version_added: 0.2.0
   wait:
     description:
@@ -207,6 +236,19 @@ EXAMPLES = r"""
     registry: contosoprod
     source: contosodev.azurecr.io/team/app:2.4.1
     if_exists: fail
+
+- name: Import a release, and lock it so that nobody changes or deletes it
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: contosodev.azurecr.io/team/app:2.4.1
+    immutable: true
+
+- name: Move a tag, and keep what it named before under another one
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: contosoprod.azurecr.io/team/app:2.4.1
+    target: team/app:production
+    backup: "{tag}-previous"
 
 - name: Keep the image if it was deleted from the source
   registryops.acr.acr_import:
@@ -312,7 +354,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed:
-  description: Whether an import was started or, in check mode, would be started.
+  description: Whether an import was started, a backup made or a lock set or, in check mode, would be.
   returned: always
   type: bool
   sample: true
@@ -392,6 +434,16 @@ targets:
       type: str
       returned: always
       sample: absent
+    backup:
+      description: The image that holds RV(targets[].previous_digest) now, or would in check mode.
+      returned: when O(backup) is given, and it was or would be moved
+      type: str
+      sample: contosoprod.azurecr.io/team/app:production-previous
+    immutable:
+      description: That it is locked. In check mode, that it is or would be.
+      returned: when O(immutable=true), and it didn't fail
+      type: bool
+      sample: true
     seconds:
       description: How long its import took.
       type: float

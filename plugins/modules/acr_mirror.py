@@ -123,8 +123,8 @@ options:
             therefore can't notice that the source has changed.
           - With V(false), check mode always announces an import.
           - With V(false), locks can't be read, so O(images[].if_exists=reimport) overwrites a locked tag.
-          - O(images[].platform), O(images[].referrers), O(images[].repair), O(images[].if_source_missing=keep), O(images[].tags)
-            and O(images[].repositories) require V(true).
+          - O(images[].platform), O(images[].referrers), O(images[].repair), O(images[].if_source_missing=keep),
+            O(images[].immutable), O(images[].backup), O(images[].tags) and O(images[].repositories) require V(true).
           - The default is V(true).
         type: bool
       repair:
@@ -145,6 +145,34 @@ options:
           - The default is V(fail).
         type: str
         choices: [fail, keep]
+        version_added: 0.2.0
+      immutable:
+        description:
+          - Whether to lock each target tag and its manifest against changes and deletion once it is right (C(writeEnabled) and
+            C(deleteEnabled) become V(false)), whether it was imported now or earlier. Manifests that it lists and referrers stay
+            unlocked.
+          - If the source changes afterwards, the target isn't updated; this is a failure (V(locked)). To move the tag after all, unlock
+            it and its manifest with C(az acr repository update).
+          - A target that can't be locked is a failure, too. What was imported stays, and the next run tries to lock it again.
+          - A manifest's lock affects all its tags. While it is locked, this collection doesn't overwrite other tags in the repository
+            that name it or are to name it.
+          - This needs the right C(metadata/write) on O(registry), which the role V(Contributor) includes, or
+            C(Container Registry Repository Writer) if permissions are per repository (ABAC).
+          - Unless listings show it, two requests find out whether a target is locked. With O(wait=false), the next run locks what
+            has arrived by then.
+          - The default is V(false).
+        type: bool
+        version_added: 0.2.0
+      backup:
+        description:
+          - Before a target tag is moved to another digest, its old digest gets this tag in the same repository, such as
+            V({tag}-previous). C({tag}) stands for the target's tag.
+          - Targets that are absent, already right or broken need no backup.
+          - Azure makes it with an import within O(registry), so no right to push is needed. A backup from an earlier move is overwritten.
+          - The target is only overwritten once its backup is there, even with O(wait=false). If the backup fails, for example because
+            its tag is locked, so does the target, and it stays as it is.
+          - If a backup's tag is also a target, or the backup of another target, the list is refused before anything starts.
+        type: str
         version_added: 0.2.0
       tags:
         description:
@@ -276,6 +304,16 @@ options:
           - The default of O(images[].if_source_missing).
         type: str
         choices: [fail, keep]
+        version_added: 0.2.0
+      immutable:
+        description:
+          - The default of O(images[].immutable).
+        type: bool
+        version_added: 0.2.0
+      backup:
+        description:
+          - The default of O(images[].backup).
+        type: str
         version_added: 0.2.0
       tags:
         description:
@@ -485,6 +523,23 @@ EXAMPLES = r"""
         tags:
           names: ["3.20", "3.19", latest]
 
+- name: Mirror all releases, and lock them so that nobody changes or deletes them
+  registryops.acr.acr_mirror:
+    registry: contosoprod
+    defaults:
+      immutable: true
+    images:
+      - source: contosodev.azurecr.io/team/app
+        tags:
+          semver: ">=2"
+
+- name: Mirror a moving tag, and keep what it named before under another one
+  registryops.acr.acr_mirror:
+    registry: contosoprod
+    images:
+      - source: docker.io/library/nginx:latest
+        backup: "{tag}-previous"
+
 - name: Mirror the two newest versions of a variant, and the last five builds of an own image
   registryops.acr.acr_mirror:
     registry: contosoprod
@@ -592,8 +647,8 @@ EXAMPLES = r"""
 RETURN = r"""
 changed:
   description:
-    - Whether an import was started or, in check mode, would be started. With O(lock=update), whether O(lock_file) was written or
-      would be written.
+    - Whether an import was started, a backup made or a registry lock set or, in check mode, would be. With O(lock=update), whether
+      O(lock_file) was written or would be written.
   returned: always
   type: bool
   sample: true
@@ -642,6 +697,16 @@ results:
       type: str
       returned: always
       sample: import
+    backup:
+      description: The image that holds RV(results[].previous_digest) now, or would in check mode.
+      returned: when O(images[].backup) is given, and it was or would be moved
+      type: str
+      sample: contosoprod.azurecr.io/library/nginx:latest-previous
+    immutable:
+      description: That it is locked. In check mode, that it is or would be.
+      returned: when O(images[].immutable=true), and it didn't fail
+      type: bool
+      sample: true
     seconds:
       description: How long its import took.
       type: float

@@ -197,6 +197,15 @@ def test_show_tags(az: Az, sandbox: Sandbox) -> None:
     assert [entry["query"].split("&")[-1] for entry in pages] == ["n=100", "orderby=", "orderby="]
 
 
+def test_lock_of_an_image(az: Az) -> None:
+    """As the option immutable locks its tag."""
+    image = ("--name", "contosodev", "--image", "team/app:1.0.0")
+    found = az.show("repository", "update", *image, "--write-enabled", "false", "--delete-enabled", "false")
+    assert found["changeableAttributes"] == {
+        "deleteEnabled": False, "listEnabled": True, "readEnabled": True, "writeEnabled": False,
+    }  # fmt: skip
+
+
 def test_role_assignments(az: Az, sandbox: Sandbox) -> None:
     importer = "Container Registry Data Importer and Data Reader"
     elsewhere = {"contosoprod": [importer], "contosodev": ["AcrPull"]}

@@ -35,12 +35,16 @@ MAY_BE_NULL = {
 }
 HELLO = "docker.io/library/hello-world"
 SIGNED = {"source_registry": "contosodev", "source": "signed/app:1.0", "referrers": True}
+STAYING = {"immutable": True, "backup": "{tag}-previous"}
 TASKS: list[tuple[str, dict[str, Any]]] = [
-    ("acr_import", SIGNED),
+    ("acr_import", {**SIGNED, "target": ["moving/app:1"], **STAYING}),
     ("acr_import", {"source": f"{HELLO}:latest", "wait": False}),
     ("acr_import", {"source": f"{HELLO}:missing"}),
     ("acr_import", {"source": f"{HELLO}:1.0", "verify": False}),
-    ("acr_mirror", {"images": [SIGNED, {"source": f"{HELLO}:1.1"}, {"source": f"{HELLO}:missing"}], "details": True}),
+    ("acr_mirror", {
+        "images": [SIGNED, {"source": f"{HELLO}:1.1", "target": ["moving/app:2"], **STAYING}, {"source": f"{HELLO}:missing"}],
+        "details": True,
+    }),
     ("acr_mirror", {"images": [{"source": f"{HELLO}:linux"}, {"source": HELLO, "tags": {"semver": "1.0.x"}}], "wait": False}),
     *(
         ("acr_mirror", {"images": [f"{HELLO}:{tag}"], "lock_file": "~/images.lock.yml", "lock": lock})
@@ -84,6 +88,7 @@ def names(documented: dict[str, Any], path: str) -> set[str]:
 
 def test_results_are_as_documented(sandbox: Sandbox) -> None:
     sandbox.push("contosoprod", "secret/app", ["1"])
+    sandbox.push("contosoprod", "moving/app", ["1", "2"])
     locked = sandbox.push("contosoprod", "locked/app", ["1"], kind="index")["digest"]
     sandbox.lock("contosoprod", "locked/app", digest=locked, readEnabled=False)
     broken = {"match": {"class": "arm_read", "path": "registries/missing$"}, "action": {"status": 400, "body": "<html>"}}

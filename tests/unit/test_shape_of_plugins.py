@@ -16,7 +16,7 @@ LAYERS = """
 _module _mirror
 _planner
 _expand _permissions _resolver
-_engine _manifests _sources
+_engine _immutable _manifests _sources
 _azure _referrers _report _target
 _arm _source
 _acr _containers _operations _platforms

@@ -207,7 +207,11 @@ class Verified(Strategy):
         try:
             action = _plan.decide(item.desired, shown)
         except _plan.Conflict as conflict:
-            self._run.end(pending, AcrError("exists", str(conflict)))
+            self._run.end(pending, AcrError(conflict.refusal, str(conflict)))
+            return None
+        if action == _plan.UPDATE and item.desired.rules.backup:
+            message = f"{item.target} has appeared meanwhile, and has no backup, so it was not overwritten. Run again."
+            self._run.end(pending, AcrError("exists", message))
             return None
         if action in _plan.CHANGING:
             return action

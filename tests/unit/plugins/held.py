@@ -53,6 +53,7 @@ class _Held:
         self.lost: set[str] = set()  # digests that are tagged, and not there
         self.late: dict[tuple[str, ...], int] = {}  # what is asked → how often it is said not to be there before it is
         self.locks: set[str] = set()  # repositories, tags and digests that must not be written
+        self.immutable: set[tuple[str, str]] = set()  # repositories and tags, or digests, that must be neither written nor deleted
         self.times: dict[str, str] = {}  # of tags; all others are of "now"
         self.crowd = 0  # more tags and manifests that a repository counts
         self._asking = threading.Lock()
@@ -120,12 +121,19 @@ class _Held:
 
     def _listed(self, repository: str) -> list[Tag]:
         tags = self.tagged.get(repository, {}).items()
-        times = self.times
-        return [Tag(name, found, times.get(name, "now"), name in self.locks) for name, found in tags if name not in self.hidden]
+        return [self._tag(repository, name, found) for name, found in tags if name not in self.hidden]
+
+    def _tag(self, repository: str, name: str, found: str) -> Tag:
+        immutable = (repository, name) in self.immutable
+        return Tag(name, found, self.times.get(name, "now"), immutable or name in self.locks, immutable)
+
+    def _attributes(self, repository: str, one: str) -> dict[str, bool]:
+        immutable = (repository, one) in self.immutable
+        return {"writeEnabled": not (immutable or one in self.locks), "deleteEnabled": not immutable}
 
     def tag(self, repository: str, tag: str) -> Tag | None:
         found = self.tagged.get(repository, {}).get(tag)
-        return Tag(tag, found, "now", tag in self.locks) if self._read("tag", repository, tag) and found else None
+        return self._tag(repository, tag, found) if self._read("tag", repository, tag) and found else None
 
     def tag_list(self, repository: str, newest: int | None = None) -> Iterator[Tag]:
         self._ask("tag_list", repository)
@@ -145,14 +153,21 @@ class _Held:
         self._ask("manifest_list", repository)
         for one in dict.fromkeys([*self.tagged.get(repository, {}).values(), *self.manifests]):
             if one not in self.hidden | self.lost:
-                attributes = {"writeEnabled": one not in self.locks}
-                yield {"digest": one, "mediaType": self.manifests.get(one, (IMAGE, {}))[0], "changeableAttributes": attributes}
+                media_type = self.manifests.get(one, (IMAGE, {}))[0]
+                yield {"digest": one, "mediaType": media_type, "changeableAttributes": self._attributes(repository, one)}
 
     def manifest_metadata(self, repository: str, one: str) -> dict[str, Any] | None:
         there = one in self.manifests or one in self.tagged.get(repository, {}).values()
         if not self._read("metadata", repository, one) or not there or one in self.lost:
             return None
-        return {"digest": one, "changeableAttributes": {"writeEnabled": one not in self.locks}}
+        return {"digest": one, "changeableAttributes": self._attributes(repository, one)}
+
+    def prepare_locking(self, repositories: Iterable[str]) -> None:
+        self._ask("prepare locking", *sorted(repositories))
+
+    def lock(self, repository: str, reference: str) -> None:
+        self._ask("lock", repository, reference)
+        self.immutable.add((repository, reference))
 
     def counts(self, repository: str) -> Counts:
         self._ask("counts", repository)

@@ -315,6 +315,36 @@ def test_a_tag(registry: AzureRegistry, azure: Azure, attributes: Any, locked: b
     assert registry.tag("team/app", "1.0") == Tag("1.0", A, "2026-01-01T00:00:00.1Z", locked)
 
 
+@pytest.mark.parametrize(("attributes", "immutable"), [
+    ({"writeEnabled": False, "deleteEnabled": False}, True), ({"deleteEnabled": False}, False), ({"writeEnabled": False}, False),
+])
+def test_what_is_immutable(registry: AzureRegistry, azure: Azure, attributes: Any, immutable: bool) -> None:
+    azure.content["/acr/v1/team/app/_tags/1.0"] = {"tag": {"name": "1.0", "digest": A, "changeableAttributes": attributes}}
+    found = registry.tag("team/app", "1.0")
+    assert found is not None and found.immutable is immutable
+
+
+def test_a_lock(registry: AzureRegistry, azure: Azure) -> None:
+    places = {"1.0": "/acr/v1/team/app/_tags/1.0", A: "/acr/v1/team/app/_manifests/" + A}
+    for reference, place in places.items():
+        azure.content[place] = {}
+        registry.lock("team/app", reference)
+        method, path, headers, body = azure.far_side.seen[-1]
+        assert (method, path, headers["Content-Type"]) == ("PATCH", place, "application/json")
+        assert json.loads(body) == {"writeEnabled": False, "deleteEnabled": False}
+    assert ("scope", "repository:team/app:metadata_read,metadata_write") in azure.far_side.forms(TOKEN)[-1]
+    assert len(azure.far_side.forms(TOKEN)) == 1
+    assert error_of(lambda: registry.lock("team/app", "2.0")).reason == "not_found"
+
+
+def test_tokens_to_lock_in_many_repositories_are_one(registry: AzureRegistry, azure: Azure) -> None:
+    azure.content.update({f"/acr/v1/{name}/_tags/1": {} for name in "ab"})
+    registry.prepare_locking("ab")
+    for name in "ab":
+        registry.lock(name, "1")
+    assert len(azure.far_side.forms(TOKEN)) == 1
+
+
 def test_a_tag_with_a_digest_that_is_none(registry: AzureRegistry, azure: Azure) -> None:
     azure.content["/acr/v1/team/app/_tags"] = {"tags": [{"name": "1.0", "digest": "sha256:5"}]}
     azure.content["/acr/v1/team/app/_manifests"] = {"manifests": [{"digest": None}]}

@@ -290,6 +290,41 @@ def test_a_limit_of_the_source_is_told_where_it_is_too_low(world: World) -> None
     assert world.run({}).notes == [], "nothing is needed"
 
 
+# -- backups -------------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_there_is_under_its_backup_before_anything_is_overwritten(world: World) -> None:
+    world.held = {("a", "1.0"): DIGESTS["2.0"], ("b", "1.0"): DIGESTS["2.0"], ("b", "1.0-old"): DIGESTS["3.0"]}
+    wanted = {"target": ["a", "b", "c"], "backup": "{tag}-old"}
+    would = world.run(dict(wanted), check=True)
+    assert world.bodies == [] and would.changed
+    report = world.run(dict(wanted), wait=False)
+    assert outcomes(report) == outcomes(would) == [("a:1.0", "update"), ("b:1.0", "update"), ("c:1.0", "import")]
+    backups = [f"{world.azure.host}/{name}:1.0-old" for name in "ab"]
+    assert [row.get("backup") for row in report.results()] == [row.get("backup") for row in would.results()] == [*backups, None]
+    assert diff(report) == diff(would) and diff(report)[0]["before"]["b:1.0-old"] == DIGESTS["3.0"]
+    made, rest = world.bodies[:2], world.bodies[2:]
+    assert {(body["mode"], *body["targetTags"]) for body in made} == {("NoForce", "a:1.0-old"), ("Force", "b:1.0-old")}
+    assert [body["source"] for body in made] == [
+        {"resourceId": ID, "sourceImage": f"{body['targetTags'][0][0]}@{DIGESTS['2.0']}"} for body in made
+    ]
+    assert {tag for body in rest for tag in body["targetTags"]} == {"a:1.0", "b:1.0", "c:1.0"}
+    again = world.run(dict(wanted))
+    assert not again.changed and len(world.bodies) == 4 and world.held["b", "1.0-old"] == DIGESTS["2.0"]
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_what_has_no_backup_is_not_overwritten(world: World, stop: bool) -> None:
+    world.held = {("a", "1.0"): DIGESTS["2.0"], ("b", "1.0"): DIGESTS["2.0"]}
+    world.refuses["a:1.0-old"] = LOCKED
+    report = world.run({"target": ["a", "b", "c"], "backup": "{tag}-old"}, stop_on_error=stop)
+    first, *others = report.results()
+    assert first["reason"] == "locked" and first["error"].startswith("a:1.0 was not overwritten, because its backup a:1.0-old failed")
+    assert [row["reason"] for row in others] == (["stopped"] * 2 if stop else ["differs", "absent"])
+    assert world.held["a", "1.0"] == DIGESTS["2.0"] and (("c", "1.0") in world.held) is not stop
+    assert "backup" not in first
+
+
 # -- sizes and platforms -----------------------------------------------------------------------------------------------
 
 

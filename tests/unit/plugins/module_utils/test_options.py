@@ -223,6 +223,15 @@ def test_if_exists_goes_with_and_without_verifying(if_exists: str, verify: bool)
         ),
         ({"referrers": True, "verify": False}, "referrers needs verify: true, since registries must be read for it."),
         ({"repair": True, "verify": False}, "repair needs verify: true, since registries must be read for it."),
+        ({"backup": "old", "verify": False}, "backup needs verify: true, since registries must be read for it."),
+        ({"backup": "{tag}"}, "backup '{tag}' makes '1.27' of '1.27', which is the same tag; write something like {tag}-previous."),
+        ({"backup": "{tag}{x}"},
+         "backup '{tag}{x}' makes '1.27{x}' of '1.27', which is no valid tag; write something like {tag}-previous."),
+        (
+            {"source": "docker.io/nginx", "tags": {"newest": 1}, "backup": "{name}-old"},
+            "backup '{name}-old' makes '{name}-old' of 'tag', which is no valid tag; write something like {tag}-previous.",
+        ),
+        ({"immutable": True, "verify": False}, "immutable needs verify: true, since registries must be read for it."),
         (
             {"if_source_missing": "keep", "verify": False},
             "if_source_missing needs verify: true, since registries must be read for it.",

@@ -124,6 +124,27 @@ def test_a_source_that_exports_nothing(named: dict[str, str]) -> None:
         assert ([error.reason for error in report.errors], report.asides) == (["denied"] * (1 - held), [])
 
 
+@pytest.mark.parametrize(
+    ("extra", "reasons"),
+    [
+        ({}, ["denied"]),
+        ({"actions": [f"{REGISTRIES}/metadata/write"]}, []),
+        ({"actions": [f"{REGISTRIES}/push/write"]}, []),  # nobody has said that this is too little
+        ({"dataActions": [f"{REGISTRIES}/repositories/metadata/write"]}, []),
+    ],
+    ids=["none", "by role", "to push", "by repository"],
+)
+@pytest.mark.parametrize("held", [0, 1])
+def test_an_account_that_may_import_and_not_lock(held: int, extra: dict[str, Any], reasons: list[str]) -> None:
+    importer = {**READER, "actions": [f"{REGISTRIES}/importImage/action"]}
+    manager = Manager(target=[importer, {**READER, **extra}], source=[READER])
+    report = check(manager, held=held, immutable=True)
+    assert [error.reason for error in report.errors] == reasons and report.changed == (not reasons)
+    assert asked(manager) == ["target"] + ["source"] * (not held), "each is asked once"
+    if reasons:
+        assert str(report.errors[0]).startswith("This account isn't allowed to lock target.azurecr.test/app:1: it needs")
+
+
 def test_nothing_is_asked_if_nothing_would_be_imported() -> None:
     manager = Manager()
     assert not check(manager, held=1).changed

@@ -192,6 +192,18 @@ def test_advice_for_a_locked_target_is_only_what_helps(observed: Observed, advic
     assert str(caught.value) == "base/nginx:1.27 is locked against writing (write-enabled false on its tag). " + advice
 
 
+def test_an_immutable_target_stays_what_it_is() -> None:
+    wanted = desired("update")
+    wanted = wanted._replace(rules=wanted.rules._replace(immutable=True))
+    with pytest.raises(Conflict) as caught:
+        decide(wanted, replace(OTHER, locks=("tag", "manifest")))
+    assert caught.value.refusal == "locked" and str(caught.value) == (
+        "base/nginx:1.27 is locked against writing (write-enabled false on its tag and its manifest). It is to be immutable: give "
+        "the new image another tag, or unlock it."
+    )
+    assert decided(wanted, replace(OTHER, locks=())).action == "update", "somebody has unlocked it"
+
+
 def test_all_locks_of_a_target_are_named() -> None:
     with pytest.raises(Conflict, match=r"\(write-enabled false on its repository and its manifest\)"):
         decide(desired("update"), replace(OTHER, locks=("repository", "manifest")))
@@ -438,6 +450,23 @@ def test_the_same_twice_is_one_where_a_selection_brought_it(first: bool, second:
 def test_a_selection_does_not_hide_a_conflict() -> None:
     with pytest.raises(Conflict, match=" is wanted twice: "):
         merge([desired(selected=True), desired(selected=True, origin=origin(B, "2"))])
+
+
+def backed_up(backup: str, **facts: Any) -> Desired:
+    one = desired(**facts)
+    return one._replace(rules=one.rules._replace(backup=backup))
+
+
+def test_a_backup_that_is_needed_for_something_else_is_refused() -> None:
+    with pytest.raises(Conflict) as caught:
+        merge([backed_up("{tag}-old", target="a:1"), desired(target="a:1-old", entry=1)])
+    assert str(caught.value) == (
+        "a:1-old is to be the backup of a:1 (entry 1), but entry 2 needs it, too. Choose another backup."
+    )
+    with pytest.raises(Conflict, match=r"^a:old is to be the backup of a:2 \(entry 2\), but entry 1 needs it, too\."):
+        merge([backed_up("old", target="a:1"), backed_up("old", target="a:2", entry=1)])
+    fine = [backed_up("old", target="a:1"), backed_up("old", target="b:1"), backed_up("old", target="c"), desired(target="c:old")]
+    assert merge(fine) == fine
 
 
 # -- diff ------------------------------------------------------------------------------------------------------------

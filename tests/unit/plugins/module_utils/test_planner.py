@@ -17,7 +17,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._errors import GEN
 from ansible_collections.registryops.acr.plugins.module_utils._expand import expand
 from ansible_collections.registryops.acr.plugins.module_utils._lockfile import LockFile
 from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Conflict, Item, Observed
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Conflict, Diff, Item, Observed
 from ansible_collections.registryops.acr.plugins.module_utils._planner import Planner
 from ansible_collections.registryops.acr.plugins.module_utils._resolver import Resolver
 from ansible_collections.registryops.acr.plugins.module_utils._source import Known
@@ -212,7 +212,7 @@ def test_a13_a_lock_is_told_before_anything_is_overwritten(plan: Plan, target: H
     target.tagged = {"team/app": {"1.0": B}, "same": {"1.0": A}, "new": {}}
     target.locks = {lock}
     items = plan(app(target=["team/app", "same", "new"]))
-    assert actions(items) == {"team/app:1.0": "exists", "same:1.0": "none", "new:1.0": "import"}
+    assert actions(items) == {"team/app:1.0": "locked", "same:1.0": "none", "new:1.0": "import"}
     assert "is locked against writing" in error_of(items[0])
 
 
@@ -506,6 +506,45 @@ def test_damage_that_can_not_be_looked_for(plan: Plan, target: HeldAzure, quay: 
     assert actions(plan(app(repair=True), app("2.0", target=["new"]))) == {"team/app:1.0": kind, "new:2.0": "import"}
 
 
+# -- backups -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("held", "action", "mode"), [(None, "import", "NoForce"), (B, "none", ""), (A, "update", "Force")])
+def test_what_is_moved_is_backed_up_first(plan: Plan, target: HeldAzure, held: str | None, action: str, mode: str) -> None:
+    target.tagged = {"team/app": {"1.0": B, **({"1.0-old": held} if held else {})}}
+    (item,) = plan(app(backup="{tag}-old"))
+    assert item.action == "update" and item.backup is not None and item.backup.action == action
+    origin = item.backup.desired.origin
+    assert (origin.registry.name, origin.image) == (target.host, "team/app@" + B)
+    assert (str(item.backup.target), item.backup.desired.digest) == ("team/app:1.0-old", B)
+    assert not mode or item.backup.mode == mode
+    diff = Diff()
+    diff.add([item])
+    assert diff.after == {"team/app:1.0": A, **({"team/app:1.0-old": B} if mode else {})}
+
+
+def test_only_what_is_moved_is_backed_up(plan: Plan, target: HeldAzure) -> None:
+    target.tagged = {"same": {"1.0": A}, "lost": {"1.0": digest(9)}, "kept": {"1.0": B}}
+    target.lost = {digest(9)}
+    items = plan(app(target=["new", "same", "lost"], backup="{tag}-old"), app(target=["kept"], if_exists="keep", backup="old"))
+    assert actions(items) == {"new:1.0": "import", "same:1.0": "none", "lost:1.0": "repair", "kept:1.0": "keep"}
+    assert [item.backup for item in items] == [None] * 4
+
+
+@pytest.mark.parametrize(("why", "reason"), [("locked", "locked"), ("unreadable", "denied")])
+def test_what_can_not_be_backed_up_is_not_moved(plan: Plan, target: HeldAzure, quay: HeldRegistry, why: str, reason: str) -> None:
+    target.tagged = {"team/app": {"1.0": B, "1.0-old": A}, "other": {"1.0": B}}
+    quay.referring = {A: [digest(50)]}
+    quay.manifests[digest(50)] = (IMAGE, {})
+    if why == "locked":
+        target.locks = {"1.0-old"}
+    else:
+        target.fails = {(how, "team/app", "1.0-old"): AcrError("denied", "no.") for how in ("describe", "tag")}
+    items = plan(app(target=["team/app", "other"], backup="{tag}-old", referrers=True))
+    assert actions(items) == {"team/app:1.0": reason, "other:1.0": "update", "other@" + digest(50): "import"}
+    assert error_of(items[0]).startswith("team/app:1.0 was not overwritten, because its backup team/app:1.0-old failed: ")
+
+
 # -- referrers ---------------------------------------------------------------------------------------------------------
 
 
@@ -515,7 +554,8 @@ def test_what_refers_to_an_image_comes_after_it(plan: Plan, target: HeldAzure, q
     quay.manifests[digest(50)] = (IMAGE, {})
     quay.tagged["team/app"][signature] = digest(51)
     target.tagged = {"b": {"1.0": A, signature: digest(52)}}
-    items = plan(app(referrers=True, if_exists="fail", target=["a", "b"]), app("2.0"))
+    items = plan(app(referrers=True, if_exists="fail", immutable=True, target=["a", "b"]), app("2.0"))
+    assert [str(item.target) for item in items if item.desired.rules.immutable] == ["a:1.0", "b:1.0"]
     assert actions(items) == {
         "a:1.0": "import", "b:1.0": "none", "team/app:2.0": "import",
         "a@" + digest(50): "import", "a:" + signature: "import",

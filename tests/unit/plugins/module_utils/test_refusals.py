@@ -147,6 +147,13 @@ def test_e5_the_right_that_is_missing_is_named(context: Context, action: str, se
     assert sentence in str(explain(challenged(challenge), context, "team/app"))
 
 
+def test_the_right_to_lock_is_one_of_its_own() -> None:
+    challenge = 'Bearer realm="https://registry.test/t",scope="repository:team/app:metadata_write",error="insufficient_scope"'
+    error = explain(challenged(challenge), AZURE, "team/app", "1.0")
+    assert error.reason == "denied"
+    assert str(error).startswith("This account isn't allowed to lock registry.test/team/app:1.0: it needs the right metadata/write")
+
+
 CORRELATION = "CorrelationId: 01234567-89ab-cdef-0123-456789abcdef"
 
 

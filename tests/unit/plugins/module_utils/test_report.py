@@ -60,6 +60,28 @@ def test_a_target_as_modules_return_it() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("locked", "changed"), [(None, False), (False, False), (True, True)])
+def test_to_lock_a_target_is_a_change(locked: bool | None, changed: bool) -> None:
+    found = report(item(shown=A, locked=locked))
+    assert found.changed is changed and found.results()[0].get("immutable") == (True if locked is not None else None)
+    assert "immutable" not in report(item(shown=A, locked=locked, error=NO)).results()[0]
+
+
+@pytest.mark.parametrize(
+    ("facts", "shown"),
+    [
+        ({"action": "import", "changed": True}, True),
+        ({"action": "none"}, True),  # it was there before
+        ({"action": "import"}, False),  # it was not even started
+        ({"action": "import", "changed": True, "error": NO}, False),
+    ],
+)
+def test_a_backup_that_was_made_is_shown_even_if_nothing_came_of_the_rest(facts: dict[str, Any], shown: bool) -> None:
+    found = report(item(shown=B, action="update", error=NO, backup=item("1.0-old", B, **facts)))
+    assert found.results()[0].get("backup") == ("contosoprod.azurecr.test/team/app:1.0-old" if shown else None)
+    assert bool(found.changed) is bool(facts.get("changed"))
+
+
 def test_nobody_has_looked_at_what_is_not_verified() -> None:
     found = Item(Desired(Target("team/app", "1.0"), Origin(SourceRegistry("quay.io"), "team/app", "1.0")), action="import")
     assert (report(found).results()[0]["digest"], report(found).results()[0]["previous_digest"]) == (None, None)

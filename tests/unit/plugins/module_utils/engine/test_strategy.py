@@ -298,4 +298,17 @@ def test_a13_a_target_that_appeared_and_is_locked_is_not_overwritten() -> None:
     azure.examine = lambda desired: replace(Observed.there(B), locks=("tag",))  # type: ignore[method-assign]
     [one] = azure.run(item("a:1"))
     assert "is locked against writing" in str(one.error) and len(azure.bodies) == 1
-    assert one.error is not None and one.error.reason == "exists"
+    assert one.error is not None and one.error.reason == "locked"
+
+
+@pytest.mark.parametrize(("held", "reason"), [(B, "exists"), (A, None)])
+def test_a_target_that_appeared_is_not_overwritten_without_its_backup(held: str, reason: str | None) -> None:
+    azure = Azure()
+    azure.refuses = lambda number: EXISTS
+    azure.lands = lambda number, target: False
+    azure.hold("a", "1", held)
+    one = item("a:1")
+    one.desired = one.desired._replace(rules=one.desired.rules._replace(backup="old"))
+    azure.run(one)
+    assert (one.error.reason if one.error else None) == reason and len(azure.bodies) == 1
+    assert reason is None or "has appeared meanwhile, and has no backup" in str(one.error)
