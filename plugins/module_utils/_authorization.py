@@ -143,9 +143,10 @@ class Authorization:
             if found is not None or self._service is None:
                 return found
             group = self._groups.get(scope, [scope])
-            with self._turn(group[0]):
+            untried = len(group) > 1 and not self._shared and not self._token_service.joins  # whether tokens can be shared
+            with self._turn("" if untried else group[0]):
                 found = self._ready(scope)
-                if found is None and group == self._groups.get(scope, [scope]):  # or the group has fallen apart meanwhile
+                if found is None and group == self._groups.get(scope, [scope]) and not (untried and self._shared):
                     found = self._fetched(self._service, group)
             if found is not None and (len(found) <= LONGEST_TOKEN or not self._too_long(scope, found)):
                 return found
@@ -182,33 +183,29 @@ class Authorization:
             return self._turns.setdefault(scope, threading.Lock())
 
     def prepare(self, scopes: List[str]) -> None:
-        """Lets all *scopes* share tokens, as few as their size allows. Where these are sure to be granted, they are fetched."""
+        """Lets all *scopes* share tokens, as few as their size allows. Each is fetched when it is needed, and so at the same time
+        as others; the first at once, if it is sure to be granted to whoever may sign in."""
         now = self._clock()
         known = dict(self._tokens)
         missing = [scope for scope in dict.fromkeys(scopes) if scope not in known or known[scope].ends < now]
         missing = [scope for scope in missing if self._groups.get(scope) != [scope]]
         if len(missing) < 2 or self._alone:
             return
-        while missing:
-            batch: List[str] = []
-            size = self._token_service.base
-            for scope in missing:
-                # A token names each repository in JSON, and base64 makes four characters of three.
-                size += (len(scope) + self._token_service.each) * 4 // 3
-                if batch and size > self._batch:
-                    break
-                batch.append(scope)
+        # A token names each repository in JSON, and base64 makes four characters of three.
+        size = sum((len(scope) + self._token_service.each) * 4 // 3 for scope in missing)
+        while True:
+            count = min(len(missing), -(-size // max(1, self._batch - self._token_service.base)))
+            groups = [missing[number::count] for number in range(count)]
             with self._lock:
-                self._groups.update(dict.fromkeys(batch, batch))
+                self._groups.update({scope: group for group in groups for scope in group})
             try:
                 if self._token_service.joins and self._service is not None:
-                    self._fetch(self._service, batch)
+                    self._fetch(self._service, groups[0])
+                return
             except AcrError as error:
-                if error.status not in (400, 414, 431) or len(batch) < 2:
+                if error.status not in (400, 414, 431) or count == len(missing):
                     raise
-                self._batch = size // 2
-                continue
-            missing = missing[len(batch):]
+                self._batch //= 2
 
     def _too_long(self, scope: str, sent: str) -> bool:
         """The registry's front refuses what was *sent*, perhaps for its length: two tokens then replace it. False if that can't
