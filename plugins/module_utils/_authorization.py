@@ -313,8 +313,10 @@ class Authorization:
         # Renewed a little early: a token must not end between being chosen and being checked.
         token = _Token(value, self._clock() + max(5.0, life * 0.9), tuple(wanted))
         with self._lock:
-            if len(scopes) > 1 and not self._token_service.joins:
-                self._shared["Bearer " + value] = set()
+            if len(scopes) == 1:
+                self._shared.pop("Bearer " + value, None)  # some services have one token for everything
+            elif not self._token_service.joins:
+                self._shared.setdefault("Bearer " + value, set())
             for scope in scopes:
                 if len(scopes) == 1 or self._groups.get(scope) != [scope]:  # it may need its own by now
                     self._tokens[scope] = token
