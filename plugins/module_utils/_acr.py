@@ -48,6 +48,9 @@ class AzureTokens(TokenService):
     for a refresh token of the registry first; *public*: if the registry doesn't know that account, it is read anonymously.
     """
 
+    joins = True
+    base, each = 1200, 60
+
     def __init__(
         self,
         host: str,

@@ -12,17 +12,20 @@ import re
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Set, Tuple
 from urllib.parse import urlencode, urlsplit
 
 from ._credentials import Credentials
-from ._errors import AcrError
+from ._errors import GENERAL, AcrError
 from ._refusals import TOKEN, Context, explain
-from ._untrusted import Answer, challenges, link, local, parse, seconds
+from ._untrusted import Answer, challenge_values, challenges, link, local, parse, seconds
 
 TOKEN_SECONDS = 86400.0  # no token is believed to live longer
 TOKEN_CHARACTERS = 6144  # Azure's front refuses header lines over 8 KiB
-TOKEN_BASE = 1200  # what a token needs besides the repositories it names
+LONGEST_TOKEN = 8000  # characters; one for several repositories that is longer isn't sent, but split
+SPLITS = 12  # how often a token is split before a front that still refuses it must mean something else
+TRIES = 4  # of a request, each with another token
+FIRST_SECONDS = 2.0  # how long all others wait for what the registry tells the first who asks
 
 
 class Service(NamedTuple):
@@ -40,6 +43,8 @@ class TokenService:
     *request* sends a request (see `Http.request`). *service*: the one token service to ask, if it is known without a challenge.
     """
 
+    joins = False  # whether a token for several repositories is sure to be for all of them that the account may read
+    base, each = 2600, 100  # a token's characters: those for no repository, and, before base64, for each besides its name
     request: Callable[..., Answer]
     context: Context
     credentials: Optional[Credentials] = None
@@ -86,6 +91,10 @@ class Authorization:
         self._lock = threading.Lock()
         self._turns: Dict[str, Any] = {}  # locks by scope: of many threads that need the same token, one asks for it
         self._groups: Dict[str, List[str]] = {}  # scope -> all that share a token with it
+        self._shared: Dict[str, Set[str]] = {}  # header with a token for several, that may be for less -> what was read with it
+        self._alone = False  # whether tokens are for one repository each
+        self._first = threading.Lock()  # taken for good by the first request
+        self._heard = threading.Event()  # whether there has been an answer
         self._basic = False
         self._service = tokens.service
         self._tokens: Dict[str, _Token] = {}
@@ -94,15 +103,76 @@ class Authorization:
         self._asking = threading.Lock()
         self._asked = False  # how to sign in
 
-    def header(self, scope: str) -> Optional[str]:
+    def send(self, scope: str, request: Callable[[Optional[str]], Answer]) -> Answer:
+        """What *request* returns for the ``Authorization`` that *scope* takes; None is for no such header. It is called again as
+        long as a refusal leaves something to try."""
+        tries = splits = 0
+        doubted = False
+        while True:
+            sent = self._header(scope)
+            shared = self._shared.get(sent or "")
+            try:
+                answer = request(sent)
+                if answer.strayed:
+                    return answer  # it is another host's, and says nothing about signing in here
+                # A front that finds a header line too long says so in HTML, if at all.
+                if answer.status == 431 or answer.status == 400 and not answer.errors():
+                    if sent and splits < SPLITS and self._too_long(scope, sent):
+                        splits += 1
+                        continue
+                tries += 1
+                if tries == TRIES or not self._refused(scope, answer, sent):
+                    break
+                doubted = doubted or shared is not None
+            finally:
+                self._heard.set()
+        if answer.status == 200 and shared is not None:
+            shared.add(scope)
+        elif answer.status == 200 and doubted:
+            self._apart()
+        return answer
+
+    def _header(self, scope: str) -> Optional[str]:
         """The header's value for *scope*; None while the registry hasn't asked for anything."""
+        if self._service is None and not self._basic and not self._first.acquire(blocking=False):
+            self._heard.wait(FIRST_SECONDS)
         if self._basic:
             return self._credentials.basic() if self._credentials else None
-        found = self._ready(scope)
-        if found is not None or self._service is None:
-            return found
-        with self._turn(self._groups.get(scope, [scope])[0]):
-            return self._ready(scope) or "Bearer " + self._fetch(self._service, self._groups.get(scope, [scope]))
+        while True:
+            found = self._ready(scope)
+            if found is not None or self._service is None:
+                return found
+            group = self._groups.get(scope, [scope])
+            untried = len(group) > 1 and not self._shared and not self._token_service.joins  # whether tokens can be shared
+            with self._turn("" if untried else group[0]):
+                found = self._ready(scope)
+                if found is None and group == self._groups.get(scope, [scope]) and not (untried and self._shared):
+                    found = self._fetched(self._service, group)
+            if found is not None and (len(found) <= LONGEST_TOKEN or not self._too_long(scope, found)):
+                return found
+
+    def _fetched(self, service: Service, group: List[str]) -> Optional[str]:
+        """A new token for *group*; None if none is granted for so many, so that each needs its own."""
+        try:
+            return "Bearer " + self._fetch(service, group)
+        except AcrError as error:
+            if len(group) == 1 or self._token_service.joins or error.reason in (*GENERAL, "throttled"):
+                raise
+            if self._shared:  # others are granted: this one may name something that nobody may read
+                with self._lock:
+                    self._groups.update({scope: [scope] for scope in group})
+            else:
+                self._apart()
+            return None
+
+    def _apart(self) -> None:
+        """From now on a token for each, except where a shared one has proved good."""
+        with self._lock:
+            self._alone = True
+            self._groups = {scope: [scope] for scope in self._groups}
+            for scope, token in list(self._tokens.items()):
+                if scope not in self._shared.get("Bearer " + token.value, {scope}):
+                    del self._tokens[scope]
 
     def _ready(self, scope: str) -> Optional[str]:
         token = self._tokens.get(scope)
@@ -113,32 +183,32 @@ class Authorization:
             return self._turns.setdefault(scope, threading.Lock())
 
     def prepare(self, scopes: List[str]) -> None:
-        """Fetches tokens for all *scopes*, as few as their size allows."""
+        """Lets all *scopes* share tokens, as few as their size allows. Each is fetched when it is needed, and so at the same time
+        as others; the first at once, if it is sure to be granted to whoever may sign in."""
         now = self._clock()
         known = dict(self._tokens)
         missing = [scope for scope in dict.fromkeys(scopes) if scope not in known or known[scope].ends < now]
-        if len(missing) < 2 or not self._discovered() or self._basic or self._service is None:
+        missing = [scope for scope in missing if self._groups.get(scope) != [scope]]
+        if len(missing) < 2 or self._alone:
             return
-        while missing:
-            batch: List[str] = []
-            size = TOKEN_BASE
-            for scope in missing:
-                # A token names each repository in JSON, and base64 makes four characters of three.
-                size += (len(scope) + 60) * 4 // 3
-                if batch and size > self._batch:
-                    break
-                batch.append(scope)
+        # A token names each repository in JSON, and base64 makes four characters of three.
+        size = sum((len(scope) + self._token_service.each) * 4 // 3 for scope in missing)
+        while True:
+            count = min(len(missing), -(-size // max(1, self._batch - self._token_service.base)))
+            groups = [missing[number::count] for number in range(count)]
+            with self._lock:
+                self._groups.update({scope: group for group in groups for scope in group})
             try:
-                self._fetch(self._service, batch)
+                if self._token_service.joins and self._service is not None:
+                    self._fetch(self._service, groups[0])
+                return
             except AcrError as error:
-                if error.status not in (400, 414, 431) or len(batch) < 2:
+                if error.status not in (400, 414, 431) or count == len(missing):
                     raise
-                self._batch = max(TOKEN_BASE, size // 2)
-                continue
-            missing = missing[len(batch):]
+                self._batch //= 2
 
-    def too_long(self, scope: str, sent: str) -> bool:
-        """The registry's front refused what was *sent*, perhaps for its length: two tokens then replace it. False if that can't
+    def _too_long(self, scope: str, sent: str) -> bool:
+        """The registry's front refuses what was *sent*, perhaps for its length: two tokens then replace it. False if that can't
         be the reason."""
         if not sent.startswith("Bearer "):
             return False
@@ -149,31 +219,39 @@ class Authorization:
             group = [other for other, its in self._tokens.items() if its is token]
             if len(group) < 2:
                 return False
-            self._batch = max(TOKEN_BASE, min(self._batch, len(sent)) // 2)
+            self._batch = min(self._batch, len(sent)) // 2
             for half in (group[: len(group) // 2], group[len(group) // 2:]):
                 for other in half:
                     self._groups[other] = half
                     del self._tokens[other]
         return True
 
-    def refused(self, scope: str, answer: Answer, sent: Optional[str]) -> bool:
+    def _refused(self, scope: str, answer: Answer, sent: Optional[str]) -> bool:
         """The registry refused what was *sent*, or that nothing was. True if there is something new to try.
 
-        What it answers to an anonymous request, even "does not exist", says nothing to somebody with credentials.
+        What it answers to an anonymous request, even "does not exist", says nothing to somebody with credentials. Nor does what
+        it answers to a shared token, which may be for less than it was asked for, unless something was read there with it.
         """
-        if answer.status not in (401, 403) and (sent is not None or answer.status != 404):
+        shared = self._shared.get(sent or "")
+        if shared is not None and (answer.status in (401, 403) or answer.status == 404 and scope not in shared):
+            values: Optional[Dict[str, str]] = challenge_values(answer.headers.get("WWW-Authenticate") or "")
+        elif answer.status not in (401, 403) and (sent is not None or answer.status != 404):
             return False
-        values = self._learn(answer)
+        else:
+            values = self._learn(answer)
         if values is None:
             unasked = answer.status == 401 and not answer.headers.get("WWW-Authenticate")
             return sent is None and (unasked or self._credentials is not None) and self._discovered()
         if self._basic or self._service is None:
             return not (sent or "").startswith("Basic ")
         wanted = _wider(scope, values.get("scope") or scope)
+        if sent is None and wanted == scope:
+            return True
         with self._turn(scope):
             token = self._tokens.get(scope)
             if token is not None:
-                if sent != "Bearer " + token.value:
+                ready = "Bearer " + token.value
+                if sent != ready and (shared is None or ready not in self._shared):
                     return True  # another thread has fetched one meanwhile
                 if token.scopes == (wanted,) and values.get("error") != "invalid_token":
                     return False  # a token of its own, and still not enough: denied
@@ -235,9 +313,13 @@ class Authorization:
         # Renewed a little early: a token must not end between being chosen and being checked.
         token = _Token(value, self._clock() + max(5.0, life * 0.9), tuple(wanted))
         with self._lock:
+            if len(scopes) == 1:
+                self._shared.pop("Bearer " + value, None)  # some services have one token for everything
+            elif not self._token_service.joins:
+                self._shared.setdefault("Bearer " + value, set())
             for scope in scopes:
-                self._tokens[scope] = token
-                self._groups.setdefault(scope, scopes)
+                if len(scopes) == 1 or self._groups.get(scope) != [scope]:  # it may need its own by now
+                    self._tokens[scope] = token
         return value
 
 

@@ -32,7 +32,6 @@ from ._untrusted import Answer, link, links, mapping, names, number, objects, sa
 LACKS_REFERRERS = frozenset([404, 405, 501])  # what registries without the referrers API answer
 FEWER = 100  # entries per page for registries that refuse more
 PAGES = 1000  # a listing of more pages never ends
-SPLITS = 12  # how often a token is split before a front that still refuses it must mean something else
 LISTING_LIMIT = 128 * 1024 * 1024  # bytes of all pages; 300,000 of Azure's tags
 LISTING_SECONDS = 900.0
 CONFIRM_PAUSES = (0.25, 0.5, 1.0, 2.0)  # seconds between the questions after which "does not exist" is believed
@@ -72,7 +71,7 @@ class Registry:
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def prepare(self, repositories: Iterable[str]) -> None:
-        """Asks for tokens for many repositories at once, so that the reads that follow need none of their own."""
+        """Lets many repositories share tokens, so that the reads that follow need none of their own."""
         self._authorization.prepare([self.scope(repository) for repository in repositories])
 
     def scope(self, repository: str) -> str:
@@ -249,25 +248,15 @@ class Registry:
         limit: int = BODY_LIMIT,
     ) -> Answer:
         """One request with whatever sign-in the registry asks for; any final status is returned."""
-        again = splits = 0
-        while True:
-            sent = dict(headers or {})
-            authorization = self._authorization.header(scope)
-            if authorization:
-                sent["Authorization"] = authorization
+
+        def send(authorization: Optional[str]) -> Answer:
+            sent = {**(headers or {}), **({"Authorization": authorization} if authorization else {})}
             url = f"https://{self.host}{path}"
             answer = self.http.request(kind, method, url, headers=sent, form=body, limit=limit, follow=True)
             answer.signed = authorization is not None
-            if answer.strayed:
-                return answer  # it is another host's, and says nothing about signing in here
-            # A front that finds a header line too long says so in HTML, if at all.
-            if answer.status == 431 or answer.status == 400 and not answer.errors():
-                if authorization and splits < SPLITS and self._authorization.too_long(scope, authorization):
-                    splits += 1
-                    continue
-            if again == 2 or not self._authorization.refused(scope, answer, authorization):
-                return answer
-            again += 1
+            return answer
+
+        return self._authorization.send(scope, send)
 
     def failure(self, answer: Answer, repository: str = "", reference: str = "") -> AcrError:
         """The error for an answer that isn't what was asked for."""

@@ -93,9 +93,8 @@ class Source:
         return self._azure is not None
 
     def prepare(self, repositories: List[str]) -> None:
-        """Gets tokens for many repositories at once, if that takes less than one for each."""
-        if self._azure is not None:
-            self._azure.prepare(repositories)
+        """Lets many repositories share tokens, if that takes less than one for each."""
+        self.registry.prepare(repositories)
 
     def repositories(self) -> List[str]:
         """The names of all its repositories. AcrError if it isn't an Azure registry: others don't list them."""

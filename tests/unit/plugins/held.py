@@ -195,6 +195,9 @@ class HeldRegistry(_Held, Registry):
         Registry.__init__(self, host, unhurried())
         self.hold(**repositories)
 
+    def prepare(self, repositories: Iterable[str]) -> None:
+        """Asks nobody: its tokens are asked for when they are needed."""
+
 
 class HeldAzure(_Held, AzureRegistry):
     """An Azure registry."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,6 +16,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from ansible_collections.registryops.acr.plugins.module_utils import _authorization, _http
+from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureRegistry
 from ansible_collections.registryops.acr.plugins.module_utils._authorization import TokenService, token_seconds
 from ansible_collections.registryops.acr.plugins.module_utils._credentials import Credentials
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
@@ -40,15 +43,21 @@ class Guarded:
     *longest* characters. It answers ``{}``. *scopes*: what each token was asked for."""
 
     def __init__(self, far_side: Any, longest: int = 10**6, refusal: int = 431) -> None:
+        self.asked: list[int] = []  # the number of scopes in each request for a token
         self.scopes: list[list[str]] = []
         self.logins: list[str | None] = []
         self.longest, self.refusal = longest, refusal
-        self.most = 10**6  # scopes in a request for a token
+        self.most, self.too_many = 10**6, sends(414, b"")  # scopes in a request for a token; the answer to more
+        self.granted: Callable[[list[str]], list[str]] = lambda scopes: scopes
         self.lives = 300
         self.renewed = 0  # tokens before this number are not valid any more
         self.challenge = 'Bearer realm="{0}/token",service="registry.test"'.format(far_side.url)
         self.repositories: list[str] = []  # asked for with a token
         self.refused = 0
+        self.denied: list[str] = []  # asked for without a token that names them
+        self.denies: Callable[[Any, str], None] = lambda request, given: request.reply(
+            401, headers={"WWW-Authenticate": self.challenge + (',error="invalid_token"' if given else "")}
+        )
         self.together = threading.Barrier(1)  # so many must have asked before they are refused
         self.lock = threading.Lock()
         far_side.answer = self.answer
@@ -57,14 +66,15 @@ class Guarded:
         url = urlsplit(request.path)
         if url.path == "/token":
             scopes = [value for name, value in parse_qsl(url.query) if name == "scope"]
-            if len(scopes) > self.most:
-                return request.reply(414)
             with self.lock:
+                self.asked.append(len(scopes))
+                if len(scopes) > self.most:
+                    return self.too_many(request)
                 self.logins.append(request.headers.get("Authorization"))
                 self.scopes.append(scopes)
-                token = "{0}.{1}".format(len(self.scopes), "".join(scopes).encode().hex())
+                token = "{0}.{1}".format(len(self.scopes), "".join(self.granted(scopes)).encode().hex())
             return request.reply(200, json.dumps({"token": token, "expires_in": self.lives}))
-        given = (request.headers.get("Authorization") or "").rpartition(" ")[2]
+        given = (request.headers.get("Authorization") or "").partition("Bearer ")[2]
         number, _dot, named = given.partition(".")
         repository = url.path[len("/v2/"):].rpartition("/manifests/")[0]
         if len(given) > self.longest:
@@ -74,7 +84,9 @@ class Guarded:
             return request.reply(self.refusal, "<html>", {})
         if not given or int(number) <= self.renewed or "repository:{0}:".format(repository) not in bytes.fromhex(named).decode():
             self.together.wait(5.0)
-            return request.reply(401, headers={"WWW-Authenticate": self.challenge + (',error="invalid_token"' if given else "")})
+            with self.lock:
+                self.denied.append(repository)
+            return self.denies(request, given)
         with self.lock:
             self.repositories.append(repository)
         sends()(request)
@@ -122,33 +134,338 @@ def test_one_repository_needs_no_preparation(registry: Registry, far_side: Any) 
     assert far_side.seen == []
 
 
-@pytest.mark.parametrize("answer", [sends(200, b"{}"), sends(401, b"", WWW_Authenticate="Negotiate"), sends(404, b"")])
-def test_preparation_asks_for_no_token_where_none_is_wanted(registry: Registry, far_side: Any, answer: Any) -> None:
+@pytest.mark.parametrize("answer", [sends(), sends(401, b"", WWW_Authenticate="Negotiate"), sends(404, b"")])
+def test_where_no_token_is_wanted_nothing_is_asked_but_what_is_read(registry: Registry, far_side: Any, answer: Any) -> None:
     far_side.answer = answer
     registry.prepare(NAMES)
-    assert far_side.paths == ["/v2/"]
+    assert far_side.seen == []
+    for name in NAMES:
+        try:
+            read(registry, name)
+        except AcrError:
+            pass
+    assert far_side.paths == ["/v2/{0}/manifests/1.0".format(name) for name in NAMES]
 
 
-def test_a_token_names_no_more_repositories_than_a_header_holds(registry: Registry, far_side: Any) -> None:
+MANY = ["team/application{0:03}".format(number) for number in range(200)]
+
+
+def test_a_token_names_no_more_repositories_than_a_header_holds(http: Http, far_side: Any) -> None:
     guarded = Guarded(far_side)
-    registry.prepare(["team/application{0:03}".format(number) for number in range(200)])
+    registry = Registry(far_side.host, http)
+    registry.prepare(MANY)
+    read(registry, *MANY[:20])
     assert sum(len(scopes) for scopes in guarded.scopes) == 200
-    assert all(30 < len(scopes) < 70 for scopes in guarded.scopes[:-1])
+    assert all(15 < len(scopes) < 30 for scopes in guarded.scopes)
+    assert max(map(len, far_side.paths)) < 2000
+    far_side.seen.clear()
+    azure = AzureRegistry(far_side.host, http)
+    far_side.answer = lambda request: sends(200, {"access_token": "t"} if "oauth2" in request.path else {})(request)
+    azure.prepare(MANY)
+    assert len(far_side.seen) == 1
+    read(azure, *MANY[:20])
+    sizes = [[name for name, _value in form].count("scope") for form in far_side.forms("/oauth2/token")]
+    assert sum(sizes) == 200 and all(30 < size < 70 for size in sizes)
 
 
-def test_a_token_service_that_takes_fewer_gets_fewer(registry: Registry, far_side: Any) -> None:
+def test_once_one_token_is_granted_to_many_the_others_are_asked_for_at_once(registry: Registry, far_side: Any) -> None:
     guarded = Guarded(far_side)
-    guarded.most = 2
-    registry.prepare(NAMES)
-    assert sorted(scope for scopes in guarded.scopes for scope in scopes) == SCOPES
-    read(registry, *NAMES)
-    assert guarded.repositories == NAMES and all(len(scopes) <= 2 for scopes in guarded.scopes)
+    together = threading.Barrier(10)  # of eleven tokens
+
+    def answer(request: Any) -> None:
+        if request.path.startswith("/token") and guarded.scopes:
+            together.wait(10.0)
+        guarded.answer(request)
+
+    far_side.answer = answer
+    registry.prepare(MANY)
+    at_once(lambda name: read(registry, name), MANY[:22])
+    assert len(guarded.scopes) == 11 and len(guarded.denied) == 1
+
+
+REFUSALS = {
+    "too long": sends(414, b""),
+    "bad": sends(400, {"details": "invalid scope"}),
+    "unauthorized": sends(401, b"", WWW_Authenticate="Basic"),
+    "denied": sends(403, {"errors": [{"code": "DENIED", "message": "requested access to the resource is denied"}]}),
+    "not found": sends(404, {"errors": [{"code": "NAME_UNKNOWN"}]}),
+    "nonsense": sends(200, b"<html>", "text/html"),
+    "crash": sends(500, b""),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+@pytest.mark.parametrize("credentials", [VENDOR, None])
+def test_a_token_service_that_takes_one_scope_gets_one(http: Http, far_side: Any, refusal: str, credentials: Any) -> None:
+    guarded = Guarded(far_side)
+    guarded.most, guarded.too_many = 1, REFUSALS[refusal]
+    registry = Registry(far_side.host, http, credentials)
+    for names in (NAMES[:5], NAMES[5:]) if refusal != "crash" else (NAMES,):  # whose tries take time
+        registry.prepare(names)
+    at_once(lambda name: read(registry, name), NAMES)
+    registry.prepare([*NAMES, "x", "y"])
+    read(registry, *NAMES, "x", "y")
+    assert guarded.asked.count(1) == len(NAMES) + 2
+    assert len(guarded.asked) - guarded.asked.count(1) == (1 if refusal != "crash" else _http.TRIES), "learnt once"
+    assert sorted(guarded.repositories) == sorted([*NAMES, *NAMES, "x", "y"]) and guarded.denied == guarded.denied[:1]
 
 
 def test_a_token_service_that_takes_none_says_why(registry: Registry, far_side: Any) -> None:
     guarded = Guarded(far_side)
     guarded.most = 0
-    assert error_of(lambda: registry.prepare(NAMES)).status == 414
+    registry.prepare(NAMES)
+    assert [error_of(lambda one=name: read(registry, one)).status for name in NAMES] == [414] * len(NAMES)
+    assert guarded.asked == [len(NAMES)] + [1] * len(NAMES)
+
+
+def test_a_token_service_that_has_no_time_is_not_asked_for_more(registry: Registry, far_side: Any) -> None:
+    guarded = Guarded(far_side)
+    guarded.most, guarded.too_many = 0, sends(429, b"", Retry_After="3600")
+    registry.prepare(NAMES)
+    assert [error_of(lambda one=name: read(registry, one)).reason for name in NAMES] == ["throttled"] * len(NAMES)
+    guarded.most = len(NAMES)
+    registry.http.sleep(4000.0)
+    read(registry, *NAMES)
+    assert guarded.scopes == [SCOPES]
+
+
+@pytest.mark.parametrize("granted", [lambda scopes: scopes[:1], lambda scopes: scopes[-1:]], ids=["first", "last"])
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_token_that_is_for_one_repository_only_is_no_reason_to_believe_a_denial(
+    registry: Registry, far_side: Any, granted: Any, status: int
+) -> None:
+    """Older versions of several token services read only one of the scopes."""
+    guarded = Guarded(far_side)
+    guarded.granted = granted
+    challenged = guarded.denies
+    guarded.denies = lambda request, given: request.reply(status, "{}") if given else challenged(request, given)
+    registry.prepare(NAMES)
+    read(registry, *NAMES)
+    assert guarded.repositories == NAMES
+    assert guarded.scopes[0] == SCOPES and all(len(scopes) == 1 for scopes in guarded.scopes[1:])
+    assert len(guarded.denied) <= 3, "one without a token, and then it is learnt once"
+    assert len(guarded.scopes) <= 1 + len(NAMES)
+
+
+def test_threads_that_meet_a_token_for_one_repository_only(registry: Registry, far_side: Any) -> None:
+    guarded = Guarded(far_side)
+    guarded.granted = lambda scopes: scopes[:1]
+    guarded.denies = lambda request, given: request.reply(404) if given else sends(401, b"", WWW_Authenticate=guarded.challenge)(request)
+    registry.prepare(NAMES)
+    at_once(lambda name: read(registry, name), NAMES * 3)
+    assert sorted(guarded.repositories) == sorted(NAMES * 3)
+    assert len(guarded.scopes) <= 2 + len(NAMES)
+
+
+BASIC = {"WWW-Authenticate": 'Basic realm="x"'}
+DENIALS: dict[str, Callable[[Any, Guarded], None]] = {
+    "insufficient scope": lambda request, guarded: request.reply(
+        401, headers={"WWW-Authenticate": guarded.challenge + ',error="insufficient_scope"'}
+    ),
+    "no challenge": lambda request, _guarded: request.reply(401, headers={}),
+    "Basic only": lambda request, _guarded: request.reply(401, headers=BASIC),  # Harbor, to whoever brings a token
+    "denied": lambda request, _guarded: request.reply(403, '{"errors": [{"code": "DENIED"}]}'),
+    "not found": lambda request, _guarded: request.reply(404, NAME_UNKNOWN),
+    "nothing": lambda request, _guarded: request.reply(404, headers={}),
+}
+NAME_UNKNOWN = '{"errors": [{"code": "NAME_UNKNOWN", "message": "repository name not known to registry"}]}'
+
+
+@pytest.mark.parametrize("denial", DENIALS)
+@pytest.mark.parametrize("credentials", [VENDOR, None])
+def test_one_private_repository_spoils_no_other(http: Http, far_side: Any, denial: str, credentials: Any) -> None:
+    guarded = Guarded(far_side)
+    private = SCOPES[3]
+    guarded.granted = lambda scopes: [scope for scope in scopes if scope != private]
+    challenged = guarded.denies
+    guarded.denies = lambda request, given: DENIALS[denial](request, guarded) if given else challenged(request, given)
+    registry = Registry(far_side.host, http, credentials)
+    registry.prepare(NAMES)
+    read(registry, *NAMES[:3], *NAMES[4:])
+    assert guarded.scopes == [SCOPES] and len(guarded.denied) == 1
+    for _again in range(2):
+        error = error_of(lambda: registry.describe(NAMES[3], "1.0"))
+        assert error.reason == ("not_found" if DENIALS[denial] in (DENIALS["not found"], DENIALS["nothing"]) else error.reason)
+        assert error.reason in ("unauthorized", "denied", "not_found")
+        assert guarded.scopes[:2] == [SCOPES, [private]], "it wasn't believed before a token for this repository alone was tried"
+    read(registry, *NAMES[:3], *NAMES[4:])
+    assert guarded.scopes.count(SCOPES) == 1 and all(scopes in (SCOPES, [private]) for scopes in guarded.scopes)
+
+
+@pytest.mark.parametrize("denial", DENIALS)
+def test_a_denial_to_a_shared_token_is_none(registry: Registry, far_side: Any, denial: str) -> None:
+    guarded = Guarded(far_side)
+    guarded.granted = lambda scopes: scopes if len(scopes) == 1 else [scope for scope in scopes if scope != SCOPES[3]]
+    challenged = guarded.denies
+    guarded.denies = lambda request, given: DENIALS[denial](request, guarded) if given else challenged(request, given)
+    registry.prepare(NAMES)
+    at_once(lambda name: read(registry, name), NAMES * 2)
+    assert sorted(guarded.repositories) == sorted(NAMES * 2)
+
+
+def test_a_repository_that_takes_its_own_token_keeps_to_it(registry: Registry, http: Http, far_side: Any) -> None:
+    guarded = Guarded(far_side)
+    guarded.granted = lambda scopes: [scope for scope in scopes if scope != SCOPES[3]]
+    registry.prepare(NAMES)
+    error_of(lambda: read(registry, NAMES[3]))
+    http.sleep(guarded.lives)
+    read(registry, NAMES[0])  # with a new token for all
+    denied = len(guarded.denied)
+    guarded.denies = lambda request, _given: request.reply(404)
+    error_of(lambda: read(registry, NAMES[3]))
+    assert len(guarded.denied) == denied + 1
+
+
+def test_a_denial_to_a_token_that_is_replaced_meanwhile_is_none(registry: Registry, http: Http, far_side: Any) -> None:
+    guarded = Guarded(far_side)
+    guarded.granted = lambda scopes: scopes if len(scopes) == 1 else [scope for scope in scopes if scope != SCOPES[3]]
+    challenged = guarded.denies
+
+    def denies(request: Any, given: str) -> None:
+        if given:
+            http.sleep(guarded.lives)
+            at_once(lambda name: read(registry, name), [NAMES[0]])
+            request.reply(404)
+        else:
+            challenged(request, given)
+
+    guarded.denies = denies
+    registry.prepare(NAMES)
+    read(registry, NAMES[3])
+    assert guarded.repositories == [NAMES[0], NAMES[3]]
+
+
+def test_an_absence_is_believed_of_a_token_that_has_shown_something_there(registry: Registry, far_side: Any) -> None:
+    """Or looking for each image's signatures would take a token for each."""
+    guarded = Guarded(far_side)
+    absent = sends(404, {"errors": [{"code": "MANIFEST_UNKNOWN"}]})
+    far_side.answer = lambda request: (absent if request.path.endswith("/sig") and "Authorization" in request.headers else guarded.answer)(
+        request
+    )
+    registry.prepare(NAMES)
+    read(registry, *NAMES[1:])
+    for name in NAMES:
+        assert error_of(lambda one=name: registry.manifest(one, "sig")).reason == "not_found"
+    assert guarded.scopes == [SCOPES, [SCOPES[0]]]
+
+
+def test_a_service_with_one_token_for_everything_is_asked_once_more(registry: Registry, far_side: Any) -> None:
+    challenged = sends(401, b"", WWW_Authenticate='Bearer realm="{0}/token"'.format(far_side.url))
+
+    def answer(request: Any) -> None:
+        if request.path.startswith("/token"):
+            request.reply(200, '{"token": "anonymous"}')
+        else:
+            (sends(404, NAME_UNKNOWN.encode()) if "Authorization" in request.headers else challenged)(request)
+
+    far_side.answer = answer
+    registry.prepare(NAMES)
+    for name in NAMES:
+        assert error_of(lambda one=name: registry.manifest(one, "1.0")).reason == "not_found"
+    assert len([path for path in far_side.paths if path.startswith("/token")]) == 2
+    assert len(far_side.seen) == 2 + 2 + len(NAMES)
+
+
+def test_a_refused_group_leaves_the_others(registry: Registry, far_side: Any) -> None:
+    """GitHub's token service refuses all that are asked for with one that it doesn't grant."""
+    guarded = Guarded(far_side)
+    denied = REFUSALS["denied"]
+    private = "repository:{0}:pull".format(MANY[50])
+    far_side.answer = lambda request: (denied if private in parse_qsl_values(request.path) else guarded.answer)(request)
+    registry.prepare(MANY)
+    read(registry, *MANY[:22])
+    assert error_of(lambda: read(registry, MANY[50])).status == 403
+    shared = [scopes for scopes in guarded.scopes if len(scopes) > 1]
+    alone = [scopes for scopes in guarded.scopes if len(scopes) == 1]
+    assert len(shared) == 10 and len(guarded.denied) == 1
+    assert alone == [["repository:{0}:pull".format(MANY[number])] for number in (6, 17)], "of its group"
+
+
+def parse_qsl_values(path: str) -> list[str]:
+    return [value for _name, value in parse_qsl(urlsplit(path).query)]
+
+
+def test_a_shared_token_that_no_header_holds_is_never_sent(registry: Registry, far_side: Any) -> None:
+    guarded = Guarded(far_side)
+    guarded.granted = lambda scopes: [*scopes, "x" * 500 * len(scopes)]
+    registry.prepare(MANY[:16])
+    read(registry, *MANY[:16])
+    sent = [len(headers.get("Authorization", "")) for _method, path, headers, _body in far_side.seen if path.startswith("/v2/")]
+    assert max(sent) < 8100 and guarded.asked == [16, 8, 4, 4, 8, 4, 4] and guarded.repositories == MANY[:16]
+
+
+def test_an_azure_registry_means_what_it_says_to_a_shared_token(http: Http, far_side: Any) -> None:
+    registry = AzureRegistry(far_side.host, http)
+    far_side.routes({"/oauth2/token": {"access_token": "t"}})
+    registry.prepare(NAMES)
+    for name in NAMES:
+        assert error_of(lambda one=name: registry.manifest(one, "1.0")).reason == "not_found"
+    assert len(far_side.seen) == 1 + len(NAMES)
+
+
+# -- who asks first ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+def test_of_many_threads_one_is_challenged(registry: Registry, far_side: Any, prepared: bool) -> None:
+    guarded = Guarded(far_side)
+    if prepared:
+        registry.prepare(NAMES)
+    at_once(lambda name: read(registry, name), NAMES * 2)
+    assert len(guarded.denied) == 1 and sorted(guarded.repositories) == sorted(NAMES * 2)
+    assert sorted(guarded.scopes) == ([SCOPES] if prepared else [[scope] for scope in SCOPES])
+
+
+def test_of_many_threads_one_learns_that_a_password_is_wanted(http: Http, far_side: Any) -> None:
+    far_side.answer = lambda request: (
+        sends() if request.headers.get("Authorization") == VENDOR.basic() else sends(401, b"", WWW_Authenticate="Basic realm=x")
+    )(request)
+    registry = Registry(far_side.host, http, VENDOR)
+    at_once(lambda name: read(registry, name), NAMES)
+    assert len(far_side.seen) == len(NAMES) + 1
+
+
+def test_where_nothing_is_wanted_all_are_on_their_way_after_the_first(registry: Registry, far_side: Any) -> None:
+    together = threading.Barrier(len(NAMES) - 1)
+    first = threading.Lock()
+
+    def answer(request: Any) -> None:
+        if not first.acquire(blocking=False):
+            together.wait(5.0)
+        sends()(request)
+
+    far_side.answer = answer
+    at_once(lambda name: read(registry, name), NAMES)
+    assert len(far_side.seen) == len(NAMES)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_nobody_waits_long_for_the_first(
+    registry: Registry, far_side: Any, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """It may be the one image that its registry can't serve."""
+    monkeypatch.setattr(_authorization, "FIRST_SECONDS", 60.0 if fails else 0.1)
+    asked, others = threading.Lock(), threading.Event()
+
+    def answer(request: Any) -> None:
+        if asked.acquire(blocking=False):
+            request.reply(302, headers={"Location": "http://plain.test/"}) if fails else (others.wait(5.0), sends()(request))
+        else:
+            sends()(request)
+            others.set()
+
+    far_side.answer = answer
+
+    def look(name: str) -> None:
+        try:
+            read(registry, name)
+        except AcrError as error:
+            failed.append(error)
+
+    failed: list[AcrError] = []
+    began = time.monotonic()
+    at_once(look, NAMES)
+    assert len(far_side.seen) == len(NAMES) and len(failed) == fails and time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("refusal", [431, 400])
@@ -163,8 +480,11 @@ def test_a_token_that_is_too_long_is_split(registry: Registry, far_side: Any, re
 
 
 def test_threads_that_meet_a_token_that_is_too_long_split_it_together(registry: Registry, far_side: Any) -> None:
-    guarded = Guarded(far_side, longest=250)  # four names fit
+    guarded = Guarded(far_side)
     registry.prepare(NAMES)
+    read(registry, NAMES[0])
+    guarded.repositories.clear()
+    guarded.longest = 250  # four names fit
     guarded.together = threading.Barrier(len(NAMES))
     at_once(lambda name: read(registry, name), NAMES)
     assert sorted(guarded.repositories) == NAMES
@@ -180,6 +500,7 @@ def test_a_token_for_one_can_not_be_split(registry: Registry, far_side: Any) -> 
 def test_an_explained_400_is_no_matter_of_length(registry: Registry, far_side: Any) -> None:
     guarded = Guarded(far_side)
     registry.prepare(NAMES)
+    read(registry, NAMES[0])
     far_side.answer = sends(400, {"errors": [{"code": "TAG_INVALID", "message": "bad tag"}]})
     assert "The registry says: bad tag." in str(error_of(lambda: read(registry, NAMES[0])))
     assert len(guarded.scopes) == 1
@@ -188,6 +509,7 @@ def test_an_explained_400_is_no_matter_of_length(registry: Registry, far_side: A
 def test_a_token_that_ends_is_renewed_for_all_that_share_it(registry: Registry, http: Http, far_side: Any) -> None:
     guarded = Guarded(far_side)
     registry.prepare(NAMES)
+    read(registry, *NAMES)
     http.sleep(guarded.lives * 0.8)
     read(registry, *NAMES)
     assert len(guarded.scopes) == 1
@@ -199,6 +521,8 @@ def test_a_token_that_ends_is_renewed_for_all_that_share_it(registry: Registry, 
 def test_many_threads_ask_for_one_token(registry: Registry, far_side: Any) -> None:
     guarded = Guarded(far_side)
     registry.prepare(NAMES)
+    read(registry, NAMES[0])
+    guarded.repositories.clear()
     guarded.renewed = 1  # and all of them meet a token that ended too early
     guarded.together = threading.Barrier(6)
     at_once(lambda name: read(registry, name), [NAMES[0]] * 6)

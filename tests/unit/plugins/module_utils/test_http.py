@@ -86,6 +86,15 @@ def test_d2_an_answer_of_another_class_is_no_sign_for_this_one(http: Http, far_s
     assert len(far_side.seen) == 1
 
 
+def test_no_cookie_is_kept(http: Http, far_side: Any) -> None:
+    """Whoever sends: the Azure SDKs send through the session."""
+    far_side.answer = lambda request: request.reply(200, "{}", {"Set-Cookie": "a=b; Path=/; Secure"})
+    for _n in range(2):
+        http.request("reads", "GET", far_side.url)
+        http.session.request("GET", far_side.url)
+    assert len(far_side.seen) == 4 and not any("Cookie" in headers for _m, _p, headers, _b in far_side.seen)
+
+
 def test_connections_are_used_again(http: Http, far_side: Any) -> None:
     ports = set()
 
@@ -103,11 +112,11 @@ def test_a_host_that_takes_no_connection_is_left_alone_for_a_while(http: Http, m
     """Each try takes ten seconds: whoever waits for another's token, one after the other, would wait for hours."""
     tries: list[str] = []
 
-    def request(method: str, url: str, **_more: Any) -> None:
-        tries.append(url)
+    def send(prepared: Any, **_more: Any) -> None:
+        tries.append(prepared.url)
         raise requests.exceptions.ConnectTimeout(urllib3.exceptions.ConnectTimeoutError(None, "timed out"))
 
-    monkeypatch.setattr(http.session, "request", request)
+    monkeypatch.setattr(http.session.get_adapter("https://"), "send", send)
     first = error_of(http, "https://registry.test/")
     assert first.reason == "unreachable" and len(tries) == _http.UNREACHED_TRIES
     assert str(error_of(http, "https://registry.test/")) == str(first) and len(tries) == _http.UNREACHED_TRIES
@@ -490,10 +499,10 @@ def test_a_host_that_is_not_there(http: Http, serve: Callable[..., Any]) -> None
 def test_the_kind_of_an_error_decides_and_not_its_words(
     http: Http, monkeypatch: pytest.MonkeyPatch, reason: Exception, kind: str
 ) -> None:
-    def request(*_args: Any, **_more: Any) -> None:
+    def send(*_args: Any, **_more: Any) -> None:
         raise requests.exceptions.ConnectionError(reason)
 
-    monkeypatch.setattr(http.session, "request", request)
+    monkeypatch.setattr(http.session.get_adapter("https://"), "send", send)
     assert error_of(http, "https://registry.test/").reason == kind
 
 
@@ -596,11 +605,11 @@ def test_a_proxy_that_hangs_up_is_asked_as_often_as_a_host_that_does(http: Http,
 
 
 def test_a_proxy_that_refuses_says_so(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
-    def request(*_args: Any, **_more: Any) -> None:
+    def send(*_args: Any, **_more: Any) -> None:
         refused = urllib3.exceptions.ProxyError("Cannot connect to proxy.", OSError("Tunnel connection failed: 403 Forbidden"))
         raise requests.exceptions.ProxyError(urllib3.exceptions.MaxRetryError(None, "/", refused))  # type: ignore[arg-type]
 
-    monkeypatch.setattr(http.session, "request", request)
+    monkeypatch.setattr(http.session.get_adapter("https://"), "send", send)
     error = error_of(http, "https://registry.test/")
     assert error.reason == "unreachable"
     assert str(error) == "The proxy could not connect to registry.test: Tunnel connection failed: 403 Forbidden."
@@ -610,12 +619,12 @@ def test_a_connection_lost_behind_a_proxy_is_no_proxy_that_can_not_be_reached(ht
     """urllib3 before 2 blames the proxy for all that it reaches through it."""
     tries: list[str] = []
 
-    def request(method: str, url: str, **_more: Any) -> None:
-        tries.append(url)
+    def send(prepared: Any, **_more: Any) -> None:
+        tries.append(prepared.url)
         lost = urllib3.exceptions.ProxyError("Cannot connect to proxy.", RemoteDisconnected("Remote end closed connection"))
         raise requests.exceptions.ProxyError(urllib3.exceptions.MaxRetryError(None, "/", lost))  # type: ignore[arg-type]
 
-    monkeypatch.setattr(http.session, "request", request)
+    monkeypatch.setattr(http.session.get_adapter("https://"), "send", send)
     error = error_of(http, "https://registry.test/")
     assert error.reason == "unavailable" and str(error) == "registry.test closed the connection: Remote end closed connection."
     assert len(tries) == _http.TRIES

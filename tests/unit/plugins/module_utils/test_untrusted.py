@@ -128,7 +128,7 @@ def answer(body: bytes, status: int = 200, **headers: str) -> Answer:
 def azure(*answers: Answer) -> AzureRegistry:
     """An Azure registry that is signed in to already."""
     registry = AzureRegistry("contosoprod.azurecr.io", Wire(*answers))
-    registry._authorization.header = lambda scope: "Bearer token"  # type: ignore[method-assign]
+    registry._authorization._header = lambda scope: "Bearer token"  # type: ignore[method-assign]
     return registry
 
 
