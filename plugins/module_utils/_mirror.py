@@ -88,7 +88,8 @@ class Mirror:
             report.items = planner.items
             noted = dict.fromkeys(note for entry in entries for note in entry.notes)
             source_notes = self._sources.notes.values()
-            report.notes = [*noted, *source_notes, *notes, *self._quota_notes(needed), *self._quarantine_notes(report)]
+            found = dict.fromkeys(f"{report.login_server}/{item.note}" for item in report.items if item.note)
+            report.notes = [*noted, *source_notes, *notes, *self._quota_notes(needed), *self._quarantine_notes(report), *found]
             if settings.details:
                 self._add_details(planner.target.registry, report, pool)
         finally:

@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Set
 
 from ansible.module_utils.common.validation import check_type_bool, check_type_dict, check_type_int, check_type_list
 
+from ._blocked import NOTHING, Blocked
 from ._credentials import Credentials
 from ._errors import Mistakes
 from ._plan import Desired, Origin, Rules, SourceRegistry, Target, merge
@@ -164,7 +165,7 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry
     if options.get("platform"):
         mistakes.of(parse_platform, options["platform"])
     if options.get("verify") is False:
-        for name in ("platform", "referrers", "repair", "if_source_missing", "tags", "repositories"):
+        for name in ("platform", "referrers", "repair", "if_source_missing", "tags", "repositories", "blocked"):
             if options.get(name) and options[name] != "fail":
                 mistakes.found.append(f"{name} needs verify: true, since registries must be read for it.")
     several = bool(options.get("tags") or options.get("repositories"))
@@ -193,6 +194,7 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry
             referrers=bool(options.get("referrers")),
             repair=bool(options.get("repair")),
             if_source_missing=options.get("if_source_missing") or "fail",
+            blocked=options.get("blocked") or NOTHING,
         ),
         platform=options.get("platform") or None,
         notes=tuple(notes),
@@ -316,18 +318,20 @@ def parse_entries(
     default_host: Optional[str] = None,
     registry: Optional[str] = None,
     told: Optional[ToldMistakes] = None,
+    blocked: Optional[List[str]] = None,
 ) -> List[Entry]:
     """The entries of a list. InvalidReference, with a sentence for each on a line, if anything is wrong with them.
 
     *credentials*: ``{"registry", "username", "password"}`` each, the registry as `parse_place` takes it; entries that have none
     of their own get those with the longest match. Those that match no entry are reported in the notes. *default_host* is that of
-    sources that name none. *registry* as of `parse_entry`. *told*: what `read_list` found.
+    sources that name none. *registry* as of `parse_entry`. *told*: what `read_list` found. *blocked*: as of `Blocked.of`.
     """
     told = told or {}
     mistakes = Mistakes(InvalidReference)
     host = mistakes.of(_host, default_host) or "docker.io" if default_host else ""
     prefix = mistakes.of(_prefix, prefix, registry, suffix) or "" if prefix else ""
     common = {name: value for name, value in (defaults or {}).items() if value is not None}
+    common["blocked"] = mistakes.of(Blocked.of, blocked or (), host, suffix)
     sample = {"source": "x/x" if common.get("source_registry") else "docker.io/x/x", **common}
     general = Mistakes()
     general.of(parse_entry, sample, suffix)

@@ -10,6 +10,7 @@ import enum
 from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
+from ._blocked import NOTHING, Blocked
 from ._errors import AcrError, Mistakes, UserError
 
 TARGETS_PER_IMPORT = 100
@@ -54,13 +55,14 @@ class SourceRegistry(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """An image in a source registry. *digest* is None until it is known."""
+    """An image in a source registry. *digest* is None until it is known; *parent*: that of the image whose *platform* it is."""
 
     registry: SourceRegistry
     repository: str
     tag: Optional[str] = None
     digest: Optional[str] = None
     platform: Optional[str] = None  # only this platform's manifest of it
+    parent: Optional[str] = None
 
     def __str__(self) -> str:
         """In words: registry, repository and the tag that the user knows."""
@@ -88,6 +90,7 @@ class Rules(NamedTuple):
     referrers: bool = False  # whether signatures and the like come, too
     repair: bool = False  # whether a broken target may be overwritten whatever if_exists says
     if_source_missing: str = "fail"
+    blocked: Blocked = NOTHING  # what must not come in
 
 
 class Desired(NamedTuple):
@@ -223,10 +226,31 @@ class Item:
             lack = "can't be pulled, since its manifest is gone" if self.before else "does not exist"
             self.fail(error.but(f"{error} Nothing could be kept: the target {self.target} {lack}."))
 
+    def screen(self, host: str) -> None:
+        """Fails it if it is blocked: by a digest, or by the name of its source or target. *host* is the target registry."""
+        blocked, origin, (repository, tag, _digest) = self.desired.rules.blocked, self.desired.origin, self.target
+        by_name = blocked.image(origin.registry.name, origin.repository, origin.tag) or blocked.image(host, repository, tag)
+        if by_name or origin.digest in blocked.digests:
+            self.fail(refused(origin, by_name or f"{origin.digest}, its digest"))
+        elif origin.parent in blocked.digests:
+            self.fail(refused(origin, f"{origin.parent}, the index that it is from"))
+
+    @property
+    def note(self) -> Optional[str]:
+        """What there is to say of its target, whatever happens to it."""
+        if self.before not in self.desired.rules.blocked.digests:
+            return None
+        return f"{self.target} was found to hold {self.before}, which is blocked. Nothing was deleted: remove that digest yourself."
+
     def decide(self, observed: Observed) -> None:
         """Sets what was observed, and the action that follows from it. Errors as of `decide`."""
         self.observed = observed
         self.action = decide(self.desired, observed)
+
+
+def refused(origin: Origin, what: str) -> AcrError:
+    """The error of an image that must not come in."""
+    return AcrError("blocked", f"{origin} is blocked ({what}), so nothing of it is imported. Remove or exclude it.")
 
 
 class Unplanned(NamedTuple):

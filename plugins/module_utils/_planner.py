@@ -86,9 +86,11 @@ class Planner:
             asked = [item for item in group if not _may_be_kept(item) or _is_needed(item)]
             resolved = {item for item in asked if self._resolver.finish(item)}
             group = self._without_twins(group)
+            self._screen(group)
             self._settle(group, [item for item in group if item.target.tag is None and item in resolved])
             # What refers to an image goes with it, and so not if that fails.
             referring = self._referring([item for item in group if item in resolved])
+            self._screen(referring)
             self._settle(referring, referring)
         except (AcrError, IdentityError) as error:  # of this source: the others may be under way already
             failure = error if isinstance(error, AcrError) else AcrError("sign_in", str(error))
@@ -107,6 +109,12 @@ class Planner:
             with self._changing:
                 self._items = [item for item in self._items if item not in twins]
         return list(kept.values())
+
+    def _screen(self, items: List[Item]) -> None:
+        """Fails what is blocked."""
+        for item in items:
+            if item.desired.rules.blocked:
+                item.screen(self.target.registry.host)
 
     def _settle(self, items: List[Item], unseen: List[Item]) -> None:
         """Decides on *items*, after a look at the targets of those that are *unseen*."""

@@ -76,7 +76,7 @@ class Resolver:
             return False
         target = desired.target if desired.target.tag else Target(desired.target.repository, None, origin.digest)
         # Of two tags with the same digest each keeps its own.
-        item.desired = desired._replace(origin=desired.origin._replace(digest=origin.digest), target=target)
+        item.desired = desired._replace(origin=desired.origin._replace(digest=origin.digest, parent=origin.parent), target=target)
         return True
 
     def referrers(self, items: List[Item]) -> Dict[OriginKey, Union[List[Origin], AcrError]]:
@@ -90,6 +90,7 @@ class Resolver:
         source = self._sources.of(items[0].desired.origin.registry)
         pool = self._pool(source.key)
         origins = {item.desired.origin.key: item.desired.origin for item in items}
+        blocked = items[0].desired.rules.blocked  # one for all
         digests: Dict[str, List[str]] = {}
         for origin in origins.values():
             if origin.digest is not None:
@@ -97,7 +98,7 @@ class Resolver:
         if source.azure:
             for look in [pool.submit(source.learn, repository, several) for repository, several in digests.items()]:
                 look.exception()  # what could not be learnt is asked for one by one, and reports what is wrong
-        looks = {key: pool.submit(source.check_importable, origin) for key, origin in origins.items()}
+        looks = {key: pool.submit(source.check_importable, origin, blocked) for key, origin in origins.items()}
         for item in items:
             try:
                 looks[item.desired.origin.key].result()

@@ -375,6 +375,23 @@ options:
       - A prefix for the repository of every target, such as V(mirror/). It may contain the placeholders of
         O(images[].target), so that V({host}/) keeps images of different registries apart.
     type: str
+  blocked:
+    description:
+      - What must not come in, whatever asks for it. An image that is blocked fails, and nothing of it is imported, nor what refers to
+        it. All others are imported.
+      - A digest, such as V(sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3), blocks each image that has it
+        or lists it, in whatever registry and under whatever name, and each referrer that has it. What comes before its C(@) is
+        ignored, so that images can be copied from advisories.
+      - A shell pattern for C(host/repository[:tag]), such as V(docker.io/aquasec/trivy:0.69*), blocks images by the names of their
+        sources or targets. Without a tag, it blocks all tags. An asterisk also stands for slashes, so that V(quay.io/*) blocks a
+        whole registry, and V(*/trivy*) an image of any registry. Patterns without a host are completed by O(default_host).
+      - A pattern with a tag doesn't block an image that is given by its digest alone.
+      - Blocked digests that a target shows already cause a warning and are returned as RV(results[].note), but aren't deleted.
+        Whether an index lists a blocked digest is only checked before it is imported.
+      - Requires O(images[].verify=true).
+    type: list
+    elements: str
+    version_added: 0.2.0
   concurrency:
     description:
       - How many requests may be under way at once. Imports that Azure is copying don't count.
@@ -493,6 +510,19 @@ EXAMPLES = r"""
       - source: docker.io/library/busybox:1.37
         if_exists: keep
         comment: for the team that runs the jobs
+
+- name: Let in no version with malicious code
+  registryops.acr.acr_mirror:
+    registry: contosoprod
+    blocked:
+      - docker.io/library/nginx:1.26*
+      - "*/node-exporter:v1.[0-6].*"
+      - sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
+    images:
+      - source: docker.io/library/nginx
+        tags:
+          semver: ">=1.27"
+      - docker.io/library/busybox:1.37
 
 - name: Mirror releases that must never change afterwards
   registryops.acr.acr_mirror:
@@ -627,6 +657,13 @@ results:
       type: str
       returned: always
       sample: absent
+    note:
+      description: What else there is to say of the target, such as that it was found to hold a digest that is O(blocked).
+      type: str
+      returned: when there is anything
+      sample: >-
+        library/nginx:1.26 was found to hold sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3, which is
+        blocked. Nothing was deleted: remove that digest yourself.
     operation:
       description: The name of Azure's import operation.
       type: str
@@ -756,7 +793,7 @@ reason:
       missing or wrong, V(denied) if a right is missing, V(firewall) if a firewall blocks this machine, V(not_found) if something
       doesn't exist.
     - V(exists) if a target holds something that must not be overwritten, V(locked) if it is locked, V(unsupported) if Azure can't
-      import such an image, V(refused) if Azure or a registry refuses for another reason.
+      import such an image, V(blocked) if O(blocked) keeps it out, V(refused) if Azure or a registry refuses for another reason.
     - V(throttled) or V(unavailable) if it is temporary, V(unreachable) if there is no connection, V(certificate) if a TLS
       certificate isn't trusted, V(timeout) if the time limit was reached, V(protocol) if a response was invalid.
     - V(lost) if Azure calls an image imported but it isn't there, V(unknown) if the outcome of an import is unknown, V(stopped)
@@ -804,6 +841,7 @@ def work(module: Any, azure: Azure) -> Dict[str, Any]:
         default_host=params["default_host"],
         registry=params["registry"],
         told=module.mistakes,
+        blocked=params["blocked"],
     )
     settings = Settings(
         check=module.check_mode,
@@ -855,6 +893,7 @@ def main() -> None:
             **LIST_ARGUMENTS,
             "default_host": {"type": "str"},
             "target_prefix": {"type": "str"},
+            "blocked": {"type": "list", "elements": "str"},
             "concurrency": {"type": "int", "default": 16},
             "on_error": {"type": "str", "default": "continue", "choices": ["continue", "stop"]},
             "details": {"type": "bool", "default": False},

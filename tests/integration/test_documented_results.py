@@ -82,24 +82,28 @@ def test_results_are_as_documented(sandbox: Sandbox) -> None:
     sandbox.lock("contosoprod", "locked/app", digest=locked, readEnabled=False)
     broken = {"match": {"class": "arm_read", "path": "registries/missing$"}, "action": {"status": 400, "body": "<html>"}}
     sandbox.knobs(import_seconds=0.1, faults=[broken], lies=[{"kind": "refused", "match": {"path": "^/acr/v1/secret/app/_manifests"}}])
+    signed = sandbox.tags("contosodev", "signed/app")["1.0"]
+    kept = {**SIGNED, "if_exists": "keep"}
+    blocked = {"images": [kept, f"{HELLO}:1.1"], "blocked": [signed, "docker.io/hello-world:1.*"]}
     tasks = [
         {
             "name": module,
             f"registryops.acr.{module}": {"registry": "contosoprod", **arguments},
             "check_mode": module == "acr_trusted_services",
-            "ignore_errors": "missing" in str(arguments),
+            "ignore_errors": "missing" in str(arguments) or "blocked" in arguments,
         }
-        for module, arguments in TASKS
+        for module, arguments in [*TASKS, ("acr_mirror", blocked)]
     ]
     run = run_playbook([{"name": "Test", "hosts": "localhost", "gather_facts": False, "tasks": tasks}], sandbox.env)
-    assert run.rc == 0 and len(run.tasks) == len(TASKS), run.output
+    assert run.rc == 0 and len(run.tasks) == len(tasks), run.output
+    assert [row["reason"] for row in run.result["results"]] == ["present", "blocked"], run.output
     documented = {
         module: yaml.safe_load(import_module(f"ansible_collections.registryops.acr.plugins.modules.{module}").RETURN)
         for module in MODULES
     }
     met: set[str] = set()
     absent: set[str] = set()
-    for (module, _arguments), task in zip(TASKS, run.tasks):
+    for module, task in zip([task["name"] for task in tasks], run.tasks):
         result = {name: value for name, value in task["result"].items() if not name.startswith("_ansible")}
         common = COMMON - set(documented[module])
         compare({name: value for name, value in result.items() if name not in common}, documented[module], module, met, absent)

@@ -22,13 +22,14 @@ _arm _source
 _acr _containers _operations _platforms
 _arm_client _registry _workloads
 _authorization _dockerfile _identity _options _yaml
-_http _manifest _places _refusals _resource _select
-_diagnosis _pace _plan _reference _untrusted
+_http _manifest _places _plan _refusals _resource _select
+_blocked
+_diagnosis _pace _reference _untrusted
 _credentials _errors _listing _progress
 """.strip().split("\n")
 PURE = (
     "_containers _dockerfile _places _workloads _yaml "
-    "_plan _options _select _reference _errors _diagnosis _manifest _untrusted _refusals _resource _credentials _listing"
+    "_plan _options _blocked _select _reference _errors _diagnosis _manifest _untrusted _refusals _resource _credentials _listing"
 ).split()
 IO = {"requests", "urllib3", "threading", "concurrent", "azure", "os", "time"}
 LARGEST = 250  # lines of a class

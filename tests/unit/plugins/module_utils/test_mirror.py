@@ -306,7 +306,7 @@ USUAL = {
     "referrers": False, "verify": True, "repair": False,
 }  # fmt: skip
 LIST = {
-    "defaults": None, "credentials": None, "target_prefix": None, "default_host": None, "concurrency": 4,
+    "defaults": None, "credentials": None, "target_prefix": None, "default_host": None, "blocked": None, "concurrency": 4,
     "on_error": "continue", "details": False,
     "timeout": None, "import_timeout": 30,
 }  # fmt: skip

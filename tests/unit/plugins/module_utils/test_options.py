@@ -656,7 +656,7 @@ def mistakes(images: list[Any], **lists: Any) -> list[str]:
     options, told = read_list({"images": images, **lists})
     rest = [options.get(name) for name in ("defaults", "credentials", "target_prefix")]
     with pytest.raises(InvalidReference) as caught:
-        parse_entries(options["images"], *rest, SUFFIX, options.get("default_host"), "contosoprod", told)
+        parse_entries(options["images"], *rest, SUFFIX, options.get("default_host"), "contosoprod", told, options.get("blocked"))
     assert "hidden" not in str(caught.value) and "3.14159" not in str(caught.value)
     assert "hidden" not in str([one for one in options["images"] if set(one) - set(ENTRY_ARGUMENTS)]), "Ansible would show it"
     return str(caught.value).splitlines()
@@ -716,6 +716,16 @@ def test_mistakes_of_the_list_itself() -> None:
         "'contosoprod.azurecr.test/' must not name the registry to import into, because the option registry does",
         "Entry 2 (B): 'docker.io/B' has an invalid repository name 'B'",
     ]  # fmt: skip
+
+
+def test_what_is_blocked_is_checked_with_the_list() -> None:
+    found = mistakes(["h.io/B", {"source": "h.io/a", "verify": False}], blocked=["quay.io/*", "quay.io", "hidden:hidden@h.io/x"])
+    assert [line.partition(";")[0] for line in found] == [
+        "blocked: 'quay.io' names only a registry", "An entry of blocked must not contain a user name or password",
+        "Entry 1 (h.io/B): 'h.io/B' has an invalid repository name 'B'",
+    ]  # fmt: skip
+    [unread] = mistakes([{"source": "h.io/a", "verify": False}], blocked=["quay.io/*"])
+    assert unread == "Entry 1 (h.io/a): blocked needs verify: true, since registries must be read for it."
 
 
 def test_of_very_many_mistakes_the_rest_is_counted() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.registryops.acr.plugins.module_utils._blocked import Blocked
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._plan import (
     Desired,
@@ -16,6 +17,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._plan import (
     Item,
     Observed,
     Origin,
+    Rules,
     SourceRegistry,
     Target,
     Unplanned,
@@ -58,6 +60,13 @@ def test_a_target_as_modules_return_it() -> None:
          "operation": "registries-1"},
         {**same, "digest": A, "previous_digest": None, "action": "import", "reason": "absent", "seconds": 2.35},
     ]  # fmt: skip
+
+
+def test_what_else_there_is_to_say_of_a_target() -> None:
+    noted = item(shown=B, action="keep")
+    noted.desired = noted.desired._replace(rules=Rules(blocked=Blocked([B])))
+    assert report(noted, item("2.0")).results()[0]["note"].startswith(f"team/app:1.0 was found to hold {B}, which is blocked.")
+    assert "note" not in report(item(shown=B)).results()[0]
 
 
 def test_nobody_has_looked_at_what_is_not_verified() -> None:

@@ -17,7 +17,7 @@ from .conftest import item
 
 PARAMS = {
     "registry": "contosoprod", "resource_group": None, "images": [{"source": "quay.io/team/app:1.0"}], "defaults": None,
-    "credentials": None, "target_prefix": None, "default_host": None, "wait": True, "timeout": None, "import_timeout": 60,
+    "credentials": None, "target_prefix": None, "default_host": None, "blocked": None, "wait": True, "timeout": None, "import_timeout": 60,
     "on_error": "continue", "concurrency": 4, "details": False,
 }  # fmt: skip
 
