@@ -56,7 +56,7 @@ class Mirror:
         self._registry_id = azure.named(registry)
         self._resource_group = resource_group
         self._known: Known = {}
-        self._sources = Sources(azure, self._known, self._registry_id)
+        self._sources = Sources(azure, self._known, self._registry_id, resource_group)
 
     def run(self, entries: List[Entry]) -> Report:
         """Does it. Raises AcrError and Conflict for what concerns the whole list, before anything is started; what

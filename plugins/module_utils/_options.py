@@ -17,6 +17,7 @@ from ._blocked import NOTHING, Blocked
 from ._credentials import Credentials
 from ._errors import Mistakes
 from ._plan import Desired, Origin, Rules, SourceRegistry, Target, merge
+from ._quarantine import Quarantine
 from ._reference import (
     NO_PASSWORD,
     InvalidReference,
@@ -51,6 +52,10 @@ IMAGE_ARGUMENTS: Dict[str, Any] = {
     "verify": {"type": "bool", "default": True},
     "repair": {"type": "bool", "default": False},
     "if_source_missing": {"type": "str", "default": "fail", "choices": ["fail", "keep"]},
+    "quarantine": {
+        "type": "dict",
+        "options": {"min_age": {"type": "str", "required": True}, "prefix": {"type": "str", "default": "quarantine/"}},
+    },
 }
 _PATTERNS: Dict[str, Any] = {
     "include": {"type": "list", "elements": "str"},
@@ -81,7 +86,7 @@ ENTRY_ARGUMENTS: Dict[str, Any] = {
 # What a list can set for all its entries.
 DEFAULT_NAMES = (
     "source_registry", "source_username", "source_password", "if_exists", "platform", "referrers", "verify", "repair",
-    "if_source_missing", "tags",
+    "if_source_missing", "quarantine", "tags",
 )
 DEFAULTS_ARGUMENTS: Dict[str, Any] = {name: ENTRY_ARGUMENTS[name] for name in DEFAULT_NAMES}
 CREDENTIALS_ARGUMENTS: Dict[str, Any] = {
@@ -143,7 +148,11 @@ class Entry(NamedTuple):
 
     def targets_for(self, host: str, repository: str, tag: str) -> Tuple[Target, ...]:
         """The targets of one image. InvalidReference if there can't be such."""
-        return tuple(pattern.target(host, repository, tag) for pattern in self.targets)
+        found = tuple(pattern.target(host, repository, tag) for pattern in self.targets)
+        if self.rules.quarantine:
+            for target in found:
+                parse_target(self.rules.quarantine.prefix + target.repository)
+        return found
 
 
 def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry: Optional[str] = None) -> Entry:
@@ -165,7 +174,7 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry
     if options.get("platform"):
         mistakes.of(parse_platform, options["platform"])
     if options.get("verify") is False:
-        for name in ("platform", "referrers", "repair", "if_source_missing", "tags", "repositories", "blocked"):
+        for name in ("platform", "referrers", "repair", "if_source_missing", "quarantine", "tags", "repositories", "blocked"):
             if options.get(name) and options[name] != "fail":
                 mistakes.found.append(f"{name} needs verify: true, since registries must be read for it.")
     several = bool(options.get("tags") or options.get("repositories"))
@@ -195,6 +204,7 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry
             repair=bool(options.get("repair")),
             if_source_missing=options.get("if_source_missing") or "fail",
             blocked=options.get("blocked") or NOTHING,
+            quarantine=mistakes.of(Quarantine.of, options.get("quarantine")),
         ),
         platform=options.get("platform") or None,
         notes=tuple(notes),

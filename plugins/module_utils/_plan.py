@@ -12,6 +12,7 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from ._blocked import NOTHING, Blocked
 from ._errors import AcrError, Mistakes, UserError
+from ._quarantine import Quarantine
 
 TARGETS_PER_IMPORT = 100
 
@@ -22,10 +23,15 @@ REIMPORT = "reimport"  # asked for, whatever is there
 REPAIR = "repair"  # the tag is there, but its manifest or a child of it is gone
 KEEP = "keep"  # present, and not to be touched; or it is all that is left of the image
 NONE = "none"  # it has the right digest
+WAIT = "wait"  # what it may get has not been in quarantine for long enough
+QUARANTINE = "quarantine"  # how an import into quarantine is told
 CHANGING = frozenset([IMPORT, UPDATE, REIMPORT, REPAIR])
 OVERWRITING = CHANGING - {IMPORT}
 # Why, in a word, if an action didn't fail.
-REASONS = {IMPORT: "absent", UPDATE: "differs", REIMPORT: "requested", REPAIR: "broken", KEEP: "present", NONE: "equal"}
+REASONS = {
+    IMPORT: "absent", UPDATE: "differs", REIMPORT: "requested", REPAIR: "broken", KEEP: "present", NONE: "equal", WAIT: "new",
+    QUARANTINE: "new",
+}  # fmt: skip
 STOPPED = "Not started, since another image failed (on_error: stop)."
 
 
@@ -91,20 +97,29 @@ class Rules(NamedTuple):
     repair: bool = False  # whether a broken target may be overwritten whatever if_exists says
     if_source_missing: str = "fail"
     blocked: Blocked = NOTHING  # what must not come in
+    quarantine: Optional[Quarantine] = None  # where what is new has to wait
 
 
 class Desired(NamedTuple):
-    """One target and the image that it should hold. *entry* is the number of the user's request that it comes from."""
+    """One target and the image that it should hold. *entry* is the number of the user's request that it comes from; *via*: where
+    the image is imported from, if that isn't its origin."""
 
     target: Target
     origin: Origin
     rules: Rules = Rules()
     entry: int = 0
     selected: bool = False  # by a selection, and not named by the user
+    via: Optional[Origin] = None
+    arriving: bool = False  # it comes into quarantine
 
     @property
     def digest(self) -> Optional[str]:
         return self.origin.digest
+
+    @property
+    def source(self) -> Origin:
+        """What Azure imports."""
+        return self.via or self.origin
 
 
 class Evidence(enum.Enum):
@@ -172,7 +187,7 @@ class Item:
 
     *changed*: an import was started for it (or, in check mode, would be), and not refused since the target existed. *seconds*
     from the import's start to its landing; *operation* names the import if it was not waited for. *gone*: its source has the
-    image no more, so that what the target holds is kept.
+    image no more, so that what the target holds is kept. *waiting*: the digest that it may get next, *ready_at* that time.
     """
 
     desired: Desired
@@ -183,6 +198,8 @@ class Item:
     seconds: float = 0.0
     operation: str = ""
     gone: bool = False
+    waiting: Optional[str] = None
+    ready_at: str = ""
 
     @property
     def target(self) -> Target:
@@ -203,7 +220,23 @@ class Item:
         """What the target has once the action is done; None if it failed, or that isn't known."""
         if self.error is not None:
             return None
-        return self.before if self.action == KEEP else self.desired.digest or self.before
+        return self.before if self.action in (KEEP, WAIT) else self.desired.digest or self.before
+
+    @property
+    def told(self) -> str:
+        """The action as users are told of it."""
+        return QUARANTINE if self.desired.arriving and self.changes else self.action or ""
+
+    @property
+    def reason(self) -> Optional[str]:
+        """Why, in a word, if it didn't fail."""
+        if not self.desired.rules.verify:
+            return "unverified"
+        if self.gone:
+            return "source_missing"
+        if self.changes and (self.desired.via or self.desired.arriving and self.action != IMPORT):
+            return "promoted" if self.desired.via else "returned"
+        return REASONS.get(self.told)
 
     @property
     def mode(self) -> str:
@@ -342,10 +375,10 @@ def imports(items: Iterable[Item], together: bool = True) -> List[Import]:
     """The fewest imports for the items that change something; each target in an import of its own unless *together*."""
     groups: Dict[Tuple[Any, ...], List[Item]] = {}
     for number, item in enumerate(item for item in items if item.changes):
-        key = item.desired.origin.key + (item.mode,) + (() if together else (number,))
+        key = item.desired.source.key + (item.mode,) + (() if together else (number,))
         groups.setdefault(key, []).append(item)
     return [
-        Import(group[0].desired.origin, group[0].mode, tuple(group[start:start + TARGETS_PER_IMPORT]))
+        Import(group[0].desired.source, group[0].mode, tuple(group[start:start + TARGETS_PER_IMPORT]))
         for group in groups.values()
         for start in range(0, len(group), TARGETS_PER_IMPORT)
     ]

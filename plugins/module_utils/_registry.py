@@ -62,6 +62,7 @@ class Registry:
         self.host = host
         self.name = tokens.context.name
         self.http = http
+        self.date: Optional[str] = None  # of its last answer, by its own clock
         self.pulls_left: Optional[int] = None  # how many more pulls the registry announces, if it counts them (Docker Hub does)
 
     @property
@@ -258,6 +259,7 @@ class Registry:
             answer.signed = authorization is not None
             if answer.strayed:
                 return answer  # it is another host's, and says nothing about signing in here
+            self.date = answer.headers.get("Date") or self.date
             # A front that finds a header line too long says so in HTML, if at all.
             if answer.status == 431 or answer.status == 400 and not answer.errors():
                 if authorization and splits < SPLITS and self._authorization.too_long(scope, authorization):

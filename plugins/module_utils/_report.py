@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Tuple
 
 from ._errors import AcrError
-from ._plan import REASONS, Diff, Item, Unplanned
+from ._plan import Diff, Item, Unplanned
 from ._select import Chosen
 from ._source import Known
 
@@ -51,7 +51,8 @@ class Report:
 
     def results(self) -> List[Dict[str, Any]]:
         """What became of each target, in the order of the entries: ``{"image", "source", "digest", "previous_digest",
-        "action", "reason"}``, and ``seconds``, ``operation``, ``error``, ``note``, ``size``, ``platforms`` if there are any."""
+        "action", "reason"}``, and ``seconds``, ``operation``, ``error``, ``note``, ``waiting``, ``ready_at``, ``size``,
+        ``platforms`` if there are any."""
         return [row for _entry, _error, row in self._rows()]
 
     def numbered(self) -> List[Dict[str, Any]]:
@@ -74,11 +75,11 @@ class Report:
             (one.entry, one.error, self._row(one.target, one.source, "failed", error=one.error)) for one in self.unplanned
         ]
         for item in self.items:
-            row = self._row(str(item.target), str(item.desired.origin), item.action or "", item.digest, item.before, item.error)
+            row = self._row(str(item.target), str(item.desired.origin), item.told, item.digest, item.before, item.error)
             if item.error is None:
-                row["reason"] = REASONS.get(item.action or "") if item.desired.rules.verify else "unverified"
-                if item.gone:
-                    row["reason"] = "source_missing"
+                row["reason"] = item.reason
+                if item.waiting:
+                    row.update(waiting=item.waiting, ready_at=item.ready_at)
             if item.seconds:
                 row["seconds"] = round(item.seconds, 2)
             if item.operation:

@@ -54,6 +54,7 @@ class _Held:
         self.late: dict[tuple[str, ...], int] = {}  # what is asked → how often it is said not to be there before it is
         self.locks: set[str] = set()  # repositories, tags and digests that must not be written
         self.times: dict[str, str] = {}  # of tags; all others are of "now"
+        self.stamps: dict[tuple[str, str], tuple[str, str]] = {}  # of repository and tag: when it was made, when last written
         self.crowd = 0  # more tags and manifests that a repository counts
         self._asking = threading.Lock()
 
@@ -120,12 +121,15 @@ class _Held:
 
     def _listed(self, repository: str) -> list[Tag]:
         tags = self.tagged.get(repository, {}).items()
-        times = self.times
-        return [Tag(name, found, times.get(name, "now"), name in self.locks) for name, found in tags if name not in self.hidden]
+        return [self._tag_of(repository, name, found) for name, found in tags if name not in self.hidden]
+
+    def _tag_of(self, repository: str, name: str, found: str) -> Tag:
+        created, updated = self.stamps.get((repository, name), (None, self.times.get(name, "now")))
+        return Tag(name, found, updated, name in self.locks, created)
 
     def tag(self, repository: str, tag: str) -> Tag | None:
         found = self.tagged.get(repository, {}).get(tag)
-        return Tag(tag, found, "now", tag in self.locks) if self._read("tag", repository, tag) and found else None
+        return self._tag_of(repository, tag, found) if self._read("tag", repository, tag) and found else None
 
     def tag_list(self, repository: str, newest: int | None = None) -> Iterator[Tag]:
         self._ask("tag_list", repository)
