@@ -82,8 +82,8 @@ class Waiting:
         # What the target repository holds already has come in before.
         young: Dict[str, List[Item]] = {}
         for item in [item for item in verdicts if item.error is None]:
-            verdicts[item] = self._judge(item, concerned[item], shelves[item], item in moving)
-            if verdicts[item].promote != item.desired.digest and item.target.tag and item.changes:
+            verdict = verdicts[item] = self._judge(item, concerned[item], shelves[item], item in moving)
+            if item.target.tag and (verdict.waits or verdict.promote not in (None, item.desired.digest)):
                 young.setdefault(item.target.repository, []).append(item)
         looks = {
             repository: self._readers.submit(self._target.manifests, repository, [item.desired.digest or "" for item in some])
