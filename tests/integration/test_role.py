@@ -304,6 +304,7 @@ def test_reports_are_written_also_when_something_failed(sandbox: Sandbox, role: 
         {"source": "docker.io/library/hello-world:none"},
         {"source": "docker.io/library/hello-world", "tags": {"include": ["1.*"], "newest": 1}},
         {"source": HELLO, "target": "kept/app:1", "if_exists": "keep"},
+        {"source": HELLO, "target": "new/app:1", "quarantine": {"min_age": "72h"}},
     ]
     kept = sandbox.push("contosoprod", "kept/app", ["1"])["digest"]
     reports = {f"acr_mirror_report_{kind}": str(tmp_path / f"report.{kind}") for kind in ("html", "json")}
@@ -328,8 +329,12 @@ def test_reports_are_written_also_when_something_failed(sandbox: Sandbox, role: 
     dropped = ", ".join(f"{drop['count']} by {drop['rule']}" for drop in selection["dropped"])
     assert dropped and f"selected  1 of docker.io/library/hello-world (entry 3); dropped {dropped}" in shown
     assert "Selected tags" in page and "(entry 2)" in page
-    note = report["results"][-1]["note"]
+    *_others, kept_row, waiting, quarantined = report["results"]
+    note = kept_row["note"]
     assert kept in note and note in page and f"note      {note} (entry 4)" in shown
+    assert (waiting["action"], quarantined["action"], waiting["waiting"]) == ("wait", "quarantine", quarantined["digest"])
+    line = f"wait      new/app:1 absent -> {waiting['waiting'][:19]} at {waiting['ready_at']}"
+    assert line in shown and waiting["ready_at"] in page and (report["summary"]["waiting"], report["summary"]["quarantined"]) == (1, 1)
     # The task that mirrors fails, each failure is shown once, and nothing shows all results as JSON.
     [mirrored] = [task for task in run.tasks if task["task"].endswith("Mirror the images")]
     assert mirrored["status"] == "failed" and mirrored["result"]["msg"].startswith("1 of ") and run.recap["failed"] == 1
