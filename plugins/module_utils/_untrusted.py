@@ -140,7 +140,7 @@ def since_1970(date: Optional[str]) -> Optional[float]:
 
 def moment(found: Any, who: str) -> float:
     """A time in UTC as Azure's registries write it, with up to seven digits after the second, in seconds since 1970."""
-    parts = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z", found if isinstance(found, str) else "")
+    parts = re.fullmatch(r"(2[01]\d\d-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z", found if isinstance(found, str) else "")
     try:
         if parts:
             return datetime.strptime(parts[1] + "+0000", "%Y-%m-%dT%H:%M:%S%z").timestamp() + float(parts[2] or 0)

@@ -39,12 +39,10 @@ class Waiting:
             desired, (repository, tag, _digest) = item.desired, item.target
             place = rule.prefix + repository
             if verdict.note:
-                name, rules = name_for(tag, desired.digest or ""), Rules(blocked=desired.rules.blocked)
+                name = name_for(tag, desired.digest or "")
                 again = name in shelf
-                one = Desired(
-                    Target(place, name), desired.origin, rules._replace(if_exists="reimport") if again else rules, desired.entry,
-                    selected=True, arriving=True,
-                )  # fmt: skip
+                rules = Rules("reimport" if again else "fail", blocked=desired.rules.blocked)
+                one = Desired(Target(place, name), desired.origin, rules, desired.entry, selected=True, arriving=True)
                 arriving.append(Item(one, None if again else Observed.absent()))
             if verdict.promote is not None:
                 origin = desired.origin._replace(digest=verdict.promote)

@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._expand import expand
 from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Import, Item, imports
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Conflict, Import, Item, Observed, decide, imports
 from ansible_collections.registryops.acr.plugins.module_utils._planner import Planner
 from ansible_collections.registryops.acr.plugins.module_utils._quarantine import name_for
 from ansible_collections.registryops.acr.plugins.module_utils._resolver import Resolver
@@ -222,6 +222,15 @@ def test_a_tag_that_no_listing_shows_is_there_all_the_same(world: World) -> None
     world.target.hidden = {name_for("1.0", A)}
     assert told(world.after(71).run()) == {"team/app:1.0": ("wait", "new")}
     assert told(world.after(2).run()) == {"team/app:1.0": ("import", "promoted")}
+
+
+def test_a_tag_in_quarantine_that_somebody_has_moved_is_not_taken_over(world: World) -> None:
+    """It keeps the time when it was made, so that what it names would seem old."""
+    world.hold(HELD, name_for("1.0", A), B)
+    items = world.after(80).run()
+    assert told(items) == {"team/app:1.0": ("wait", "new"), kept("1.0", A): ("quarantine", "new")} and items[1].mode == "NoForce"
+    with pytest.raises(Conflict, match="exists with digest " + B):
+        decide(items[1].desired, Observed.there(B))
 
 
 @pytest.mark.parametrize("look", [("tag_list", HELD), ("tag", HELD, name_for("1.0", A)), ("describe", "team/app", A)])
