@@ -173,7 +173,9 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry
         )
     if options.get("platform"):
         mistakes.of(parse_platform, options["platform"])
+    quarantine = mistakes.of(Quarantine.of, options.get("quarantine"))
     if options.get("verify") is False:
+        options = {**options, "quarantine": quarantine}
         for name in ("platform", "referrers", "repair", "if_source_missing", "quarantine", "tags", "repositories", "blocked"):
             if options.get(name) and options[name] != "fail":
                 mistakes.found.append(f"{name} needs verify: true, since registries must be read for it.")
@@ -204,7 +206,7 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry
             repair=bool(options.get("repair")),
             if_source_missing=options.get("if_source_missing") or "fail",
             blocked=options.get("blocked") or NOTHING,
-            quarantine=mistakes.of(Quarantine.of, options.get("quarantine")),
+            quarantine=quarantine,
         ),
         platform=options.get("platform") or None,
         notes=tuple(notes),

@@ -103,13 +103,17 @@ class Waiting:
         return Kept(tag.name, tag.digest, moment(tag.created, who), moment(tag.updated, who))
 
     def _judge(self, item: Item, rule: Quarantine, shelf: Shelf, moving: bool) -> Verdict:
+        """As `Shelf.judge`. An item fails if times can't be read that this takes."""
         desired, seen = item.desired, item.observed
-        came = -math.inf
-        if seen is not None and seen.digest is not None:
-            came = moment(seen.updated, self._registry.name) if seen.updated else math.inf
-        blocked = desired.rules.blocked.digests
-        now = self._registry.now()
-        return shelf.judge(rule, now, item.target.tag, desired.digest or "", item.before, came, moving, blocked)
+        try:
+            came = -math.inf
+            if seen is not None and seen.digest is not None:
+                came = moment(seen.updated, self._registry.name) if seen.updated else math.inf
+            now, blocked = self._registry.now(), desired.rules.blocked.digests
+            return shelf.judge(rule, now, item.target.tag, desired.digest or "", item.before, came, moving, blocked)
+        except AcrError as error:
+            item.fail(error)
+            return Verdict()
 
     @staticmethod
     def _results(looks: Dict[Item, Future[Found]]) -> Iterator[Tuple[Item, Found]]:

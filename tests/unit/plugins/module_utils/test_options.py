@@ -25,6 +25,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._options import (
     read_list,
 )
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Rules, Target
+from ansible_collections.registryops.acr.plugins.module_utils._quarantine import Quarantine
 from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference, Reference, RegistryId
 from ansible_collections.registryops.acr.plugins.module_utils._select import InvalidSelection, Selection
 
@@ -726,6 +727,21 @@ def test_what_is_blocked_is_checked_with_the_list() -> None:
     ]  # fmt: skip
     [unread] = mistakes([{"source": "h.io/a", "verify": False}], blocked=["quay.io/*"])
     assert unread == "Entry 1 (h.io/a): blocked needs verify: true, since registries must be read for it."
+
+
+def test_quarantine() -> None:
+    asked = {"quarantine": {"min_age": "72h"}}
+    assert entry(**asked).rules.quarantine == Quarantine(259200, "quarantine/")
+    first, second = entries({"source": NGINX}, {"source": "h.io/a", "quarantine": {"min_age": "0h"}}, defaults=asked)
+    assert first.rules.quarantine == Quarantine(259200, "quarantine/") and second.rules.quarantine is None
+    assert entries({"source": NGINX, "verify": False, "quarantine": {"min_age": "0h"}}, defaults=asked), "turned off"
+    for options, said in (
+        ({"verify": False}, "quarantine needs verify: true"),
+        ({"target": ["a" * 250]}, "has a repository name of more than 255 characters"),  # in quarantine
+        ({"quarantine": {"min_age": "1w"}}, "min_age must be"),
+    ):
+        with pytest.raises(InvalidReference, match=said):
+            entry(**{**asked, **options})
 
 
 def test_of_very_many_mistakes_the_rest_is_counted() -> None:

@@ -249,8 +249,9 @@ def test_a_registry_that_tells_no_time(world: World, broken: str) -> None:
         world.target.now = HeldAzure("x").now  # type: ignore[method-assign]
     else:
         world.target.stamps[HELD, name_for("1.0", A)] = ("yesterday", "yesterday")
-    [item] = plan(app())
+    item, other = plan(app(), app(target=["other"], quarantine=None))
     assert item.error is not None and item.error.reason == "protocol" and "time" in str(item.error)
+    assert other.told == "import", "it has nothing to do with that"
 
 
 def test_what_it_costs(world: World) -> None:
