@@ -18,20 +18,21 @@ from ._listing import PAGE, asking_pays
 from ._reference import valid_digest
 from ._refusals import EXCHANGE, Context, explain
 from ._registry import Registry
-from ._untrusted import Answer, mapping, names, number, objects, strings
+from ._untrusted import Answer, mapping, names, number, objects, since_1970, strings
 
 LOCKING = "repository:{}:metadata_read,metadata_write"  # the scope of a token that may lock
 
 
 class Tag(NamedTuple):
-    """A tag as an Azure registry lists it. *updated* is Azure's time stamp, as text. *locked*: can't be moved. *immutable*: nor
-    deleted."""
+    """A tag as an Azure registry lists it. *updated* and *created* are Azure's time stamps, as text. *locked*: can't be moved.
+    *immutable*: nor deleted."""
 
     name: str
     digest: str
     updated: Optional[str] = None
     locked: bool = False
     immutable: bool = False
+    created: Optional[str] = None
 
 
 class Counts(NamedTuple):
@@ -158,6 +159,13 @@ class AzureRegistry(Registry):
     ) -> None:
         super().__init__(host, http, tokens=AzureTokens(host, http, entra, tenant, credentials, public))
 
+    def now(self) -> float:
+        """The time by its own clock, as of its last answer, in seconds since 1970."""
+        found = since_1970(self.date)
+        if found is None:
+            raise AcrError("protocol", f"{self.name} doesn't say what time it is, so ages can't be told.")
+        return found
+
     # -- lists -----------------------------------------------------------------------------------------------------
 
     def counts(self, repository: str) -> Counts:
@@ -283,9 +291,8 @@ class AzureRegistry(Registry):
 
     def _tag(self, entry: Dict[str, Any]) -> Tag:
         (name,), digest = names([entry.get("name")], self.name), self._digest(entry)
-        updated = entry.get("lastUpdateTime")
-        stamp = str(updated) if updated else None
-        return Tag(name, digest, stamp, locked(entry, self.name), immutable(entry, self.name))
+        updated, created = (str(entry.get(time) or "") or None for time in ("lastUpdateTime", "createdTime"))
+        return Tag(name, digest, updated, locked(entry, self.name), immutable(entry, self.name), created)
 
     def _manifest(self, entry: Dict[str, Any]) -> Dict[str, Any]:
         """An entry of a list of manifests, after checking what is relied on."""

@@ -33,7 +33,7 @@ class Problem(Exception):
     * ``not_found``: the far side said that the thing does not exist. The only reason that means "absent".
     * ``exists``: a target holds something that must not be overwritten. ``locked``: it is locked against writing.
     * ``refused``: Azure or a registry refuses, for a reason that is none of these.
-    * ``unsupported``: Azure can't import such an image.
+    * ``unsupported``: Azure can't import such an image. ``blocked``: the user wants nothing of it.
     * ``throttled``, ``unavailable``: passing; asking later may help.
     * ``unreachable``: no connection. ``certificate``: the TLS certificate isn't trusted.
     * ``timeout``: our own deadline passed.

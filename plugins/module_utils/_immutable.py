@@ -11,7 +11,7 @@ from typing import Callable, Dict, Iterable, List, Optional, Tuple, Union
 
 from ._acr import immutable
 from ._errors import AcrError, IdentityError
-from ._plan import Item
+from ._plan import WAIT, Item
 from ._target import TargetRegistry
 
 Place = Tuple[str, str]  # a repository, and a tag or digest in it
@@ -20,9 +20,7 @@ Place = Tuple[str, str]  # a repository, and a tag or digest in it
 def lock(targets: TargetRegistry, items: Iterable[Item], pool: Executor, check: bool) -> List[Item]:
     """Locks what *items* hold, as far as their rules ask for it and it is there, and returns those items. One that can't be locked
     fails. With *check*, nothing is locked."""
-    items = [
-        one for one in items if one.desired.rules.immutable and one.error is None and one.digest is not None and not one.operation
-    ]
+    items = [one for one in items if one.desired.rules.immutable and one.action != WAIT and one.digest and not one.operation]
     places: Dict[Place, str] = {}
     fresh = set()  # what was just imported, or would be
     for item in items:

@@ -238,7 +238,7 @@ def _asked(entry: Entry) -> Optional[str]:
 
 def _place(desired: Desired) -> Tuple[Target, Origin]:
     """What stays the same when digests become known."""
-    return desired.target._replace(digest=None), desired.origin._replace(digest=None)
+    return desired.target._replace(digest=None), desired.origin._replace(digest=None, parent=None)
 
 
 def _words(source: Reference, platform: Optional[str]) -> str:

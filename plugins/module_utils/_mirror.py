@@ -57,7 +57,7 @@ class Mirror:
         self._registry_id = azure.named(registry)
         self._resource_group = resource_group
         self._known: Known = {}
-        self._sources = Sources(azure, self._known, self._registry_id)
+        self._sources = Sources(azure, self._known, self._registry_id, resource_group)
 
     def resolve(self, entries: List[Entry], lock: LockFile) -> Tuple[Report, List[Line]]:
         """What *lock* is to hold; whatever failed is in the report. Errors as of `run`."""
@@ -113,7 +113,8 @@ class Mirror:
             report.items = planner.items
             noted = dict.fromkeys(note for entry in entries for note in entry.notes)
             source_notes = self._sources.notes.values()
-            report.notes = [*noted, *source_notes, *notes, *self._quota_notes(needed), *self._quarantine_notes(report)]
+            found = dict.fromkeys(f"{report.login_server}/{item.note}" for item in report.items if item.note)
+            report.notes = [*noted, *source_notes, *notes, *self._quota_notes(needed), *self._quarantine_notes(report), *found]
             if settings.details:
                 self._add_details(planner.target.registry, report, pool)
         finally:

@@ -13,9 +13,11 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Set
 
 from ansible.module_utils.common.validation import check_type_bool, check_type_dict, check_type_int, check_type_list
 
+from ._blocked import NOTHING, Blocked
 from ._credentials import Credentials
 from ._errors import Mistakes
 from ._plan import Desired, Origin, Rules, SourceRegistry, Target, merge
+from ._quarantine import Quarantine
 from ._reference import (
     NO_PASSWORD,
     InvalidReference,
@@ -53,6 +55,10 @@ IMAGE_ARGUMENTS: Dict[str, Any] = {
     "if_source_missing": {"type": "str", "default": "fail", "choices": ["fail", "keep"]},
     "immutable": {"type": "bool", "default": False},
     "backup": {"type": "str"},
+    "quarantine": {
+        "type": "dict",
+        "options": {"min_age": {"type": "str", "required": True}, "prefix": {"type": "str", "default": "quarantine/"}},
+    },
 }
 _PATTERNS: Dict[str, Any] = {
     "include": {"type": "list", "elements": "str"},
@@ -83,7 +89,7 @@ ENTRY_ARGUMENTS: Dict[str, Any] = {
 # What a list can set for all its entries.
 DEFAULT_NAMES = (
     "source_registry", "source_username", "source_password", "if_exists", "platform", "referrers", "verify", "repair",
-    "if_source_missing", "immutable", "backup", "tags",
+    "if_source_missing", "immutable", "backup", "quarantine", "tags",
 )
 DEFAULTS_ARGUMENTS: Dict[str, Any] = {name: ENTRY_ARGUMENTS[name] for name in DEFAULT_NAMES}
 CREDENTIALS_ARGUMENTS: Dict[str, Any] = {
@@ -144,10 +150,12 @@ class Entry(NamedTuple):
     repositories: Optional[Tuple[Tuple[str, ...], Tuple[str, ...]]] = None
 
     def targets_for(self, host: str, repository: str, tag: str) -> Tuple[Target, ...]:
-        """The targets of one image. InvalidReference if there can't be such, or no backups of them."""
+        """The targets of one image. InvalidReference if there can't be such, or no backups or quarantine of them."""
         found = tuple(pattern.target(host, repository, tag) for pattern in self.targets)
         for target in found:
             _check_backup(self.rules, target)
+            if self.rules.quarantine:
+                parse_target(self.rules.quarantine.prefix + target.repository)
         return found
 
 
@@ -169,8 +177,11 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry
         )
     if options.get("platform"):
         mistakes.of(parse_platform, options["platform"])
+    quarantine = mistakes.of(Quarantine.of, options.get("quarantine"))
     if options.get("verify") is False:
-        for name in ("platform", "referrers", "repair", "if_source_missing", "immutable", "backup", "tags", "repositories"):
+        options = {**options, "quarantine": quarantine}
+        needing = "platform referrers repair if_source_missing immutable backup quarantine tags repositories blocked"
+        for name in needing.split():
             if options.get(name) and options[name] != "fail":
                 mistakes.found.append(f"{name} needs verify: true, since registries must be read for it.")
     several = bool(options.get("tags") or options.get("repositories"))
@@ -201,6 +212,8 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry
             if_source_missing=options.get("if_source_missing") or "fail",
             immutable=bool(options.get("immutable")),
             backup=options.get("backup") or "",
+            blocked=options.get("blocked") or NOTHING,
+            quarantine=quarantine,
         ),
         platform=options.get("platform") or None,
         notes=tuple(notes),
@@ -336,18 +349,20 @@ def parse_entries(
     default_host: Optional[str] = None,
     registry: Optional[str] = None,
     told: Optional[ToldMistakes] = None,
+    blocked: Optional[List[str]] = None,
 ) -> List[Entry]:
     """The entries of a list. InvalidReference, with a sentence for each on a line, if anything is wrong with them.
 
     *credentials*: ``{"registry", "username", "password"}`` each, the registry as `parse_place` takes it; entries that have none
     of their own get those with the longest match. Those that match no entry are reported in the notes. *default_host* is that of
-    sources that name none. *registry* as of `parse_entry`. *told*: what `read_list` found.
+    sources that name none. *registry* as of `parse_entry`. *told*: what `read_list` found. *blocked*: as of `Blocked.of`.
     """
     told = told or {}
     mistakes = Mistakes(InvalidReference)
     host = mistakes.of(_host, default_host) or "docker.io" if default_host else ""
     prefix = mistakes.of(_prefix, prefix, registry, suffix) or "" if prefix else ""
     common = {name: value for name, value in (defaults or {}).items() if value is not None}
+    common["blocked"] = mistakes.of(Blocked.of, blocked or (), host, suffix)
     sample = {"source": "x/x" if common.get("source_registry") else "docker.io/x/x", **common}
     general = Mistakes()
     general.of(parse_entry, sample, suffix)

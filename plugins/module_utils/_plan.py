@@ -10,7 +10,9 @@ import enum
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
+from ._blocked import NOTHING, Blocked
 from ._errors import AcrError, Mistakes, UserError
+from ._quarantine import Quarantine
 
 TARGETS_PER_IMPORT = 100
 
@@ -21,10 +23,15 @@ REIMPORT = "reimport"  # asked for, whatever is there
 REPAIR = "repair"  # the tag is there, but its manifest or a child of it is gone
 KEEP = "keep"  # present, and not to be touched; or it is all that is left of the image
 NONE = "none"  # it has the right digest
+WAIT = "wait"  # what it may get has not been in quarantine for long enough
+QUARANTINE = "quarantine"  # how an import into quarantine is told
 CHANGING = frozenset([IMPORT, UPDATE, REIMPORT, REPAIR])
 OVERWRITING = CHANGING - {IMPORT}
 # Why, in a word, if an action didn't fail.
-REASONS = {IMPORT: "absent", UPDATE: "differs", REIMPORT: "requested", REPAIR: "broken", KEEP: "present", NONE: "equal"}
+REASONS = {
+    IMPORT: "absent", UPDATE: "differs", REIMPORT: "requested", REPAIR: "broken", KEEP: "present", NONE: "equal", WAIT: "new",
+    QUARANTINE: "new",
+}  # fmt: skip
 STOPPED = "Not started, since another image failed (on_error: stop)."
 
 
@@ -63,13 +70,14 @@ class SourceRegistry(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """An image in a source registry. *digest* is None until it is known."""
+    """An image in a source registry. *digest* is None until it is known; *parent*: that of the image whose *platform* it is."""
 
     registry: SourceRegistry
     repository: str
     tag: Optional[str] = None
     digest: Optional[str] = None
     platform: Optional[str] = None  # only this platform's manifest of it
+    parent: Optional[str] = None
 
     def __str__(self) -> str:
         """In words: registry, repository and the tag that the user knows."""
@@ -99,6 +107,8 @@ class Rules(NamedTuple):
     if_source_missing: str = "fail"
     immutable: bool = False  # whether the tag and its manifest are locked afterwards
     backup: str = ""  # the tag that keeps the digest of one that is moved; {tag} stands for that one
+    blocked: Blocked = NOTHING  # what must not come in
+    quarantine: Optional[Quarantine] = None  # where what is new has to wait
 
     def backup_of(self, target: Target) -> Optional[Target]:
         """The place for a backup of *target*, if it is to have one."""
@@ -109,7 +119,8 @@ class Rules(NamedTuple):
 
 class Desired(NamedTuple):
     """One target and the image that it should hold. *entry* is the number of the user's request that it comes from. *locked*: its
-    digest is that of a lock file, so that no source is asked for it."""
+    digest is that of a lock file, so that no source is asked for it. *via*: where the image is imported from, if that isn't its
+    origin."""
 
     target: Target
     origin: Origin
@@ -117,10 +128,17 @@ class Desired(NamedTuple):
     entry: int = 0
     selected: bool = False  # by a selection, and not named by the user
     locked: bool = False
+    via: Optional[Origin] = None
+    arriving: bool = False  # it comes into quarantine
 
     @property
     def digest(self) -> Optional[str]:
         return self.origin.digest
+
+    @property
+    def source(self) -> Origin:
+        """What Azure imports."""
+        return self.via or self.origin
 
 
 class Evidence(enum.Enum):
@@ -189,7 +207,8 @@ class Item:
     *changed*: an import was started for it (or, in check mode, would be), and not refused since the target existed. *seconds*
     from the import's start to its landing; *operation* names the import if it was not waited for. *gone*: its source has the
     image no more, so that what the target holds is kept. *backup*: what keeps what it held before, and comes first. *locked*: whether
-    something of it had to be locked to be immutable; None if it isn't.
+    something of it had to be locked to be immutable; None if it isn't. *waiting*: the digest that it may get next, *ready_at* that
+    time.
     """
 
     desired: Desired
@@ -202,6 +221,8 @@ class Item:
     gone: bool = False
     backup: Optional[Item] = None
     locked: Optional[bool] = None
+    waiting: Optional[str] = None
+    ready_at: str = ""
 
     @property
     def target(self) -> Target:
@@ -222,7 +243,23 @@ class Item:
         """What the target has once the action is done; None if it failed, or that isn't known."""
         if self.error is not None:
             return None
-        return self.before if self.action == KEEP else self.desired.digest or self.before
+        return self.before if self.action in (KEEP, WAIT) else self.desired.digest or self.before
+
+    @property
+    def told(self) -> str:
+        """The action as users are told of it."""
+        return QUARANTINE if self.desired.arriving and self.changes else self.action or ""
+
+    @property
+    def reason(self) -> Optional[str]:
+        """Why, in a word, if it didn't fail."""
+        if not self.desired.rules.verify:
+            return "unverified"
+        if self.gone:
+            return "source_missing"
+        if self.changes and (self.desired.via or self.desired.arriving and self.action != IMPORT):
+            return "promoted" if self.desired.via else "returned"
+        return REASONS.get(self.told)
 
     @property
     def mode(self) -> str:
@@ -265,10 +302,31 @@ class Item:
             error = self.backup.error
             self.fail(error.but(f"{self.target} was not overwritten, because its backup {self.backup.target} failed: {error}"))
 
+    def screen(self, host: str) -> None:
+        """Fails it if it is blocked: by a digest, or by the name of its source or target. *host* is the target registry."""
+        blocked, origin, (repository, tag, _digest) = self.desired.rules.blocked, self.desired.origin, self.target
+        by_name = blocked.image(origin.registry.name, origin.repository, origin.tag) or blocked.image(host, repository, tag)
+        if by_name or origin.digest in blocked.digests:
+            self.fail(refused(origin, by_name or f"{origin.digest}, its digest"))
+        elif origin.parent in blocked.digests:
+            self.fail(refused(origin, f"{origin.parent}, the index that it is from"))
+
+    @property
+    def note(self) -> Optional[str]:
+        """What there is to say of its target, whatever happens to it."""
+        if self.before not in self.desired.rules.blocked.digests:
+            return None
+        return f"{self.target} was found to hold {self.before}, which is blocked. Nothing was deleted: remove that digest yourself."
+
     def decide(self, observed: Observed) -> None:
         """Sets what was observed, and the action that follows from it. Errors as of `decide`."""
         self.observed = observed
         self.action = decide(self.desired, observed)
+
+
+def refused(origin: Origin, what: str) -> AcrError:
+    """The error of an image that must not come in."""
+    return AcrError("blocked", f"{origin} is blocked ({what}), so nothing of it is imported. Remove or exclude it.")
 
 
 class Unplanned(NamedTuple):
@@ -362,10 +420,10 @@ def imports(items: Iterable[Item], together: bool = True) -> List[Import]:
     """The fewest imports for the items that change something; each target in an import of its own unless *together*."""
     groups: Dict[Tuple[Any, ...], List[Item]] = {}
     for number, item in enumerate(item for item in items if item.changes):
-        key = item.desired.origin.key + (item.mode,) + (() if together else (number,))
+        key = item.desired.source.key + (item.mode,) + (() if together else (number,))
         groups.setdefault(key, []).append(item)
     return [
-        Import(group[0].desired.origin, group[0].mode, tuple(group[start:start + TARGETS_PER_IMPORT]))
+        Import(group[0].desired.source, group[0].mode, tuple(group[start:start + TARGETS_PER_IMPORT]))
         for group in groups.values()
         for start in range(0, len(group), TARGETS_PER_IMPORT)
     ]

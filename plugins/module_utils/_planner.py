@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Callable, Dict, Iterable, Iterator, List, Optional, Union
+from typing import Callable, Dict, Iterable, Iterator, List, Optional, Set, Union
 
 from . import _plan
 from ._errors import GENERAL, AcrError, IdentityError
 from ._plan import Conflict, Desired, Item, Observed, SourceRegistry, Target
 from ._resolver import Resolver
 from ._target import Found, TargetRegistry
+from ._waiting import Waiting
 
 
 class Planner:
@@ -89,22 +90,27 @@ class Planner:
 
     def _plan_source(self, group: List[Item]) -> List[Item]:
         """Decides on what is desired of one source; returns it, with what refers to it."""
+        arriving: List[Item] = []
         referring: List[Item] = []
         try:
             asked = [item for item in group if not _may_be_kept(item) or _is_needed(item)]
+            moving = {item for item in asked if item.desired.digest is None}
             resolved = {item for item in asked if self._resolver.finish(item)}
             group = self._without_twins(group)
+            _screen(group, self.target)
             self._settle(group, [item for item in group if item.target.tag is None and item in resolved])
+            arriving = self._hold(group, moving)
             self._back_up(group)
-            # What refers to an image goes with it, and so not if that fails.
-            referring = self._referring([item for item in group if item in resolved])
+            # What refers to an image goes with it, and so not if that fails or waits.
+            referring = self._referring([item for item in group if item in resolved and item.action != _plan.WAIT])
+            _screen(referring, self.target)
             self._settle(referring, referring)
         except (AcrError, IdentityError) as error:  # of this source: the others may be under way already
             failure = error if isinstance(error, AcrError) else AcrError("sign_in", str(error))
-            for item in group + referring:
+            for item in group + arriving + referring:
                 if item.action is None or item.changes:  # it may lack what belongs to it
                     item.fail(failure)
-        return group + referring
+        return group + arriving + referring
 
     def _without_twins(self, group: List[Item]) -> List[Item]:
         """Two images of a source that are to be there without a tag may turn out to be the same: one of them will do."""
@@ -123,9 +129,23 @@ class Planner:
         undecided = [item for item in items if item.action is None and item.error is None]
         self._decide({item: item.observed for item in undecided if item.observed is not None})
         self._repair([item for item in items if item.error is None])
-        changing = [item for item in items if item.changes and item.desired.digest]
-        if changing:
-            self._resolver.check_importable(changing)
+        changing: Dict[SourceRegistry, List[Item]] = {}
+        for item in items:
+            if item.changes and item.desired.digest:
+                changing.setdefault(item.desired.source.registry, []).append(item)
+        for some in changing.values():
+            self._resolver.check_importable(some)
+
+    def _hold(self, items: List[Item], moving: Set[Item]) -> List[Item]:
+        """Has what is new wait in quarantine; returns items for what comes there. *moving*: those whose source names a tag."""
+        if not any(item.desired.rules.quarantine for item in items):
+            return []
+        waiting = Waiting(self.target, self._readers)
+        promoted, arriving = waiting.hold([item for item in items if item.error is None], moving, self._resolver.own(self.target.registry))
+        self._settle(promoted + arriving, [item for item in arriving if item.observed is None])
+        with self._changing:
+            self._items += arriving
+        return arriving
 
     def _decide(self, observed: Dict[Item, Observed]) -> None:
         looks = {
@@ -189,7 +209,8 @@ class Planner:
         for item in items:
             groups.setdefault(item.target.repository, []).append(item)
         try:
-            self.target.registry.prepare(groups)
+            rules = {(item.target.repository, item.desired.rules.quarantine) for item in items}
+            self.target.registry.prepare([*groups, *(rule.prefix + repository for repository, rule in rules if rule)])
         except AcrError as error:
             if error.reason in GENERAL or error.reason == "unauthorized":
                 raise
@@ -246,6 +267,13 @@ class Planner:
                 elif missing and item.observed is not None:
                     broken[item] = item.observed.lost()
         self._decide(broken)
+
+
+def _screen(items: List[Item], target: TargetRegistry) -> None:
+    """Fails what is blocked."""
+    for item in items:
+        if item.desired.rules.blocked:
+            item.screen(target.registry.host)
 
 
 def _may_be_kept(item: Item) -> bool:

@@ -18,11 +18,10 @@ MOST_OPENED = 50  # manifests of an index that are opened to find out their plat
 IMAGE_CONFIGS = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")
 
 
-def platform_manifest(registry: Registry, name: str, repository: str, reference: str, wanted: Platform) -> Descriptor:
-    """The manifest for *wanted* of the image that *reference* (a tag or digest) names; the image itself if it is for one
-    platform only. *name* is that of the image in messages. AcrError ``not_found`` if it isn't made for that platform.
+def platform_manifest(registry: Registry, name: str, repository: str, manifest: Manifest, wanted: Platform) -> Descriptor:
+    """The manifest for *wanted* of an image; the image itself if it is for one platform only. *name* is that of the image in
+    messages. AcrError ``not_found`` if it isn't made for that platform.
     """
-    manifest = registry.confirmed(lambda: registry.manifest(repository, reference))
     if not manifest.descriptor.is_index:
         offered = _runs_on(registry, repository, manifest)
         if not wanted.matches(offered):

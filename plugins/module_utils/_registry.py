@@ -61,6 +61,7 @@ class Registry:
         self.host = host
         self.name = tokens.context.name
         self.http = http
+        self.date: Optional[str] = None  # of its last answer, by its own clock
         self.pulls_left: Optional[int] = None  # how many more pulls the registry announces, if it counts them (Docker Hub does)
 
     @property
@@ -254,6 +255,8 @@ class Registry:
             url = f"https://{self.host}{path}"
             answer = self.http.request(kind, method, url, headers=sent, form=body, limit=limit, follow=True)
             answer.signed = authorization is not None
+            if not answer.strayed:
+                self.date = answer.headers.get("Date") or self.date
             return answer
 
         return self._authorization.send(scope, send)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Tuple
 
 from ._errors import AcrError
-from ._plan import REASONS, Diff, Item, Unplanned
+from ._plan import Diff, Item, Unplanned
 from ._select import Chosen
 from ._source import Known
 
@@ -51,8 +51,8 @@ class Report:
 
     def results(self) -> List[Dict[str, Any]]:
         """What became of each target, in the order of the entries: ``{"image", "source", "digest", "previous_digest",
-        "action", "reason"}``, and ``backup``, ``immutable``, ``seconds``, ``operation``, ``error``, ``size``, ``platforms`` if there
-        are any."""
+        "action", "reason"}``, and ``backup``, ``immutable``, ``seconds``, ``operation``, ``error``, ``note``, ``waiting``,
+        ``ready_at``, ``size``, ``platforms`` if there are any."""
         return [row for _entry, _error, row in self._rows()]
 
     def numbered(self) -> List[Dict[str, Any]]:
@@ -75,11 +75,11 @@ class Report:
             (one.entry, one.error, self._row(one.target, one.source, "failed", error=one.error)) for one in self.unplanned
         ]
         for item in self.items:
-            row = self._row(str(item.target), str(item.desired.origin), item.action or "", item.digest, item.before, item.error)
+            row = self._row(str(item.target), str(item.desired.origin), item.told, item.digest, item.before, item.error)
             if item.error is None:
-                row["reason"] = REASONS.get(item.action or "") if item.desired.rules.verify else "unverified"
-                if item.gone:
-                    row["reason"] = "source_missing"
+                row["reason"] = item.reason
+                if item.waiting:
+                    row.update(waiting=item.waiting, ready_at=item.ready_at)
             backup = item.backup
             if backup is not None and backup.error is None and (backup.changed or not backup.changes):
                 row["backup"] = f"{self.login_server}/{backup.target}"
@@ -91,6 +91,8 @@ class Report:
                 row["locked"] = True
             if item.operation:
                 row["operation"] = item.operation
+            if item.note:
+                row["note"] = item.note
             row.update(self.details.get(item, {}))
             rows.append((item.desired.entry, item.error, row))
         return sorted(rows, key=lambda row: row[0])

@@ -12,6 +12,7 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Dict, List, Tuple, Union
 
+from ._acr import AzureRegistry
 from ._errors import AcrError
 from ._plan import Item, Origin, OriginKey, SourceRegistry, Target
 from ._referrers import Referrers
@@ -80,8 +81,12 @@ class Resolver:
             return False
         target = desired.target if desired.target.tag else Target(desired.target.repository, None, origin.digest)
         # Of two tags with the same digest each keeps its own.
-        item.desired = desired._replace(origin=desired.origin._replace(digest=origin.digest), target=target)
+        item.desired = desired._replace(origin=desired.origin._replace(digest=origin.digest, parent=origin.parent), target=target)
         return True
+
+    def own(self, target: AzureRegistry) -> SourceRegistry:
+        """The target as a source."""
+        return self._sources.own(target)
 
     def referrers(self, items: List[Item]) -> Dict[OriginKey, Union[List[Origin], AcrError]]:
         """What refers to the images of *items*, all of one source; by the key of the image's origin."""
@@ -91,9 +96,10 @@ class Resolver:
 
     def check_importable(self, items: List[Item]) -> None:
         """Looks at each manifest that is to be imported, all of one source: what it is, and whether Azure can import it."""
-        source = self._sources.of(items[0].desired.origin.registry)
+        source = self._sources.of(items[0].desired.source.registry)
         pool = self._pool(source.key)
-        origins = {item.desired.origin.key: item.desired.origin for item in items}
+        origins = {item.desired.source.key: item.desired.source for item in items}
+        blocked = items[0].desired.rules.blocked  # one for all
         digests: Dict[str, List[str]] = {}
         for origin in origins.values():
             if origin.digest is not None:
@@ -101,10 +107,10 @@ class Resolver:
         if source.azure:
             for look in [pool.submit(source.learn, repository, several) for repository, several in digests.items()]:
                 look.exception()  # what could not be learnt is asked for one by one, and reports what is wrong
-        looks = {key: pool.submit(source.check_importable, origin) for key, origin in origins.items()}
+        looks = {key: pool.submit(source.check_importable, origin, blocked) for key, origin in origins.items()}
         for item in items:
             try:
-                looks[item.desired.origin.key].result()
+                looks[item.desired.source.key].result()
             except AcrError as error:
                 if item.desired.locked and error.reason == "not_found":
                     error = error.but(f"{error} The lock file has this digest; run with lock: update.")

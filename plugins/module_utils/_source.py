@@ -11,11 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, Iterable, List, Optional, Set, TypeVar, Union
 
 from ._acr import AzureRegistry, Counts
+from ._blocked import NOTHING, Blocked
 from ._credentials import Credentials
 from ._errors import AcrError
 from ._listing import FEW, listing_pays
 from ._manifest import Descriptor
-from ._plan import Origin, SourceRegistry
+from ._plan import Origin, SourceRegistry, refused
 from ._platforms import platform_manifest
 from ._reference import parse_platform
 from ._registry import Registry
@@ -120,7 +121,9 @@ class Source:
             if origin.platform:
                 wanted = parse_platform(origin.platform)
                 name = f"{self.name}/{origin.image}"
-                descriptor = platform_manifest(self.registry, name, origin.repository, reference, wanted)
+                manifest = self.registry.confirmed(lambda: self.registry.manifest(origin.repository, reference))
+                descriptor = platform_manifest(self.registry, name, origin.repository, manifest, wanted)
+                origin = origin._replace(parent=manifest.descriptor.digest)
             elif origin.digest:
                 descriptor = self._there(origin.repository, origin.digest)
             else:
@@ -297,22 +300,32 @@ class Source:
         except AcrError:
             pass
 
-    def check_importable(self, origin: Origin) -> None:
-        """Fills in what an origin's digest names; refuses what Azure won't import, such as an index of more than 50 manifests."""
+    def check_importable(self, origin: Origin, blocked: Blocked = NOTHING) -> None:
+        """Fills in what an origin's digest names; refuses an index that lists what is blocked, and what Azure won't import, such
+        as one of more than 50 manifests."""
         self.address.check()
         registry, reference = self.registry, origin.digest or ""
         descriptor = self.known.get(reference) if reference in self._seen else None
         if descriptor is None:
             descriptor = self._there(origin.repository, reference)
             self._learnt(descriptor)
-        if descriptor.is_index and (descriptor.size is None or descriptor.size > SMALL_INDEX):
-            count = len(registry.confirmed(lambda: registry.manifest(origin.repository, reference)).children())
-            if count > MANIFESTS_PER_IMPORT:
-                raise AcrError(
-                    "unsupported",
-                    f"{self.name}/{origin.image} lists {count} manifests, and Azure imports at most {MANIFESTS_PER_IMPORT} at "
-                    "once; nothing was started for it. Import one platform (platform), or copy it by other means.",
-                )
+        if descriptor.is_index and (blocked.digests or descriptor.size is None or descriptor.size > SMALL_INDEX):
+            _check_index(registry, origin, blocked)
+
+
+def _check_index(registry: Registry, origin: Origin, blocked: Blocked) -> None:
+    """Refuses an index for what it lists."""
+    index = registry.confirmed(lambda: registry.manifest(origin.repository, origin.digest or ""))
+    count = len(index.children())
+    if count > MANIFESTS_PER_IMPORT:
+        raise AcrError(
+            "unsupported",
+            f"{origin.registry.name}/{origin.image} lists {count} manifests, and Azure imports at most {MANIFESTS_PER_IMPORT} at "
+            "once; nothing was started for it. Import one platform (platform), or copy it by other means.",
+        )
+    for child in registry.walk(origin.repository, index) if blocked.digests else ():
+        if child.digest in blocked.digests:
+            raise refused(origin, f"{child.digest}, which it lists")
 
 
 def _described(registry: Registry, repository: str, reference: str) -> Optional[Descriptor]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from typing import Dict, List, Optional, Tuple
 
+from ._acr import AzureRegistry
 from ._arm import RegistryResource
 from ._azure import Azure
 from ._credentials import Credentials
@@ -20,12 +21,16 @@ from ._source import Known, Source
 
 
 class Sources:
-    """Opens sources. *known*: what digests are, as far as it was read. *target*: the registry to import into. *notes* are worth a
-    warning."""
+    """Opens sources. *known*: what digests are, as far as it was read. *target*: the registry to import into, and its resource
+    *group*. *notes* are worth a warning."""
 
-    def __init__(self, azure: Azure, known: Optional[Known] = None, target: Optional[RegistryId] = None) -> None:
+    def __init__(
+        self, azure: Azure, known: Optional[Known] = None, target: Optional[RegistryId] = None, group: Optional[str] = None
+    ) -> None:
         self._azure = azure
         self._target = target
+        self._group = group
+        self._own: Optional[Source] = None
         self.notes: Dict[str, str] = {}
         self._known: Known = {} if known is None else known
         self._lock = threading.Lock()
@@ -56,6 +61,16 @@ class Sources:
                     name = host or ""
                     self._named[key] = self._add(name, Registry(api_host(name), self._azure.http, credentials, name), credentials)
             return self._named[key]
+
+    def own(self, registry: AzureRegistry) -> SourceRegistry:
+        """The registry to import into, as a source: images are promoted from its quarantine."""
+        with self._lock:
+            if self._own is None:
+                self._own = self._add(registry.host, registry, None)
+                if self._target is not None:
+                    target = self._target
+                    self._own.address.find = lambda: self._azure.resource(target, self._group).id
+            return self._own.key
 
     def _add(self, name: str, registry: Registry, credentials: Optional[Credentials]) -> Source:
         self._opened.append(Source(SourceRegistry(name, len(self._opened)), registry, credentials, self._known))

@@ -16,7 +16,7 @@ import math
 import re
 import socket
 from dataclasses import dataclass
-from datetime import timezone
+from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -121,20 +121,32 @@ def retry_after(headers: Mapping[str, str], now: float) -> Optional[float]:
     try:
         wait = float(text.partition(",")[0])  # the header may have come twice
     except ValueError:
-        ends = _since_1970(text)
-        wait = ends - (_since_1970(headers.get("Date")) or now) if ends is not None else math.nan
+        ends = since_1970(text)
+        wait = ends - (since_1970(headers.get("Date")) or now) if ends is not None else math.nan
     else:
         if LONGEST_DELAY < wait < math.inf:
-            wait = wait / (1000.0 if wait > 1e11 else 1.0) - (_since_1970(headers.get("Date")) or now)
+            wait = wait / (1000.0 if wait > 1e11 else 1.0) - (since_1970(headers.get("Date")) or now)
     return None if math.isnan(wait) else min(max(wait, 0.0), LONGEST_WAIT)
 
 
-def _since_1970(date: Optional[str]) -> Optional[float]:
+def since_1970(date: Optional[str]) -> Optional[float]:
+    """An HTTP date in seconds since 1970; None if it isn't one."""
     try:
         found = parsedate_to_datetime(date or "")
         return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
+
+
+def moment(found: Any, who: str) -> float:
+    """A time in UTC as Azure's registries write it, with up to seven digits after the second, in seconds since 1970."""
+    parts = re.fullmatch(r"(2[01]\d\d-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z", found if isinstance(found, str) else "")
+    try:
+        if parts:
+            return datetime.strptime(parts[1] + "+0000", "%Y-%m-%dT%H:%M:%S%z").timestamp() + float(parts[2] or 0)
+    except ValueError:
+        pass
+    raise AcrError("protocol", f"{who} sent {found!r:.60}, which isn't a time.")
 
 
 def same_host(one: str, other: str) -> bool:

@@ -106,7 +106,7 @@ options:
         can't notice that the source has changed.
       - With V(false), check mode always announces an import.
       - With V(false), locks can't be read, so O(if_exists=reimport) overwrites a locked tag.
-      - O(platform), O(referrers), O(repair), O(if_source_missing=keep), O(immutable) and O(backup)
+      - O(platform), O(referrers), O(repair), O(if_source_missing=keep), O(immutable), O(backup) and O(quarantine)
         require V(true).
     type: bool
     default: true
@@ -155,6 +155,34 @@ options:
       - If a backup's tag is also a target, or the backup of another target, the task fails before anything starts.
     type: str
     version_added: 0.2.0
+  quarantine:
+    description:
+      - Has a digest that is new wait in the registry before a target gets it, so that malicious versions can be found and
+        blocked.
+      - It is imported into the repository O(quarantine.prefix) + target repository, and promoted from there by a later run, once
+        Azure's own C(createdTime) there is O(quarantine.min_age) ago. Until then, the target stays as it is (V(wait)).
+      - Of a tag that moves, the newest digest that is old enough is promoted. What the source went back from is not. A source
+        given by digest gets that digest only.
+      - The registry is the memory. Each new digest gets a tag of its own there, C(tag.hex-digits), and any number of machines can
+        run the same list.
+      - A digest that the target repository holds already, under whatever tag, need not wait.
+      - O(referrers) are read from the source, and imported, when the image is promoted.
+      - Nothing in quarantine is ever deleted. Have C(acr purge) delete what is much older than O(quarantine.min_age).
+      - This has nothing to do with Azure's own quarantine policy.
+      - Requires O(verify=true).
+    type: dict
+    version_added: 0.2.0
+    suboptions:
+      min_age:
+        description:
+          - How long a digest has to wait, in minutes, hours or days, such as V(90m), V(72h) or V(3d).
+        type: str
+        required: true
+      prefix:
+        description:
+          - What comes before the target's repository.
+        type: str
+        default: quarantine/
   wait:
     description:
       - Whether to wait until the import is finished and verified. With V(false), the result names the started operation, and
@@ -255,6 +283,13 @@ EXAMPLES = r"""
     registry: contosoprod
     source: quay.io/prometheus/node-exporter:v1.8.2
     if_source_missing: keep
+
+- name: Import only what has been in quarantine for three days
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: quay.io/prometheus/node-exporter:v1.8.2
+    quarantine:
+      min_age: 72h
 
 - name: Import from a registry in another subscription, or one whose public endpoint is disabled
   registryops.acr.acr_import:
@@ -379,7 +414,7 @@ verified:
   type: bool
   sample: true
 targets:
-  description: All targets and, with O(referrers=true), all referrers.
+  description: All targets and, with O(referrers=true), all referrers; with O(quarantine), also what was imported into quarantine.
   returned: always, unless the task failed before anything was planned
   type: list
   elements: dict
@@ -398,8 +433,8 @@ targets:
       description:
         - The digest that it was verified to have. In check mode and with O(wait=false), the digest that it should get. Null if it
           failed.
-        - With V(keep) as RV(targets[].action), the digest of the target that was kept. With O(verify=false), null unless the
-          source was given by digest and the image was imported.
+        - With V(keep) or V(wait) as RV(targets[].action), the digest that the target keeps, null if it doesn't exist. With
+          O(verify=false), null unless the source was given by digest and the image was imported.
       type: str
       returned: always
       sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
@@ -414,6 +449,7 @@ targets:
         - V(import) if the target was absent, V(update) if it had another digest, V(reimport) if it was right but an import was
           requested, V(repair) if its content was missing, V(none) if it was already right, V(keep) if it exists and
           was left alone, V(failed) if it failed.
+        - With O(quarantine), V(wait) if what it may get is too new, and V(quarantine) for what was imported into quarantine.
         - With O(verify=false), a target that exists and isn't imported again is V(keep), since its digest isn't known.
       type: str
       returned: always
@@ -430,6 +466,8 @@ targets:
           the same, V(requested) if O(if_exists=reimport) asked for the import, V(broken) if its content was missing,
           V(present) if it exists and O(if_exists=keep), V(source_missing) if the source no longer has it and
           O(if_source_missing=keep).
+        - With O(quarantine), V(promoted) if it was imported from there, V(new) if it has to wait or was imported into quarantine,
+          V(returned) if it was imported into quarantine again since the source went back to it.
         - V(unverified) if O(verify=false), so that nothing was compared.
       type: str
       returned: always
@@ -444,6 +482,17 @@ targets:
       returned: when O(immutable=true), and it didn't fail
       type: bool
       sample: true
+    waiting:
+      description: The digest in quarantine that it may get next.
+      type: str
+      returned: when RV(targets[].action) is V(wait)
+      sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
+    ready_at:
+      description:
+        - When that will be old enough, in UTC. In the run that imports it into quarantine, an estimate.
+      type: str
+      returned: when RV(targets[].action) is V(wait)
+      sample: "2026-11-30T02:00:09Z"
     seconds:
       description: How long its import took.
       type: float

@@ -82,8 +82,8 @@ options:
             in V({name}:{tag}-mirrored). C(_) replaces the colon before the host's port.
           - The first part may be the host of another registry, such as V(mcr.microsoft.com/dotnet/runtime:8.0), as part of the
             name.
-          - With O(images[].tags), give repositories only, each of which gets the selected tags, or put C({tag}) into the tag. With
-            O(images[].repositories), put C({repository}) or C({name}) into the repository.
+          - With O(images[].tags), give repositories only, each of which gets the selected tags, or put C({tag}) into the tag.
+            With O(images[].repositories), put C({repository}) or C({name}) into the repository.
         type: list
         elements: str
       untagged_repositories:
@@ -124,7 +124,8 @@ options:
           - With V(false), check mode always announces an import.
           - With V(false), locks can't be read, so O(images[].if_exists=reimport) overwrites a locked tag.
           - O(images[].platform), O(images[].referrers), O(images[].repair), O(images[].if_source_missing=keep),
-            O(images[].immutable), O(images[].backup), O(images[].tags) and O(images[].repositories) require V(true).
+            O(images[].immutable), O(images[].backup), O(images[].quarantine), O(images[].tags) and O(images[].repositories)
+            require V(true).
           - The default is V(true).
         type: bool
       repair:
@@ -174,6 +175,37 @@ options:
           - If a backup's tag is also a target, or the backup of another target, the list is refused before anything starts.
         type: str
         version_added: 0.2.0
+      quarantine:
+        description:
+          - Has a digest that is new wait in the registry before a target gets it, so that malicious versions can be found and
+            blocked.
+          - It is imported into the repository O(images[].quarantine.prefix) + target repository, and promoted from there by a
+            later run, once Azure's own C(createdTime) there is O(images[].quarantine.min_age) ago. Until then, the target stays
+            as it is (V(wait)).
+          - Of a tag that moves, the newest digest that is old enough is promoted. What the source went back from is not. A source
+            given by digest gets that digest only.
+          - The registry is the memory. Each new digest gets a tag of its own there, C(tag.hex-digits), and any number of machines
+            can run the same list.
+          - A digest that the target repository holds already, under whatever tag, need not wait.
+          - O(images[].referrers) are read from the source, and imported, when the image is promoted.
+          - Nothing in quarantine is ever deleted. Have C(acr purge) delete what is much older than
+            O(images[].quarantine.min_age).
+          - This has nothing to do with Azure's own quarantine policy.
+          - Requires O(images[].verify=true).
+        type: dict
+        version_added: 0.2.0
+        suboptions:
+          min_age:
+            description:
+              - How long a digest has to wait, in minutes, hours or days, such as V(90m), V(72h) or V(3d). V(0h) turns a default
+                off.
+            type: str
+            required: true
+          prefix:
+            description:
+              - What comes before the target's repository.
+            type: str
+            default: quarantine/
       tags:
         description:
           - Select several tags of the source's repository. The filters are applied in this order. What they drop is returned in
@@ -315,6 +347,22 @@ options:
           - The default of O(images[].backup).
         type: str
         version_added: 0.2.0
+      quarantine:
+        description:
+          - The default of O(images[].quarantine).
+        type: dict
+        version_added: 0.2.0
+        suboptions:
+          min_age:
+            description:
+              - How long a digest has to wait, in minutes, hours or days, such as V(90m), V(72h) or V(3d).
+            type: str
+            required: true
+          prefix:
+            description:
+              - What comes before the target's repository.
+            type: str
+            default: quarantine/
       tags:
         description:
           - The default of O(images[].tags).
@@ -433,6 +481,24 @@ options:
       - V(check) fails if V(update) would change what the file holds, and writes nothing.
     type: str
     choices: [use, update, check]
+    version_added: 0.2.0
+  blocked:
+    description:
+      - What must not come in, whatever asks for it. An image that is blocked fails, and nothing of it is imported, nor what
+        refers to it. All others are imported.
+      - A digest, such as V(sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3), blocks each image that has
+        it or lists it, in whatever registry and under whatever name, and each referrer that has it. What comes before its C(@) is
+        ignored, so that images can be copied from advisories.
+      - A shell pattern for C(host/repository[:tag]), such as V(docker.io/aquasec/trivy:0.69*), blocks images by the names of
+        their sources or targets. Without a tag, it blocks all tags. An asterisk also stands for slashes, so that V(quay.io/*)
+        blocks a whole registry, and V(*/trivy*) an image of any registry. Patterns without a host are completed by
+        O(default_host).
+      - A pattern with a tag doesn't block an image that is given by its digest alone.
+      - Blocked digests that a target shows already cause a warning and are returned as RV(results[].note), but aren't deleted.
+        Whether an index lists a blocked digest is only checked before it is imported.
+      - Requires O(images[].verify=true).
+    type: list
+    elements: str
     version_added: 0.2.0
   concurrency:
     description:
@@ -570,6 +636,34 @@ EXAMPLES = r"""
         if_exists: keep
         comment: for the team that runs the jobs
 
+- name: Let in no version with malicious code
+  registryops.acr.acr_mirror:
+    registry: contosoprod
+    blocked:
+      - docker.io/library/nginx:1.26*
+      - "*/node-exporter:v1.[0-6].*"
+      - sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
+    images:
+      - source: docker.io/library/nginx
+        tags:
+          semver: ">=1.27"
+      - docker.io/library/busybox:1.37
+
+- name: Let new versions wait for three days, but not an image of your own
+  registryops.acr.acr_mirror:
+    registry: contosoprod
+    defaults:
+      quarantine:
+        min_age: 72h
+    images:
+      - source: docker.io/library/nginx
+        tags:
+          semver: ">=1.27"
+      - docker.io/library/busybox:latest
+      - source: contosodev.azurecr.io/team/app:2.4.1
+        quarantine:
+          min_age: 0h
+
 - name: Mirror releases that must never change afterwards
   registryops.acr.acr_mirror:
     registry: contosoprod
@@ -641,7 +735,7 @@ EXAMPLES = r"""
 
 - name: Show what changed
   ansible.builtin.debug:
-    msg: "{{ backup.results | rejectattr('action', 'in', ['none', 'keep']) | map(attribute='image') }}"
+    msg: "{{ backup.results | rejectattr('action', 'in', ['none', 'keep', 'wait']) | map(attribute='image') }}"
 """
 
 RETURN = r"""
@@ -653,7 +747,9 @@ changed:
   type: bool
   sample: true
 results:
-  description: All targets, in the order of O(images), and, with O(images[].referrers=true), all referrers.
+  description:
+    - All targets, in the order of O(images), and, with O(images[].referrers=true), all referrers; with O(images[].quarantine),
+      also what was imported into quarantine.
   returned: always, unless the task failed before anything was planned, and unless O(lock=update) or O(lock=check)
   type: list
   elements: dict
@@ -677,8 +773,8 @@ results:
       description:
         - The digest that it was verified to have. In check mode and with O(wait=false), the digest that it should get. Null if it
           failed.
-        - With V(keep) as RV(results[].action), the digest of the target that was kept. With O(images[].verify=false), null
-          unless the source was given by digest and the image was imported.
+        - With V(keep) or V(wait) as RV(results[].action), the digest that the target keeps, null if it doesn't exist. With
+          O(images[].verify=false), null unless the source was given by digest and the image was imported.
       type: str
       returned: always
       sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
@@ -693,6 +789,8 @@ results:
         - V(import) if the target was absent, V(update) if it had another digest, V(reimport) if it was right but an import was
           requested, V(repair) if its content was missing, V(none) if it was already right, V(keep) if it exists and
           was left alone, V(failed) if it failed.
+        - With O(images[].quarantine), V(wait) if what it may get is too new, and V(quarantine) for what was imported into
+          quarantine.
         - With O(images[].verify=false), a target that exists and isn't imported again is V(keep), since its digest isn't known.
       type: str
       returned: always
@@ -707,6 +805,17 @@ results:
       returned: when O(images[].immutable=true), and it didn't fail
       type: bool
       sample: true
+    waiting:
+      description: The digest in quarantine that it may get next.
+      type: str
+      returned: when RV(results[].action) is V(wait)
+      sample: sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3
+    ready_at:
+      description:
+        - When that will be old enough, in UTC. In the run that imports it into quarantine, an estimate.
+      type: str
+      returned: when RV(results[].action) is V(wait)
+      sample: "2026-11-30T02:00:09Z"
     seconds:
       description: How long its import took.
       type: float
@@ -724,6 +833,8 @@ results:
           the same, V(requested) if O(images[].if_exists=reimport) asked for the import, V(broken) if its content was missing,
           V(present) if it exists and O(images[].if_exists=keep), V(source_missing) if the source no longer has it and
           O(images[].if_source_missing=keep).
+        - With O(images[].quarantine), V(promoted) if it was imported from there, V(new) if it has to wait or was imported into
+          quarantine, V(returned) if it was imported into quarantine again since the source went back to it.
         - V(unverified) if O(images[].verify=false), so that nothing was compared.
       type: str
       returned: always
@@ -733,6 +844,13 @@ results:
       type: bool
       returned: when it is
       sample: true
+    note:
+      description: What else there is to say of the target, such as that it was found to hold a digest that is O(blocked).
+      type: str
+      returned: when there is anything
+      sample: >-
+        library/nginx:1.26 was found to hold sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3, which is
+        blocked. Nothing was deleted: remove that digest yourself.
     operation:
       description: The name of Azure's import operation.
       type: str
@@ -817,6 +935,16 @@ summary:
       type: int
       returned: always
       sample: 0
+    quarantined:
+      description: How many were imported into quarantine.
+      type: int
+      returned: always
+      sample: 0
+    waiting:
+      description: How many wait for what is in quarantine.
+      type: int
+      returned: always
+      sample: 0
     failed:
       description: How many failed.
       type: int
@@ -865,8 +993,8 @@ selections:
         rule:
           description:
             - The option of O(images[].tags) that dropped them.
-            - With O(images[].tags.semver) and O(images[].tags.newest), also V(version) for tags that aren't versions, V(number) for
-              bare numbers of five or more digits, and V(suffix) for versions with a suffix that nothing asks for.
+            - With O(images[].tags.semver) and O(images[].tags.newest), also V(version) for tags that aren't versions, V(number)
+              for bare numbers of five or more digits, and V(suffix) for versions with a suffix that nothing asks for.
           type: str
           returned: always
           sample: suffix
@@ -888,7 +1016,7 @@ reason:
       missing or wrong, V(denied) if a right is missing, V(firewall) if a firewall blocks this machine, V(not_found) if something
       doesn't exist.
     - V(exists) if a target holds something that must not be overwritten, V(locked) if it is locked, V(unsupported) if Azure can't
-      import such an image, V(refused) if Azure or a registry refuses for another reason.
+      import such an image, V(blocked) if O(blocked) keeps it out, V(refused) if Azure or a registry refuses for another reason.
     - V(throttled) or V(unavailable) if it is temporary, V(unreachable) if there is no connection, V(certificate) if a TLS
       certificate isn't trusted, V(timeout) if the time limit was reached, V(protocol) if a response was invalid.
     - V(lost) if Azure calls an image imported but it isn't there, V(unknown) if the outcome of an import is unknown, V(stopped)
@@ -927,6 +1055,8 @@ COUNTS = {
     "repaired": "repair",
     "unchanged": "none",
     "kept": "keep",
+    "quarantined": "quarantine",
+    "waiting": "wait",
     "failed": "failed",
 }
 
@@ -946,6 +1076,7 @@ def work(module: Any, azure: Azure) -> Dict[str, Any]:
         default_host=params["default_host"],
         registry=params["registry"],
         told=module.mistakes,
+        blocked=params["blocked"],
     )
     settings = Settings(
         check=module.check_mode,
@@ -1052,6 +1183,7 @@ def main() -> None:
             "target_prefix": {"type": "str"},
             "lock_file": {"type": "path"},
             "lock": {"type": "str", "choices": ["use", "update", "check"]},
+            "blocked": {"type": "list", "elements": "str"},
             "concurrency": {"type": "int", "default": 16},
             "on_error": {"type": "str", "default": "continue", "choices": ["continue", "stop"]},
             "details": {"type": "bool", "default": False},

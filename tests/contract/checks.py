@@ -391,6 +391,16 @@ def forced_import(azure: Azure) -> Any:
     return tuple((before[key] == after[key]) == same for key, same in (("digest", False), ("createdTime", True), ("lastUpdateTime", False)))
 
 
+@check((True, True, True))
+def forced_import_of_the_same(azure: Azure) -> Any:
+    """With mode Force, an import of what the tag names already gives it a new lastUpdateTime, too."""
+    place = "/acr/v1/contract/course/_tags/one"
+    before = azure.registry("GET", place, on("contract/course")).json()["tag"]
+    azure.imported(FROM_OLD, "contract/course:one", mode="Force")
+    after = azure.registry("GET", place, on("contract/course")).json()["tag"]
+    return tuple((before[key] == after[key]) == same for key, same in (("digest", True), ("createdTime", True), ("lastUpdateTime", False)))
+
+
 @check((400, "InvalidParameters", f"{WHERE}Unable to find manifest digest  Repo: {HOST}/{SOURCE} Tag: nosuch Manifest: "))
 def import_of_what_isnt_there(azure: Azure) -> Any:
     """An import whose source isn't there fails at a poll, with status 400 and the code InvalidParameters."""

@@ -85,7 +85,7 @@ def schema() -> dict[str, Any]:
     entry["oneOf"] = [{"required": ["source"]}, {"required": ["repositories"]}]
     variables = {
         f"acr_mirror_{name}": value(options[name], required=True)
-        for name in ("defaults", "credentials", "default_host", "target_prefix")
+        for name in ("defaults", "credentials", "default_host", "target_prefix", "blocked")
     }
     images = {"anyOf": [{"$ref": "#/definitions/images"}, {**TEMPLATE, "description": "An expression that becomes a list."}]}
     homepage = yaml.safe_load((ROOT / "galaxy.yml").read_text())["repository"]

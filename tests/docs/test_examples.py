@@ -127,7 +127,7 @@ def parse(values: dict[str, Any]) -> None:
     written = [{"source": image} if isinstance(image, str) else image for image in plain["images"]]
     images = [dict(image, **{name: _list(image.get(name)) for name in lists}) for image in written]
     others = [plain.get(name) for name in ("defaults", "credentials", "target_prefix")]
-    parse_entries(images, *others, "azurecr.io", plain.get("default_host"))
+    parse_entries(images, *others, "azurecr.io", plain.get("default_host"), blocked=plain.get("blocked"))
 
 
 def _list(value: Any) -> Any:
@@ -176,7 +176,7 @@ def check_variables(values: dict[str, Any], *, complete: bool = False) -> None:
     unknown = set(values) - set(role) - playbook_variables()
     assert not unknown, f"no playbook uses {', '.join(sorted(unknown))}"
     options = options_of("module", f"{COLLECTION}.acr_mirror")
-    given = {name: values.get(f"acr_mirror_{name}") for name in ("images", "defaults", "credentials")}
+    given = {name: values.get(f"acr_mirror_{name}") for name in ("images", "defaults", "credentials", "blocked")}
     given["images"] = values.get("acr_images", given["images"])
     if "acr_from" in values:
         given["defaults"] = {"source_registry": values["acr_from"]}

@@ -667,6 +667,40 @@ def test_platform_and_repair_of_single_entries(sandbox: Sandbox, acr_mirror: Mir
     assert lost in sandbox.manifests("contosoprod", "p/hello")
 
 
+def test_what_is_new_waits_in_quarantine_and_is_promoted_from_there(sandbox: Sandbox, acr_mirror: Mirror) -> None:
+    images = [
+        {"source": "docker.io/library/busybox:1.36", "target": ["vetted/busybox"]},
+        {"source": "signed/app:1.0", "source_registry": DEV, "referrers": True, "target": ["vetted/app"]},
+    ]
+    wanted = {f"vetted/{one}": sandbox.tags(*place)[tag] for one, tag, place in (
+        ("busybox", "1.36", (HUB, "library/busybox")), ("app", "1.0", (DEV, "signed/app")),
+    )}  # fmt: skip
+    rule: dict[str, Any] = {"defaults": {"quarantine": {"min_age": "72h"}}}
+    quarantined = {
+        f"quarantine/{one}:{tag}.{wanted[one].partition(':')[2]}": wanted[one]
+        for one, tag in (("vetted/busybox", "1.36"), ("vetted/app", "1.0"))
+    }
+    expected = {"vetted/busybox:1.36": "wait", "vetted/app:1.0": "wait", **dict.fromkeys(quarantined, "quarantine")}
+    checked = acr_mirror(images, "--check", **rule)
+    assert (actions(checked), checked.recap["changed"], sandbox.operations()) == (expected, 1, []), checked.output
+    first = acr_mirror(images, **rule)
+    assert (actions(first), first.rc, first.recap["changed"]) == (expected, 0, 1), first.output
+    assert held(sandbox, "quarantine/vetted/busybox", "quarantine/vetted/app") == quarantined
+    assert not held(sandbox, "vetted/busybox", "vetted/app")
+    ready = results(first)["vetted/busybox:1.36"]["ready_at"]
+    sandbox.patch_registry("contosoprod", flags={"older_by_seconds": 72 * 3600.0})
+    second = acr_mirror(images, "--diff", **rule)
+    assert second.rc == 0 and set(actions(second).values()) == {"import"}, second.output
+    found = results(second)["vetted/busybox:1.36"]
+    assert (found["reason"], found["digest"], found["source"]) == ("promoted", wanted["vetted/busybox"], images[0]["source"])
+    assert held(sandbox, "vetted/busybox") == {"vetted/busybox:1.36": wanted["vetted/busybox"]} and ready.endswith("Z")
+    assert set(sandbox.manifests("contosoprod", "vetted/app")) == set(sandbox.manifests(DEV, "signed/app")), "signatures, too"
+    own = [one["body"]["source"] for one in operations(sandbox) if one["body"]["source"]["sourceImage"].startswith("quarantine/")]
+    assert len(own) == 2 and {one["resourceId"].rpartition("/")[2] for one in own} == {"contosoprod"}
+    third = acr_mirror(images, **rule)
+    assert third.recap["changed"] == 0 and set(actions(third).values()) == {"none"}, third.output
+
+
 def test_entries_without_verification_stand_beside_verified_ones(sandbox: Sandbox, acr_mirror: Mirror) -> None:
     sandbox.knobs(retry_after=1)
     images = [

@@ -41,6 +41,7 @@ TASKS: list[tuple[str, dict[str, Any]]] = [
     ("acr_import", {"source": f"{HELLO}:latest", "wait": False}),
     ("acr_import", {"source": f"{HELLO}:missing"}),
     ("acr_import", {"source": f"{HELLO}:1.0", "verify": False}),
+    ("acr_import", {"source": "docker.io/library/busybox:1.36", "quarantine": {"min_age": "72h"}}),
     ("acr_mirror", {
         "images": [SIGNED, {"source": f"{HELLO}:1.1", "target": ["moving/app:2"], **STAYING}, {"source": f"{HELLO}:missing"}],
         "details": True,
@@ -50,6 +51,7 @@ TASKS: list[tuple[str, dict[str, Any]]] = [
         ("acr_mirror", {"images": [f"{HELLO}:{tag}"], "lock_file": "~/images.lock.yml", "lock": lock})
         for tag, lock in (("1.1", "update"), ("1.0", "update"), ("1.0", "use"))
     ),
+    ("acr_mirror", {"images": ["docker.io/library/busybox:1.37"], "defaults": {"quarantine": {"min_age": "3d", "prefix": "q/"}}}),
     ("acr_manifest_info", {"registry": "contosodev", "repository": "signed/app", "tag": "1.0", "raw": True, "referrers": True}),
     ("acr_manifest_info", {"all": True}),
     ("acr_trusted_services", {"registry": "contosovault"}),
@@ -93,24 +95,28 @@ def test_results_are_as_documented(sandbox: Sandbox) -> None:
     sandbox.lock("contosoprod", "locked/app", digest=locked, readEnabled=False)
     broken = {"match": {"class": "arm_read", "path": "registries/missing$"}, "action": {"status": 400, "body": "<html>"}}
     sandbox.knobs(import_seconds=0.1, faults=[broken], lies=[{"kind": "refused", "match": {"path": "^/acr/v1/secret/app/_manifests"}}])
+    signed = sandbox.tags("contosodev", "signed/app")["1.0"]
+    kept = {**SIGNED, "if_exists": "keep"}
+    blocked = {"images": [kept, f"{HELLO}:1.1"], "blocked": [signed, "docker.io/hello-world:1.*"]}
     tasks = [
         {
             "name": module,
             f"registryops.acr.{module}": {"registry": "contosoprod", **arguments},
             "check_mode": module == "acr_trusted_services",
-            "ignore_errors": "missing" in str(arguments),
+            "ignore_errors": "missing" in str(arguments) or "blocked" in arguments,
         }
-        for module, arguments in TASKS
+        for module, arguments in [*TASKS, ("acr_mirror", blocked)]
     ]
     run = run_playbook([{"name": "Test", "hosts": "localhost", "gather_facts": False, "tasks": tasks}], sandbox.env)
-    assert run.rc == 0 and len(run.tasks) == len(TASKS), run.output
+    assert run.rc == 0 and len(run.tasks) == len(tasks), run.output
+    assert [row["reason"] for row in run.result["results"]] == ["present", "blocked"], run.output
     documented = {
         module: yaml.safe_load(import_module(f"ansible_collections.registryops.acr.plugins.modules.{module}").RETURN)
         for module in MODULES
     }
     met: set[str] = set()
     absent: set[str] = set()
-    for (module, _arguments), task in zip(TASKS, run.tasks):
+    for module, task in zip([task["name"] for task in tasks], run.tasks):
         result = {name: value for name, value in task["result"].items() if not name.startswith("_ansible")}
         common = COMMON - set(documented[module])
         compare({name: value for name, value in result.items() if name not in common}, documented[module], module, met, absent)

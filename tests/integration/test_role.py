@@ -303,10 +303,12 @@ def test_reports_are_written_also_when_something_failed(sandbox: Sandbox, role: 
         {"source": HELLO},
         {"source": "docker.io/library/hello-world:none"},
         {"source": "docker.io/library/hello-world", "tags": {"include": ["1.*"], "newest": 1}},
+        {"source": HELLO, "target": "kept/app:1", "if_exists": "keep"},
+        {"source": HELLO, "target": "new/app:1", "quarantine": {"min_age": "72h"}},
     ]
-    run = role(
-        images, acr_mirror_report_html=str(tmp_path / "report.html"), acr_mirror_report_json=str(tmp_path / "report.json")
-    )
+    kept = sandbox.push("contosoprod", "kept/app", ["1"])["digest"]
+    reports = {f"acr_mirror_report_{kind}": str(tmp_path / f"report.{kind}") for kind in ("html", "json")}
+    run = role(images, acr_mirror_blocked=[kept], **reports)
     assert run.rc == 2
     report = checked(tmp_path / "report.json")
     assert report["summary"]["failed"] == 1 and report["summary"]["imported"] >= 1
@@ -327,6 +329,12 @@ def test_reports_are_written_also_when_something_failed(sandbox: Sandbox, role: 
     dropped = ", ".join(f"{drop['count']} by {drop['rule']}" for drop in selection["dropped"])
     assert dropped and f"selected  1 of docker.io/library/hello-world (entry 3); dropped {dropped}" in shown
     assert "Selected tags" in page and "(entry 2)" in page
+    *_others, kept_row, waiting, quarantined = report["results"]
+    note = kept_row["note"]
+    assert kept in note and note in page and f"note      {note} (entry 4)" in shown
+    assert (waiting["action"], quarantined["action"], waiting["waiting"]) == ("wait", "quarantine", quarantined["digest"])
+    line = f"wait      new/app:1 absent -> {waiting['waiting'][:19]} at {waiting['ready_at']}"
+    assert line in shown and waiting["ready_at"] in page and (report["summary"]["waiting"], report["summary"]["quarantined"]) == (1, 1)
     # The task that mirrors fails, each failure is shown once, and nothing shows all results as JSON.
     [mirrored] = [task for task in run.tasks if task["task"].endswith("Mirror the images")]
     assert mirrored["status"] == "failed" and mirrored["result"]["msg"].startswith("1 of ") and run.recap["failed"] == 1
@@ -544,6 +552,7 @@ TEXTS = {
     "acr_mirror_target_prefix": "texts/",
     "acr_mirror_lock_file": "images.lock.yml",
     "acr_mirror_lock": "use",
+    "acr_mirror_blocked": '["quay.io/*"]',
     "acr_mirror_concurrency": "2",
     "acr_mirror_on_error": "stop",
     "acr_mirror_timeout": "120",
@@ -571,8 +580,8 @@ def test_every_variable_may_be_text(sandbox: Sandbox, closed: str, role: Role, t
     assert json.loads((tmp_path / "report.json").read_text())["summary"]["imported"] == 1
     assert not any("network" in task["task"] or "Show" in task["task"] for task in run.tasks if task["status"] == "ok")
     # Text without content counts as not given: the registry is the host then.
-    empty = dict.fromkeys(["resource_group", "defaults", "credentials", "default_host", "target_prefix", "report_html", "report_json"], "")
-    empty["lock_file"] = ""
+    names = "resource_group defaults credentials default_host target_prefix blocked lock_file report_html report_json"
+    empty = dict.fromkeys(names.split(), "")
     nothing = {"acr_mirror_registry": "", **{f"acr_mirror_{name}": text for name, text in empty.items()}}
     run = role([], "-i", "contosoprod,", **{**nothing, "acr_mirror_images": f"[{{source: '{HELLO}'}}]"})
     assert run.rc == 0 and list(sandbox.tags("contosoprod", "library/hello-world")) == ["latest"], run.output

@@ -23,6 +23,7 @@ class RegistryFlags(Flags):
     """Oddities of an Azure registry. The defaults are what was recorded of Azure."""
 
     tags_late_seconds: float = 0.0  # For this many seconds after it was made, a tag is missing from lists.
+    older_by_seconds: float = 0.0  # Tags and manifests say that they are this much older than they are.
     full_page_link: bool = False  # A last page that is exactly full has a Link to one more.
     null_catalog: bool = True  # A page of the catalog without entries is null; else it is [].
     cache_referrers_424: bool = True  # Referrers of a repository under a cache rule fail with status 424.

@@ -15,20 +15,22 @@ UTILS = PLUGINS / "module_utils"
 LAYERS = """
 _module _mirror
 _planner
-_expand _permissions _resolver
+_expand _permissions _resolver _waiting
 _engine _immutable _manifests _sources
 _azure _referrers _report _target
 _arm _source
 _acr _containers _operations _platforms
 _arm_client _lockfile _registry _workloads
 _authorization _dockerfile _identity _options _yaml
-_http _manifest _places _refusals _resource _select
-_diagnosis _pace _plan _reference _untrusted
+_http _manifest _places _plan _refusals _resource _select
+_blocked _quarantine
+_diagnosis _pace _reference _untrusted
 _credentials _errors _listing _progress
 """.strip().split("\n")
 PURE = (
     "_containers _dockerfile _places _workloads _yaml "
-    "_lockfile _plan _options _select _reference _errors _diagnosis _manifest _untrusted _refusals _resource _credentials _listing"
+    "_lockfile _plan _options _blocked _quarantine _select _reference _errors _diagnosis _manifest _untrusted _refusals _resource "
+    "_credentials _listing"
 ).split()
 IO = {"requests", "urllib3", "threading", "concurrent", "azure", "os", "time"}
 LARGEST = 250  # lines of a class

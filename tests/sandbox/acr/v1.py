@@ -181,12 +181,16 @@ def _attributes(call: Call, kind: str, attributes: dict[str, bool]) -> dict[str,
     return {**attributes, **call.registry.flags.more_attributes.get(kind, {})}
 
 
+def _time(call: Call, nanoseconds: int) -> str:
+    return dotnet_time(nanoseconds - int(call.registry.flags.older_by_seconds * 1e9))
+
+
 def _tag_item(call: Call, tag: Tag) -> dict[str, Any]:
     return {
         "name": tag.name,
         "digest": tag.digest,
-        "createdTime": dotnet_time(tag.created),
-        "lastUpdateTime": dotnet_time(tag.updated),
+        "createdTime": _time(call, tag.created),
+        "lastUpdateTime": _time(call, tag.updated),
         "signed": False,
         "changeableAttributes": _attributes(call, "tag", tag.attrs),
     }
@@ -197,8 +201,8 @@ def _manifest_item(call: Call, entry: Manifest, tags: list[str] | None) -> dict[
     shown: dict[str, Any] = {
         "digest": entry.digest,
         "imageSize": entry.image_size,
-        "createdTime": dotnet_time(entry.created),
-        "lastUpdateTime": dotnet_time(entry.updated),
+        "createdTime": _time(call, entry.created),
+        "lastUpdateTime": _time(call, entry.updated),
     }
     if entry.architecture:
         shown["architecture"] = entry.architecture

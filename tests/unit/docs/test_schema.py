@@ -31,6 +31,10 @@ GOOD = """
 - {source: docker.io/library/nginx, target: ["{host}/{name}", other/nginx:5]}
 - {source: docker.io/library/nginx, untagged_repositories: [a, b]}
 - {source: docker.io/library/nginx, if_exists: keep, platform: linux/amd64, referrers: true, repair: yes}
+- {source: docker.io/library/nginx, quarantine: {min_age: 72h}}
+- {source: docker.io/library/nginx, quarantine: {min_age: 3d, prefix: new/}}
+- {source: docker.io/library/nginx, quarantine: null}
+- {source: docker.io/library/nginx, verify: "No", quarantine: {min_age: 0h}}
 - {source: docker.io/library/nginx, verify: "No"}
 - {source: docker.io/library/nginx, verify: "off", if_exists: reimport}
 - {source: docker.io/library/nginx, referrers: 1}
@@ -55,6 +59,10 @@ BAD = """
 - {source: docker.io/library/nginx, if_exists: Keep}
 - {source: docker.io/library/nginx, if_exists: [keep]}
 - {source: docker.io/library/nginx, verify: maybe}
+- {source: docker.io/library/nginx, quarantine: {}}
+- {source: docker.io/library/nginx, quarantine: {prefix: new/}}
+- {source: docker.io/library/nginx, quarantine: {min_age: 72h, max_age: 1d}}
+- {source: docker.io/library/nginx, quarantine: 72h}
 - {source: docker.io/library/nginx, verify: 2}
 - {source: docker.io/library/nginx, referrers: [true]}
 - {source: docker.io/library/nginx, tags: [latest]}

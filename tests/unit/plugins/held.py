@@ -55,6 +55,7 @@ class _Held:
         self.locks: set[str] = set()  # repositories, tags and digests that must not be written
         self.immutable: set[tuple[str, str]] = set()  # repositories and tags, or digests, that must be neither written nor deleted
         self.times: dict[str, str] = {}  # of tags; all others are of "now"
+        self.stamps: dict[tuple[str, str], tuple[str, str]] = {}  # of repository and tag: when it was made, when last written
         self.crowd = 0  # more tags and manifests that a repository counts
         self._asking = threading.Lock()
 
@@ -125,7 +126,8 @@ class _Held:
 
     def _tag(self, repository: str, name: str, found: str) -> Tag:
         immutable = (repository, name) in self.immutable
-        return Tag(name, found, self.times.get(name, "now"), immutable or name in self.locks, immutable)
+        created, updated = self.stamps.get((repository, name), (None, self.times.get(name, "now")))
+        return Tag(name, found, updated, immutable or name in self.locks, immutable, created)
 
     def _attributes(self, repository: str, one: str) -> dict[str, bool]:
         immutable = (repository, one) in self.immutable

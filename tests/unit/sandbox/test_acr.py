@@ -502,6 +502,20 @@ def test_a_new_tag_can_be_late_in_lists(sandbox: Sandbox, http: requests.Session
     assert registry("HEAD", "/v2/app/manifests/1").status_code == 200
 
 
+def test_things_can_be_older_than_they_are(sandbox: Sandbox, http: requests.Session) -> None:
+    digest = sandbox.push(PROD, "app", ["1"])["digest"]
+    registry = Registry(http, PROD, "repository:app:pull,metadata_read")
+
+    def times() -> list[str]:
+        tag = registry.get("/acr/v1/app/_tags/1").json()["tag"]
+        manifest = registry.get(f"/acr/v1/app/_manifests/{digest}").json()["manifest"]
+        return [one[key] for one in (tag, manifest) for key in ("createdTime", "lastUpdateTime")]
+
+    before = times()
+    sandbox.patch_registry("contosoprod", flags={"older_by_seconds": 86400.0})
+    assert all(older[:10] < now[:10] and older[10:] == now[10:] for now, older in zip(before, times()))
+
+
 # ---- locks, deletion ------------------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._acr import AzureR
 from ansible_collections.registryops.acr.plugins.module_utils._credentials import Credentials
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._http import Http
+from ansible_collections.registryops.acr.plugins.module_utils._untrusted import Answer
 
 A, B = ("sha256:" + letter * 64 for letter in "ab")
 EXCHANGE, TOKEN = "/oauth2/exchange", "/oauth2/token"
@@ -383,6 +384,23 @@ def test_all_repositories(registry: AzureRegistry, azure: Azure, far_side: Any) 
     assert ("scope", "registry:catalog:*") in far_side.forms(TOKEN)[0]
     azure.content["/acr/v1/_catalog"] = lambda request: request.reply(401, '{"errors": []}')
     assert "Catalog Lister" in str(error_of(registry.repositories))
+
+
+def test_its_clock_is_its_own(registry: AzureRegistry, azure: Azure) -> None:
+    """What counts is what it said last; another host's clock, to which it redirects, doesn't."""
+    assert error_of(registry.now).reason == "protocol"
+
+    def answer(request: Any) -> None:
+        request.date_time_string = lambda: "Fri, 11 Jun 2021 10:00:00 GMT"
+        request.reply(200, json.dumps(COUNTS))
+
+    azure.content["/acr/v1/team/app"] = answer
+    assert registry.counts("team/app") and registry.now() == 1623405600.0
+    there = Answer(200, {"Date": "Fri, 11 Jun 2021 11:00:00 GMT"}, strayed="cdn.test")
+    registry.http.request = lambda *_what, **_how: there  # type: ignore[method-assign]
+    assert registry.get("reads", "/", "").strayed and registry.now() == 1623405600.0
+    there.strayed = ""
+    assert not registry.get("reads", "/", "").strayed and registry.now() == 1623409200.0
 
 
 # -- the cheaper way ---------------------------------------------------------------------------------------------------

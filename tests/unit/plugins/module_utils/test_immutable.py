@@ -107,6 +107,11 @@ def test_what_is_kept_is_locked_as_it_is(registry: HeldAzure, pool: Executor) ->
     assert registry.immutable == {("r", "2"), ("r", B)} and one.digest == B
 
 
+def test_what_waits_in_quarantine_must_still_move(registry: HeldAzure, pool: Executor) -> None:
+    assert lock(TargetRegistry(registry), [item("1", B, action=_plan.WAIT)], pool, check=False) == []
+    assert asked(registry) == [] and not registry.immutable
+
+
 def test_what_failed_or_is_on_its_way_is_left_alone(registry: HeldAzure, pool: Executor) -> None:
     failed, started = item("1"), item("2", B, None, _plan.IMPORT)
     failed.fail(DENIED)

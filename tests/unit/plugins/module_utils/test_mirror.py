@@ -364,7 +364,8 @@ USUAL = {
     "referrers": False, "verify": True, "repair": False,
 }  # fmt: skip
 LIST = {
-    "defaults": None, "credentials": None, "target_prefix": None, "default_host": None, "concurrency": 4, "lock_file": None, "lock": None,
+    "defaults": None, "credentials": None, "target_prefix": None, "default_host": None, "blocked": None, "concurrency": 4,
+    "lock_file": None, "lock": None,
     "on_error": "continue", "details": False,
     "timeout": None, "import_timeout": 30,
 }  # fmt: skip

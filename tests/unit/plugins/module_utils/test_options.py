@@ -25,6 +25,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._options import (
     read_list,
 )
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Rules, Target
+from ansible_collections.registryops.acr.plugins.module_utils._quarantine import Quarantine
 from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference, Reference, RegistryId
 from ansible_collections.registryops.acr.plugins.module_utils._select import InvalidSelection, Selection
 
@@ -665,7 +666,7 @@ def mistakes(images: list[Any], **lists: Any) -> list[str]:
     options, told = read_list({"images": images, **lists})
     rest = [options.get(name) for name in ("defaults", "credentials", "target_prefix")]
     with pytest.raises(InvalidReference) as caught:
-        parse_entries(options["images"], *rest, SUFFIX, options.get("default_host"), "contosoprod", told)
+        parse_entries(options["images"], *rest, SUFFIX, options.get("default_host"), "contosoprod", told, options.get("blocked"))
     assert "hidden" not in str(caught.value) and "3.14159" not in str(caught.value)
     assert "hidden" not in str([one for one in options["images"] if set(one) - set(ENTRY_ARGUMENTS)]), "Ansible would show it"
     return str(caught.value).splitlines()
@@ -725,6 +726,31 @@ def test_mistakes_of_the_list_itself() -> None:
         "'contosoprod.azurecr.test/' must not name the registry to import into, because the option registry does",
         "Entry 2 (B): 'docker.io/B' has an invalid repository name 'B'",
     ]  # fmt: skip
+
+
+def test_what_is_blocked_is_checked_with_the_list() -> None:
+    found = mistakes(["h.io/B", {"source": "h.io/a", "verify": False}], blocked=["quay.io/*", "quay.io", "hidden:hidden@h.io/x"])
+    assert [line.partition(";")[0] for line in found] == [
+        "blocked: 'quay.io' names only a registry", "An entry of blocked must not contain a user name or password",
+        "Entry 1 (h.io/B): 'h.io/B' has an invalid repository name 'B'",
+    ]  # fmt: skip
+    [unread] = mistakes([{"source": "h.io/a", "verify": False}], blocked=["quay.io/*"])
+    assert unread == "Entry 1 (h.io/a): blocked needs verify: true, since registries must be read for it."
+
+
+def test_quarantine() -> None:
+    asked = {"quarantine": {"min_age": "72h"}}
+    assert entry(**asked).rules.quarantine == Quarantine(259200, "quarantine/")
+    first, second = entries({"source": NGINX}, {"source": "h.io/a", "quarantine": {"min_age": "0h"}}, defaults=asked)
+    assert first.rules.quarantine == Quarantine(259200, "quarantine/") and second.rules.quarantine is None
+    assert entries({"source": NGINX, "verify": False, "quarantine": {"min_age": "0h"}}, defaults=asked), "turned off"
+    for options, said in (
+        ({"verify": False}, "quarantine needs verify: true"),
+        ({"target": ["a" * 250]}, "has a repository name of more than 255 characters"),  # in quarantine
+        ({"quarantine": {"min_age": "1w"}}, "min_age must be"),
+    ):
+        with pytest.raises(InvalidReference, match=said):
+            entry(**{**asked, **options})
 
 
 def test_of_very_many_mistakes_the_rest_is_counted() -> None:

@@ -53,9 +53,10 @@ def plan(quay: HeldRegistry, azure: HeldAzure, target: HeldAzure) -> Iterator[Pl
     with ThreadPoolExecutor(4) as pool:
 
         def items(
-            *images: dict[str, Any], noted: Callable[[list[Item]], None] = lambda batch: None, lock: str = ""
+            *images: dict[str, Any], noted: Callable[[list[Item]], None] = lambda batch: None, lock: str = "",
+            blocked: list[str] | None = None,
         ) -> list[Item]:
-            entries = parse_entries(list(images), None, None, None, "azurecr.test")
+            entries = parse_entries(list(images), None, None, None, "azurecr.test", blocked=blocked)
             known: Known = {}
             sources = Opened(quay, azure, known=known)
             registry = TargetRegistry(target, known=known)
@@ -335,6 +336,80 @@ def test_d1_a_source_that_keeps_its_images_waiting_holds_up_no_other(
     items = plan(*images, noted=noted)
     assert [{item.target.repository for item in batch} for batch in first][0] == {"team/app"}
     assert len(first) == 2 and set(actions(items).values()) == {"import"}
+
+
+# -- what is blocked ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("blocked", "said"),
+    [
+        (A, f"{A}, its digest"),
+        ("quay.io/team/app:1.*", "quay.io/team/app:1.*"),
+        ("*/prod/app", "*/prod/app"),  # its target
+    ],
+)
+def test_what_is_blocked_fails_and_nothing_of_it_comes_in(plan: Plan, quay: HeldRegistry, blocked: str, said: str) -> None:
+    quay.referring = {A: [digest(50)]}
+    items = plan(app(target=["prod/app"], referrers=True), app("2.0", target=["prod/other"]), blocked=[blocked])
+    assert actions(items) == {"prod/app:1.0": "blocked", "prod/other:2.0": "import"}
+    assert error_of(items[0]) == f"quay.io/team/app:1.0 is blocked ({said}), so nothing of it is imported. Remove or exclude it."
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        app("1.0@" + A),
+        {"source": "quay.io/team/app@" + A, "target": [], "untagged_repositories": ["bare"]},
+        {"source": "quay.io/team/app", "tags": {"include": ["1*"]}},
+        app(if_exists="reimport"),
+        app(if_exists="fail"),
+        app(if_exists="keep", target=["new"]),
+    ],
+)
+def test_a_blocked_digest_does_not_come_in_whatever_asks_for_it(plan: Plan, target: HeldAzure, image: dict[str, Any]) -> None:
+    target.tagged = {"team/app": {"1.0": B}}
+    assert set(actions(plan(image, blocked=[A])).values()) == {"blocked"}
+
+
+def test_an_index_that_lists_a_blocked_manifest_does_not_come_in(plan: Plan, quay: HeldRegistry) -> None:
+    """At any depth, nor does a platform of a blocked index."""
+    platform = {"os": "linux", "architecture": "amd64"}
+    quay.manifests[B] = (INDEX, {"manifests": [{"digest": C, "mediaType": IMAGE, "platform": platform}]})
+    quay.manifests[A] = (INDEX, {"manifests": [{"digest": B, "mediaType": INDEX}]})
+    [item] = plan(app(), blocked=[C])
+    assert f"({C}, which it lists)" in error_of(item)
+    amd = {"platform": "linux/amd64"}
+    assert actions(plan(app("2.0", **amd), blocked=[A])) == {"team/app:2.0": "import"}
+    assert f"({C}, its digest)" in error_of(*plan(app("2.0", **amd), blocked=[C]))
+    assert f"({B}, the index that it is from)" in error_of(*plan(app("2.0", **amd), blocked=[B]))
+
+
+def test_a_referrer_that_is_blocked_stays_out_alone(plan: Plan, quay: HeldRegistry) -> None:
+    quay.referring = {A: [digest(50), digest(51)]}
+    quay.manifests.update({one: (IMAGE, {}) for one in quay.referring[A]})
+    found = actions(plan(app(referrers=True), blocked=[digest(50)]))
+    assert found == {"team/app:1.0": "import", f"team/app@{digest(50)}": "blocked", f"team/app@{digest(51)}": "import"}
+
+
+def test_what_the_target_holds_already_is_told(plan: Plan, target: HeldAzure) -> None:
+    target.tagged = {"kept": {"1.0": C}, "moved": {"1.0": C}, "same": {"1.0": A}}
+    items = plan(app(target=["kept"], if_exists="keep"), app(target=["moved"]), app(target=["same"]), blocked=[C])
+    assert actions(items) == {"kept:1.0": "keep", "moved:1.0": "update", "same:1.0": "none"}
+    told = "{0}:1.0 was found to hold {1}, which is blocked. Nothing was deleted: remove that digest yourself."
+    assert [item.note for item in items] == [told.format("kept", C), told.format("moved", C), None]
+    [item] = plan(app(target=["same"]), blocked=[A])
+    assert item.error and item.error.reason == "blocked" and item.note == told.format("same", A)
+
+
+def test_who_blocks_nothing_pays_nothing(plan: Plan, quay: HeldRegistry, target: HeldAzure) -> None:
+    """And who blocks names alone no more: no index is read."""
+    quay.manifests[A] = (INDEX, {"manifests": [{"digest": C, "mediaType": IMAGE}]})
+    plan(app())
+    asked = quay.asked[:], target.asked[:]
+    quay.asked.clear(), target.asked.clear()
+    plan(app(), blocked=["quay.io/other/*"])
+    assert (quay.asked, target.asked) == asked
 
 
 # -- the cheaper way ---------------------------------------------------------------------------------------------------

@@ -26,7 +26,8 @@ def quay() -> HeldRegistry:
 
 
 def find(registry: HeldRegistry, wanted: str, tag: str = "1.0") -> Descriptor:
-    return platform_manifest(registry, f"quay.io/team/app:{tag}", "team/app", tag, parse_platform(wanted))
+    manifest = registry.manifest("team/app", tag)
+    return platform_manifest(registry, f"quay.io/team/app:{tag}", "team/app", manifest, parse_platform(wanted))
 
 
 def refusal(registry: HeldRegistry, wanted: str, tag: str = "1.0") -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.registryops.acr.plugins.module_utils._blocked import Blocked
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._plan import (
     Desired,
@@ -16,6 +17,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._plan import (
     Item,
     Observed,
     Origin,
+    Rules,
     SourceRegistry,
     Target,
     Unplanned,
@@ -80,6 +82,13 @@ def test_a_backup_that_was_made_is_shown_even_if_nothing_came_of_the_rest(facts:
     found = report(item(shown=B, action="update", error=NO, backup=item("1.0-old", B, **facts)))
     assert found.results()[0].get("backup") == ("contosoprod.azurecr.test/team/app:1.0-old" if shown else None)
     assert bool(found.changed) is bool(facts.get("changed"))
+
+
+def test_what_else_there_is_to_say_of_a_target() -> None:
+    noted = item(shown=B, action="keep")
+    noted.desired = noted.desired._replace(rules=Rules(blocked=Blocked([B])))
+    assert report(noted, item("2.0")).results()[0]["note"].startswith(f"team/app:1.0 was found to hold {B}, which is blocked.")
+    assert "note" not in report(item(shown=B)).results()[0]
 
 
 def test_nobody_has_looked_at_what_is_not_verified() -> None:

@@ -50,6 +50,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._untrusted import 
     link,
     links,
     local,
+    moment,
     number,
     parse,
     retry_after,
@@ -237,6 +238,33 @@ HOSTS = ["registry.test", ""]
 )
 def test_link(header: str, following: str | None) -> None:
     assert next_page("/v2/a/tags/list?n=1000", header, HOSTS, HOSTS[0]) == following
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2021-06-11T19:11:38.7001063Z", 1623438698.7001063),
+        ("2021-06-11T19:11:38.7Z", 1623438698.7),
+        ("2021-06-11T19:11:38Z", 1623438698.0),
+        ("1999-06-11T19:11:38Z", None),
+        ("9999-12-31T23:59:59Z", None),
+        ("2021-06-31T19:11:38Z", None),
+        ("2021-06-11T19:11:38", None),
+        ("2021-06-11", None),
+    ],
+)
+def test_times_of_azures_registries(text: str, expected: float | None) -> None:
+    if expected is not None:
+        assert moment(text, "registry.test") == pytest.approx(expected, abs=1e-6)
+    else:
+        with pytest.raises(AcrError, match="^registry.test sent '.*', which isn't a time.$"):
+            moment(text, "registry.test")
+
+
+@fuzz
+@given(anything)
+def test_whatever_is_sent_as_a_time(found: Any) -> None:
+    survives(lambda: moment(found, "registry.test"))
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from .conftest import item
 
 PARAMS = {
     "registry": "contosoprod", "resource_group": None, "images": [{"source": "quay.io/team/app:1.0"}], "defaults": None,
-    "credentials": None, "target_prefix": None, "default_host": None, "wait": True, "timeout": None, "import_timeout": 60,
+    "credentials": None, "target_prefix": None, "default_host": None, "blocked": None, "wait": True, "timeout": None, "import_timeout": 60,
     "on_error": "continue", "concurrency": 4, "details": False, "lock_file": None, "lock": None,
 }  # fmt: skip
 
@@ -47,8 +47,8 @@ def test_what_is_returned(module: Any, azure: Any, run: Any) -> None:
     found = acr_mirror.work(module(**PARAMS), azure)
     assert found["changed"] is True
     assert found["summary"] == {
-        "targets": 7, "imported": 2, "updated": 1, "reimported": 1, "repaired": 1, "unchanged": 1, "kept": 1, "failed": 0,
-        "seconds": 1.23, "requests": 7,
+        "targets": 9, "imported": 2, "updated": 1, "reimported": 1, "repaired": 1, "unchanged": 1, "kept": 1, "quarantined": 1,
+        "waiting": 1, "failed": 0, "seconds": 1.23, "requests": 7,
     }  # fmt: skip
     first, second, third = found["results"][:3]
     assert (first["seconds"], first["source"]) == (2.35, "quay.io/team/app:1.0")
@@ -67,7 +67,7 @@ def test_every_action_is_counted_once(module: Any, azure: Any, run: Any) -> None
     run.report.items[-1] = item("6", "none", "No right.")
     found = acr_mirror.work(module(**PARAMS), azure)
     found = found["summary"]
-    assert found.pop("targets") == 7 and [found[name] for name in acr_mirror.COUNTS] == [1] * 7
+    assert found.pop("targets") == 9 and [found[name] for name in acr_mirror.COUNTS] == [1] * 9
 
 
 def test_each_image_that_failed_is_named(module: Any, azure: Any, run: Any) -> None:
