@@ -122,9 +122,8 @@ class TargetRegistry:
     # -- tags ------------------------------------------------------------------------------------------------------
 
     def tags(self, repository: str, names: Iterable[str]) -> Dict[str, Found]:
-        """What the tags of a repository show, absent ones too, or why that can't be read; by name. Many are looked for in the list
-        of manifests, which names the tags of each. That the whole repository doesn't exist takes two answers: its listing, and it
-        itself."""
+        """What the tags of a repository show, absent ones too, or why that can't be read; by name. The list of manifests, which
+        names the tags of each, shows many. That the whole repository doesn't exist takes two answers: that list, and it itself."""
         wanted = set(names)
         if len(wanted) <= FEW:
             return self._each(lambda name: self._guessed(repository, name), sorted(wanted))
