@@ -14,7 +14,7 @@ from ._authorization import Service, TokenService, token_payload, token_seconds
 from ._credentials import Credentials
 from ._errors import GENERAL, AcrError
 from ._http import Http
-from ._listing import PAGE, asking_pays
+from ._listing import PAGE
 from ._reference import valid_digest
 from ._refusals import EXCHANGE, Context, explain
 from ._registry import Registry
@@ -192,34 +192,6 @@ class AzureRegistry(Registry):
             yield from self._tags(page)
             if newest:
                 return
-
-    def find_tags(self, repository: str, names: Iterable[str]) -> Tuple[Dict[str, Tag], bool]:
-        """Those of *names* that a listing shows, and whether the repository exists. The others may exist all the same: a
-        listing leaves out what is hidden or was just made.
-
-        The listing is not read to its end if asking for each remaining tag takes fewer requests, as with a few tags of a huge
-        repository.
-        """
-        wanted = set(names)
-        found: Dict[str, Tag] = {}
-        listed, weighed = 0, False
-        try:
-            for page in self._pages(f"{_path(repository)}/_tags?n={PAGE}", repository):
-                for tag in self._tags(page):
-                    listed += 1
-                    if tag.name in wanted:
-                        found[tag.name] = tag
-                if len(found) == len(wanted):
-                    break
-                if listed >= PAGE and not weighed:
-                    weighed = True
-                    if asking_pays(self.counts(repository).tags, len(wanted) - len(found)):
-                        break
-        except AcrError as error:
-            if error.reason != "not_found":
-                raise
-            return {}, False
-        return found, True
 
     def _tags(self, page: Dict[str, Any]) -> Iterator[Tag]:
         return map(self._tag, objects(page.get("tags"), self.name))

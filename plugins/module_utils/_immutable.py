@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import Executor
+from contextlib import suppress
 from typing import Callable, Dict, Iterable, List, Optional, Tuple, Union
 
 from ._acr import immutable
 from ._errors import AcrError, IdentityError
+from ._listing import FEW
 from ._plan import WAIT, Item
 from ._target import TargetRegistry
 
@@ -28,6 +31,9 @@ def lock(targets: TargetRegistry, items: Iterable[Item], pool: Executor, check: 
             places[place] = item.digest or ""
             if item.changed or check and item.changes:
                 fresh.add(place)
+    unread = {place for place, digest in places.items() if place[1] != digest and place not in fresh | set(targets.immutable)}
+    several = Counter(repository for repository, _tag in unread)
+    list(pool.map(lambda name: _list(targets, name, places), [name for name, count in several.items() if count > FEW]))
     looks = _each(pool, lambda place: place in fresh or not _locked(targets, place, places[place]), places)
     unlocked = [place for place, found in looks.items() if found is True]
     if unlocked and not check:
@@ -44,6 +50,14 @@ def lock(targets: TargetRegistry, items: Iterable[Item], pool: Executor, check: 
                 done = "was imported" if item.changed else "is in the registry"
                 item.fail(error.but(f"{item.target} {done}, but could not be made immutable: {error}"))
     return items
+
+
+def _list(targets: TargetRegistry, repository: str, places: Dict[Place, str]) -> None:
+    """Notes which tags of a repository are locked. Those that the listing lacks, or shows otherwise, are asked for themselves."""
+    with suppress(AcrError, IdentityError):
+        for tag in targets.registry.tag_list(repository):
+            if places.get((repository, tag.name)) == tag.digest:
+                targets.immutable[repository, tag.name] = tag.immutable
 
 
 def _places(item: Item) -> List[Place]:

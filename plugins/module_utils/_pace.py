@@ -17,6 +17,11 @@ INFINITE = float("inf")
 MANY = 0.18  # a larger share of refusals among the last ten or so requests can't be chance: the rate is halved
 GROWTH = 1.05  # of the rate with each success
 SLOWEST = 1.0  # requests a second, however often the host refuses
+# Other runs may be using up a budget at the same time:
+FIRST = 2  # requests at once, until an answer shows how much is left
+LOOK = 0.02  # seconds until that answer is looked for again
+SPARE = 10  # what is left to others that send at the same moment
+OTHERS = 16  # as many of their requests are believed to go with one of ours
 # Seconds since the first of a row of refusals without a useful answer in between. With the 30 s that the last request may take,
 # a host that is lost costs a run less than two minutes, however many requests there are for it:
 BORNE = 90.0  # how long requests wait for it
@@ -32,10 +37,14 @@ class Bucket:
 
     Without a rate it is open until the host first refuses; from then on its rate follows what gets through: halved by
     refusals that come together, lowered a little by a single one, raised a little by each success. A given rate is never
-    exceeded, but is lowered too: somebody else may be using up the same budget.
+    exceeded, but is lowered too: somebody else may be using up the same budget. If the host tells what remains of that, it shows
+    how much others take, and no more is taken of it than our share of what was taken lately. *shared*: it is known that others
+    may, so that the first answer is waited for.
     """
 
-    def __init__(self, burst: float, rate: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, burst: float, rate: float, *, shared: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._fixed = rate != INFINITE
         self._burst = burst
         self._rate = self._fastest = rate
@@ -47,6 +56,12 @@ class Bucket:
         self._share = 0.0  # of refusals, lately
         self._halved = False  # by the present wave of refusals
         self._under_way = 0
+        self._unknown = shared  # how much is left: there was no answer yet
+        self._tells = False  # whether answers say what remains
+        self._left, self._told = burst, self._stamp  # what remains, and when that was said
+        self._most = -1  # that ever remained
+        self._ours = self._all = 1.0  # requests lately: ours, and all that the host has counted
+        self._part = 1.0  # of the budget that is ours
         self._lock = threading.Lock()
 
     def take(self) -> float:
@@ -56,10 +71,13 @@ class Bucket:
             if now < self._not_before:
                 return self._not_before - now
             if self._rate != INFINITE:
-                self._tokens = min(self._burst, self._tokens + (now - self._stamp) * self._rate)
+                rate = min(self._rate, self._fastest * self._part)
+                self._tokens = min(self._burst, self._tokens + (now - self._stamp) * rate)
                 self._stamp = now
                 if self._tokens < 1.0:
-                    return (1.0 - self._tokens) / self._rate
+                    return (1.0 - self._tokens) / rate
+                if self._unknown and self._under_way >= FIRST:
+                    return LOOK
                 self._tokens -= 1.0
             self._taken += 1
             self._under_way += 1
@@ -68,22 +86,34 @@ class Bucket:
     def answered(self, remaining: Optional[int] = None) -> None:
         """A request that had its turn got through; *remaining*: how many more the host says it would take now."""
         with self._lock:
-            self._under_way = max(0, self._under_way - 1)
+            self._under_way, self._unknown = max(0, self._under_way - 1), False
             self._share *= 0.9
             if self._fixed and remaining is not None:
+                self._stamp, self._tells = self._clock(), True
+                self._share_with_others(remaining, self._stamp, 1)
                 # Requests under way have had their turn, but the host may not have counted them yet.
-                self._tokens = float(remaining - self._under_way)
-                self._stamp = self._clock()
-                self._burst = max(self._burst, self._tokens)
+                self._tokens = max(0.0, remaining - SPARE * (1.0 - self._part)) * self._part - self._under_way
+                self._burst = max(self._burst, float(remaining))
             if self._rate != INFINITE and self._tokens < self._burst / 2:  # or it isn't the rate that holds us up
                 self._rate = min(self._fastest, self._rate * GROWTH)
                 if not self._fixed:
                     self._burst = max(1.0, self._rate)
 
+    def _share_with_others(self, remaining: int, now: float, ours: int) -> None:
+        """The host has counted requests, *ours* among them, and would take *remaining* more."""
+        gone = min(self._burst, self._left + (now - self._told) * self._fastest, remaining + OTHERS) - remaining
+        if ours and remaining == self._most:
+            gone = 1.0  # it fills up to here and no further: nobody else takes anything
+        self._most = max(self._most, remaining)
+        self._left, self._told = float(remaining), now
+        self._ours = self._ours * 0.9 + ours
+        self._all = max(self._ours, self._all * 0.9 + gone)
+        self._part = max(self._ours / self._all, 1.0 / OTHERS)
+
     def refused(self, seconds: float) -> None:
         """The host answered "too many requests": there are no turns for *seconds* from now."""
         with self._lock:
-            self._under_way = max(0, self._under_way - 1)
+            self._under_way, self._unknown = max(0, self._under_way - 1), False
             now = self._clock()
             self._share = self._share * 0.9 + 0.1
             first = now >= self._not_before  # of a wave
@@ -93,8 +123,10 @@ class Bucket:
                 if self._rate == INFINITE:
                     self._rate = self._taken / max(1.0, now - self._since)
                 self._rate = max(SLOWEST, self._rate / 2)
-            elif first:
+            elif first and not self._tells:
                 self._rate = max(SLOWEST, self._rate * 0.8)
+            if self._tells:
+                self._share_with_others(0, now, 0)
             if self._rate != INFINITE:
                 self._tokens, self._stamp = min(self._tokens, 0.0), now
                 if not self._fixed:
@@ -192,7 +224,8 @@ class Pace:
         key = (host, kind)
         with self._lock:
             if key not in self._buckets:
-                self._buckets[key] = Bucket(*BUDGETS.get(kind, (INFINITE, INFINITE)), clock=self._clock)
+                budget = BUDGETS.get(kind, (INFINITE, INFINITE))
+                self._buckets[key] = Bucket(*budget, shared=kind in BUDGETS, clock=self._clock)
             return self._buckets[key]
 
     def circuit(self, host: str, kind: str) -> Circuit:

@@ -47,17 +47,19 @@ class Report:
     @property
     def errors(self) -> List[AcrError]:
         """Why targets failed, in the order of `results`."""
-        return [error for _entry, error, _row in self._rows() if error is not None]
+        errors = [(one.entry, one.error) for one in self.unplanned]
+        errors += [(item.desired.entry, item.error) for item in self.items if item.error is not None]
+        return [error for _entry, error in sorted(errors, key=lambda one: one[0])]
 
     def results(self) -> List[Dict[str, Any]]:
         """What became of each target, in the order of the entries: ``{"image", "source", "digest", "previous_digest",
         "action", "reason"}``, and ``backup``, ``immutable``, ``seconds``, ``operation``, ``error``, ``note``, ``waiting``,
         ``ready_at``, ``size``, ``platforms`` if there are any."""
-        return [row for _entry, _error, row in self._rows()]
+        return [row for _entry, row in self._rows()]
 
     def numbered(self) -> List[Dict[str, Any]]:
         """The results of a list, with the number of each one's ``entry``, from 1 as in messages."""
-        return [{"entry": entry + 1, **row} for entry, _error, row in self._rows()]
+        return [{"entry": entry + 1, **row} for entry, row in self._rows()]
 
     def result(self) -> Dict[str, Any]:
         """What every module returns: ``changed`` and ``diff``; ``reason`` if something failed."""
@@ -70,10 +72,8 @@ class Report:
             found["reason"] = reasons.pop() if len(reasons) == 1 else SEVERAL
         return found
 
-    def _rows(self) -> List[Tuple[int, Optional[AcrError], Dict[str, Any]]]:
-        rows: List[Tuple[int, Optional[AcrError], Dict[str, Any]]] = [
-            (one.entry, one.error, self._row(one.target, one.source, "failed", error=one.error)) for one in self.unplanned
-        ]
+    def _rows(self) -> List[Tuple[int, Dict[str, Any]]]:
+        rows = [(one.entry, self._row(one.target, one.source, "failed", error=one.error)) for one in self.unplanned]
         for item in self.items:
             row = self._row(str(item.target), str(item.desired.origin), item.told, item.digest, item.before, item.error)
             if item.error is None:
@@ -94,7 +94,7 @@ class Report:
             if item.note:
                 row["note"] = item.note
             row.update(self.details.get(item, {}))
-            rows.append((item.desired.entry, item.error, row))
+            rows.append((item.desired.entry, row))
         return sorted(rows, key=lambda row: row[0])
 
     def _row(

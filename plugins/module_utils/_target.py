@@ -123,19 +123,18 @@ class TargetRegistry:
     # -- tags ------------------------------------------------------------------------------------------------------
 
     def tags(self, repository: str, names: Iterable[str]) -> Dict[str, Found]:
-        """What the tags of a repository show, absent ones too, or why that can't be read; by name. That the whole repository
-        doesn't exist takes two answers: its listing, and it itself."""
+        """What the tags of a repository show, absent ones too, or why that can't be read; by name. The list of manifests, which
+        names the tags of each, shows many. That the whole repository doesn't exist takes two answers: that list, and it itself."""
         wanted = set(names)
         if len(wanted) <= FEW:
             return self._each(lambda name: self._guessed(repository, name), sorted(wanted))
-        listed, exists = self.registry.find_tags(repository, wanted)
-        found: Dict[str, Found] = {name: _listed(tag) for name, tag in listed.items()}
-        self.immutable.update({(repository, name): tag.immutable for name, tag in listed.items()})
+        listed, whole = self._list_manifests(repository, wanted)
+        found: Dict[str, Found] = {name: Observed.listed(digest) for name, digest in listed.items()}
         unlisted = sorted(wanted - set(found))
-        if exists or self.registry.repository_locked(repository) is not None:
-            found.update(self._each(lambda name: self.entry(repository, name), unlisted))
-        else:
+        if whole is False and self.registry.repository_locked(repository) is None:
             found.update((name, Observed.absent()) for name in unlisted)
+        look = self.tag if whole is None else self.entry
+        found.update(self._each(lambda name: look(repository, name), [name for name in unlisted if name not in found]))
         named = {one.digest for one in found.values() if isinstance(one, Observed) and one.digest is not None}
         states = self._states(repository, named)
         for name, one in found.items():
@@ -146,7 +145,6 @@ class TargetRegistry:
     def tag(self, repository: str, name: str, *, expected: bool = False) -> Observed:
         """What one tag shows. AcrError if neither the tag nor its properties can be read. *expected*: it was seen before, so
         that it is absent only if that is said again and again."""
-
         read = partial(self._describe, repository, name, brief=True)
         try:
             return Observed.there(self.registry.confirmed(read) if expected else read())
@@ -295,25 +293,28 @@ class TargetRegistry:
         states.update(self._each(lambda digest: self._state(repository, digest, expected), sorted(left)))
         return states
 
-    def _list_manifests(self, repository: str, wanted: Set[str]) -> None:
-        """Notes which of the *wanted* manifests a listing shows, as long as that is cheaper than asking for each."""
-        left = set(wanted)
+    def _list_manifests(self, repository: str, wanted: Set[str]) -> Tuple[Dict[str, str], Optional[bool]]:
+        """Which of the *wanted* tags and digests a listing shows, with their digests, as long as that is cheaper than asking for
+        each; and whether it shows any manifest at all, None if it wasn't read to its end."""
+        found: Dict[str, str] = {}
+        number = 0
         try:
             for number, entry in enumerate(self.registry.manifest_list(repository), 1):
                 digest = str(entry.get("digest"))
                 self._locks.note(repository, digest, entry)
                 self.immutable[repository, digest] = immutable(entry, self.registry.name)
-                if digest in left:
-                    left.discard(digest)
+                for name in wanted.intersection([digest, *(entry.get("tags") or ())]):
+                    found[name] = digest
                     self._there.add((repository, digest))
-                if not left:
-                    return
-                if number == PAGE and asking_pays(self.registry.counts(repository).manifests, len(left)):
-                    return
+                if len(found) == len(wanted):
+                    return found, True
+                if number == PAGE and asking_pays(self.registry.counts(repository).manifests, len(wanted) - len(found)):
+                    return found, None
         except AcrError as error:
             if error.reason in GENERAL:
                 raise
-            # Each can still be asked for itself.
+            return found, None  # each can still be asked for itself
+        return found, number > 0
 
     def _state(self, repository: str, digest: str, expected: bool) -> bool:
         read = partial(self._describe, repository, digest)

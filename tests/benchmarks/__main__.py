@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 
 from tests.playbook import ROOT
 
@@ -20,13 +21,16 @@ CONDITIONS = (
 )
 
 
-def document(command: str, tables: dict[str, list[Figure]]) -> str:
+def blocks(found: Sequence[Figure | str]) -> list[str]:
+    """A case's figures as a table, then what it has to say besides."""
+    return ["\n".join(lines(one for one in found if isinstance(one, Figure))), *(one for one in found if isinstance(one, str))]
+
+
+def document(command: str, tables: dict[str, Sequence[Figure | str]]) -> str:
     """What is kept of a run, in Markdown."""
     parts = ["# Benchmarks", f"Printed by `{command}` on {machine()}.", CONDITIONS]
-    for name, figures in tables.items():
-        parts += [f"## {name}", (CASES[name].__doc__ or "").strip(), "\n".join(lines(figures))]
-        if name == "growth":
-            parts.append("![Seconds and requests by number of images](growth.svg)")
+    for name, found in tables.items():
+        parts += [f"## {name}", (CASES[name].__doc__ or "").strip(), *blocks(found)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -41,17 +45,17 @@ def main() -> None:
     size = QUICK if chosen.quick else FULL
     names = [name for name in CASES if name in chosen.cases or not chosen.cases]
     print(f"{machine()}. {CONDITIONS}")
-    tables: dict[str, list[Figure]] = {}
+    tables: dict[str, Sequence[Figure | str]] = {}
     began = time.monotonic()
     for name in names:
         print(f"\n{name}: {(CASES[name].__doc__ or '').strip()}", flush=True)
         tables[name] = CASES[name](size)
-        print("\n".join(lines(tables[name])), flush=True)
+        print("\n\n".join(blocks(tables[name])), flush=True)
     print(f"\n{time.monotonic() - began:.0f} s in all.")
     if size.full and len(names) == len(CASES):
         RESULTS.write_text(document("make bench", tables))
         print(f"Written to {RESULTS.parent.relative_to(ROOT)}/.")
-    missed = [figure.what for figures in tables.values() for figure in figures if not figure.met]
+    missed = [one.what for found in tables.values() for one in found if isinstance(one, Figure) and not one.met]
     print("All goals are met." if not missed else f"Goals not met: {'; '.join(missed)}.")
 
 

@@ -7,18 +7,18 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from tests.azure_cli import AzureCli
 from tests.playbook import Run, run_playbook
 from tests.sandbox.handle import Sandbox
 
-from .measure import PeakMemory
+from .measure import PeakMemory, Share
 
 TARGET = "benchtarget"
 SOURCE = "benchsource"
@@ -31,15 +31,21 @@ BOUNDLESS = {name: {"capacity": 1_000_000, "refill": 1_000_000} for name in ("ar
 
 @dataclass(frozen=True)
 class Measured:
-    """One ``ansible-playbook``: its seconds, the requests it led to by host, the module's peak memory in MiB."""
+    """One ``ansible-playbook``: its seconds, the requests it led to, the module's peak memory in MiB, and the share of the
+    machine that the sandbox took."""
 
     seconds: float
-    hosts: Counter[str]
+    log: list[dict[str, Any]]
     mebibytes: float
+    sandbox: float
 
     @property
     def requests(self) -> int:
-        return sum(self.hosts.values())
+        return len(self.log)
+
+    def asked(self, *hosts: str) -> int:
+        """How many requests these hosts got."""
+        return sum(entry["host"] in hosts for entry in self.log)
 
 
 Content = dict[str, dict[str, str]]  # repository -> tag -> digest
@@ -68,26 +74,45 @@ class Lab:
             if sandbox.errors():
                 raise SystemExit(f"The sandbox itself failed:\n{sandbox.errors()}")
 
-    def play(self, *tasks: dict[str, Any], changed: bool | None = None, fails: str = "") -> Measured:
-        """Run a play of these tasks. SystemExit when it fails, or changes something where it should not (or not); with
-        ``fails``, unless it fails with these words."""
-        play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": list(tasks)}
+    def play(
+        self, *tasks: dict[str, Any], changed: bool | None = None, fails: str = "", hosts: Sequence[str] = ("localhost",)
+    ) -> Measured:
+        """Run a play of these tasks, for all hosts at once. SystemExit when it fails, or changes something where it should not
+        (or not); with ``fails``, unless it fails with these words."""
+        play = {
+            "hosts": "all",
+            "connection": "local",
+            "gather_facts": False,
+            "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+            "tasks": list(tasks),
+        }
+        arguments = ("--inventory", ",".join(hosts) + ",", "--forks", str(len(hosts)))
         self.sandbox.clear_log()
-        with PeakMemory("AnsiballZ_acr_") as peak:
-            run = run_playbook([play], self.sandbox.env, timeout=900)
+        with PeakMemory("AnsiballZ_acr_") as peak, Share(self.sandbox.pid) as share:
+            run = run_playbook([play], self.sandbox.env, *arguments, timeout=900)
         _expect(run, changed, fails)
-        return Measured(run.seconds, Counter(entry["host"] for entry in self.sandbox.log()), peak.mebibytes)
+        return Measured(run.seconds, self.sandbox.log(), peak.mebibytes, share.value)
 
-    def mirror(self, images: list[dict[str, Any]], changed: bool | None, fails: str = "") -> Measured:
-        """``acr_mirror`` of these entries."""
-        task = {"registryops.acr.acr_mirror": {"registry": TARGET, "images": images}}
-        return self.play(task, changed=changed, fails=fails)
+    def empty(self, hosts: Sequence[str] = ("localhost",)) -> float:
+        """The seconds of a play without tasks: the median of three."""
+        return median(self.play(hosts=hosts).seconds for _round in range(3))
 
-    def check(self, wanted: Content) -> None:
-        """SystemExit unless the target's repositories hold exactly this."""
+    def mirror(
+        self, images: list[dict[str, Any]], changed: bool | None, fails: str = "", registries: Sequence[str] = (TARGET,)
+    ) -> Measured:
+        """``acr_mirror`` of these entries, into all registries at once."""
+        task = {"registryops.acr.acr_mirror": {"registry": "{{ inventory_hostname }}", "images": images}}
+        return self.play(task, changed=changed, fails=fails, hosts=registries)
+
+    def check(self, wanted: Content, registry: str = TARGET) -> None:
+        """SystemExit unless the registry's repositories hold exactly this."""
         for repository, tags in wanted.items():
-            if self.sandbox.tags(TARGET, repository) != tags:
+            if self.sandbox.tags(registry, repository) != tags:
                 raise SystemExit(f"{repository} does not hold what it should.")
+
+    def landed(self) -> float:
+        """When the last import had landed, in seconds since the epoch."""
+        return max(operation["visible"] for operation in self.sandbox.operations())
 
     @contextmanager
     def azure_cli(self) -> Iterator[Peer]:

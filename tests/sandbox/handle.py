@@ -58,12 +58,13 @@ class AdminError(Exception):
 
 
 class Sandbox:
-    """A running sandbox. ``env`` is for subprocesses, ``ca_path`` its authority's certificate."""
+    """A running sandbox. ``env`` is for subprocesses, ``ca_path`` its authority's certificate, ``pid`` its process."""
 
     def __init__(self, process: subprocess.Popen[bytes], facts: dict[str, Any], errors: Any) -> None:
         self._process = process
         self._errors = errors
         self._facts = facts
+        self.pid = process.pid
         self._session = requests.Session()
         self._session.trust_env = False
         self.proxy_url = f"http://127.0.0.1:{facts['proxy']}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import abc
 import asyncio
 import dataclasses
+import functools
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -76,9 +77,14 @@ class Times:
 def dotnet_time(nanoseconds: int) -> str:
     """A time as Azure's registries write it: seven digits of the second, trailing zeros trimmed."""
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    text = _to_the_second(seconds)
     digits = f"{rest // 100:07d}".rstrip("0")
     return f"{text}.{digits}Z" if digits else f"{text}Z"
+
+
+@functools.lru_cache(4096)  # lists of many tags would measure this, not the client
+def _to_the_second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def describe(data: bytes, media_type: str, read: Callable[[str], bytes | None],

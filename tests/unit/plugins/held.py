@@ -141,22 +141,20 @@ class _Held:
         self._ask("tag_list", repository)
         return iter(self._listed(repository))
 
-    def find_tags(self, repository: str, names: Iterable[str]) -> tuple[dict[str, Tag], bool]:
-        if not self._read("find_tags", repository):
-            return {}, False
-        wanted = set(names)
-        return {tag.name: tag for tag in self._listed(repository) if tag.name in wanted}, repository in self.tagged
-
     def repository_locked(self, repository: str) -> bool | None:
         there = self._read("repository", repository) and repository in self.tagged
         return repository in self.locks if there else None
 
     def manifest_list(self, repository: str, *, orderby: str = "", limit: int | None = None) -> Iterator[dict[str, Any]]:
-        self._ask("manifest_list", repository)
+        if not self._read("manifest_list", repository):
+            return
+        tags: dict[str, list[str]] = {}
+        for tag in self._listed(repository):
+            tags.setdefault(tag.digest, []).append(tag.name)
         for one in dict.fromkeys([*self.tagged.get(repository, {}).values(), *self.manifests]):
             if one not in self.hidden | self.lost:
-                media_type = self.manifests.get(one, (IMAGE, {}))[0]
-                yield {"digest": one, "mediaType": media_type, "changeableAttributes": self._attributes(repository, one)}
+                kind, named = self.manifests.get(one, (IMAGE, {}))[0], {"tags": tags[one]} if one in tags else {}
+                yield {"digest": one, "mediaType": kind, "changeableAttributes": self._attributes(repository, one), **named}
 
     def manifest_metadata(self, repository: str, one: str) -> dict[str, Any] | None:
         there = one in self.manifests or one in self.tagged.get(repository, {}).values()

@@ -288,7 +288,6 @@ def test_what_does_not_exist(registry: AzureRegistry, azure: Azure) -> None:
     assert registry.tag("team/app", "1.0") is None
     assert registry.manifest_metadata("team/app", A) is None
     assert list(registry.tag_list("team/app")) == list(registry.manifest_list("team/app")) == []
-    assert registry.find_tags("team/app", ["1.0"]) == ({}, False)
 
 
 def test_what_is_denied_is_not_absent(registry: AzureRegistry, azure: Azure) -> None:
@@ -303,7 +302,6 @@ def test_what_is_denied_is_not_absent(registry: AzureRegistry, azure: Azure) -> 
         lambda: registry.manifest_metadata("team/app", A),
         lambda: list(registry.tag_list("team/app")),
         lambda: list(registry.manifest_list("team/app")),
-        lambda: registry.find_tags("team/app", ["1.0"]),
     ):
         assert error_of(look).reason == "denied"
 
@@ -401,28 +399,3 @@ def test_its_clock_is_its_own(registry: AzureRegistry, azure: Azure) -> None:
     assert registry.get("reads", "/", "").strayed and registry.now() == 1623405600.0
     there.strayed = ""
     assert not registry.get("reads", "/", "").strayed and registry.now() == 1623409200.0
-
-
-# -- the cheaper way ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("count", "wanted", "found", "pages"),
-    [
-        pytest.param(3000, ["t5", "t7"], 2, 1, id="all on the first page"),
-        pytest.param(3000, ["t5", "t1500", "t2500"], 1, 1, id="two of two more pages: asked one by one"),
-        pytest.param(3000, ["t{0}".format(n) for n in range(0, 3000, 100)], 30, 3, id="many: read on"),
-        pytest.param(1000, ["t5", "x"], 1, 1, id="one page is all there is"),
-        pytest.param(999, ["x"], 0, 1, id="less than a page"),
-        pytest.param(1300, ["t1200", "x"], 1, 2, id="little is left to read"),
-    ],
-)
-def test_finding_tags(
-    registry: AzureRegistry, azure: Azure, count: int, wanted: list[str], found: int, pages: int
-) -> None:
-    azure.content["/acr/v1/team/app"] = {"tagCount": count}
-    azure.content["/acr/v1/team/app/_tags"] = lambda request: listing(request, count)
-    tags, exists = registry.find_tags("team/app", wanted)
-    assert len(tags) == found and exists
-    assert all(tag.digest == "sha256:{0:064x}".format(int(name[1:])) for name, tag in tags.items())
-    assert sum("_tags" in path for path in azure.reads) == pages

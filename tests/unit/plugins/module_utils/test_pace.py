@@ -4,6 +4,7 @@
 """Buckets and circuits against a far side with ways of its own, on a clock that only the test moves."""
 from __future__ import annotations
 
+import heapq
 import itertools
 import random
 import threading
@@ -73,6 +74,34 @@ def test_a_budget_that_others_use_too_is_found_by_few_refusals(told: bool) -> No
     clock = Clock()
     seconds, refusals = drive(Bucket(200, 10, clock=clock), FarSide(clock, 3, 2), 60, told)
     assert refusals <= 12 and seconds <= 45
+
+
+@pytest.mark.parametrize(("burst", "rate", "borne"), [(200, 10, 24), (100, 5, 96)])
+def test_runs_that_share_a_budget_learn_of_each_other_by_what_remains(burst: int, rate: int, borne: int) -> None:
+    """Eight of them, each with sixteen threads and 75 requests, begin one after the other; an answer takes 40 ms. Unaware of
+    each other they would be refused 250 times and more, and twice as often with half of the documented budget."""
+    clock, answers, refusals = Clock(), [], 0
+    far, began, due = FarSide(clock, burst, rate), clock.now, itertools.count()
+    runs = [(Bucket(200, 10, shared=True, clock=clock), clock.now + 0.1 * number) for number in range(8)]
+    left, free = [75] * len(runs), [16] * len(runs)
+    while any(left):
+        clock.now += 0.01
+        for number, (bucket, start) in enumerate(runs):
+            while clock.now >= start and left[number] and free[number] and not bucket.take():
+                left[number], free[number] = left[number] - 1, free[number] - 1
+                taken = far.takes_one()
+                heapq.heappush(answers, (clock.now + 0.04, next(due), number, int(far.left) if taken else None))
+        while answers and answers[0][0] <= clock.now:
+            _at, _due, number, remaining = heapq.heappop(answers)
+            free[number] += 1
+            if remaining is None:
+                refusals += 1
+                left[number] += 1
+                runs[number][0].refused(1.0)
+            else:
+                runs[number][0].answered(remaining)
+    assert clock.now - began <= 1.06 * (600 - burst) / rate
+    assert refusals <= borne
 
 
 def test_an_unknown_limit_is_found_by_few_refusals() -> None:

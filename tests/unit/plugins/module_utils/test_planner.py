@@ -418,7 +418,7 @@ def test_who_blocks_nothing_pays_nothing(plan: Plan, quay: HeldRegistry, target:
 def test_a_listing_that_is_at_hand_is_used(plan: Plan, azure: HeldAzure) -> None:
     items = plan({"source": SERVER + "/team/app", "tags": {"newest": 1}}, {"source": SERVER + "/team/app:1.0"})
     assert [item.desired.digest for item in items] == [TAGS["1.5"], TAGS["1.0"]]
-    assert [what[0] for what in azure.asked].count("tag_list") == 1 and ("find_tags", "team/app") not in azure.asked
+    assert [what[0] for what in azure.asked].count("tag_list") == 1 and ("manifest_list", "team/app") not in azure.asked
     assert ("describe", "team/app", "1.0") not in azure.asked
 
 

@@ -46,8 +46,29 @@ def test_few_tags_are_asked_for_one_by_one_and_many_by_listings() -> None:
     assert sorted(registry.asked) == [("describe", "r", "a"), ("describe", "r", "b")]
     registry.asked.clear()
     found = TargetRegistry(registry).tags("r", NAMES)
-    assert found["a"] == Observed.listed(digest(1), "now").seen() and found["e"] == Observed.absent()
-    assert registry.asked == [("find_tags", "r"), ("tag", "r", "e"), ("describe", "r", digest(1))]
+    assert found["a"] == THERE and found["e"] == Observed.absent()
+    assert registry.asked == [("manifest_list", "r"), ("tag", "r", "e")]
+
+
+@pytest.mark.parametrize(
+    ("count", "wanted", "listed", "asked"),
+    [
+        pytest.param(3000, [5, 7, 8, 9], 10, 0, id="all on the first page"),
+        pytest.param(3000, [5, 1500, 2500, 2600], 1000, 3, id="three of two more pages: asked one by one"),
+        pytest.param(3000, list(range(0, 3000, 100)), 2901, 0, id="many: read on"),
+        pytest.param(1000, [5, 6, 7, 9000], 1000, 1, id="one page is all there is"),
+        pytest.param(999, [9000, 9001, 9002, 9003], 999, 4, id="less than a page"),
+        pytest.param(1300, [1200, 9000, 9001, 9002], 1300, 3, id="little is left to read"),
+    ],
+)
+def test_a_list_is_read_on_while_that_is_cheaper(count: int, wanted: list[int], listed: int, asked: int) -> None:
+    registry = held(**{f"t{number}": digest(number) for number in range(count)})
+    read, seen = registry.manifest_list, []
+    registry.manifest_list = lambda *args, **more: (seen.append(one) or one for one in read(*args, **more))  # type: ignore[method-assign]
+    found = TargetRegistry(registry).tags("r", [f"t{number}" for number in wanted])
+    assert found == {f"t{one}": Observed.there(digest(one)) if one < count else Observed.absent() for one in wanted}
+    assert len(seen) == listed
+    assert sum(what[0] in ("tag", "describe") for what in registry.asked) == asked
 
 
 def test_where_one_tag_is_absent_the_properties_of_others_are_asked_for_first() -> None:
@@ -87,16 +108,16 @@ def test_a_repository_that_does_not_exist_takes_two_requests() -> None:
     registry = held()
     names = [f"1.{number}" for number in range(200)]
     assert TargetRegistry(registry).tags("none", names) == dict.fromkeys(names, Observed.absent())
-    assert registry.asked == [("find_tags", "none"), ("repository", "none")]
+    assert registry.asked == [("manifest_list", "none"), ("repository", "none")]
 
 
 def test_one_answer_that_a_repository_does_not_exist_is_no_absence() -> None:
     """Another replica knows it: its tags are asked for, one by one."""
     registry = held(**dict.fromkeys("abcd", digest(1)))
-    registry.late["find_tags", "r"] = 1
+    registry.late["manifest_list", "r"] = 1
     found = TargetRegistry(registry).tags("r", NAMES)
     assert {name: one.digest for name, one in found.items()} == {**dict.fromkeys("abcd", digest(1)), "e": None}
-    assert [what[0] for what in registry.asked] == ["find_tags", "repository", *["tag"] * len(NAMES), "describe"]
+    assert [what[0] for what in registry.asked] == ["manifest_list", "repository", *["tag"] * len(NAMES), "describe"]
     assert all(found[name].present for name in "abcd")
 
 
@@ -170,7 +191,7 @@ def test_a13_what_a_listing_says_of_locks_is_not_asked_again() -> None:
     assert {name: target.guarded(one, found[name]).locks for name, one in desired.items()} == {
         "a": ("manifest",), "b": ("tag", "manifest"), "c": ("manifest",),
     }  # fmt: skip
-    assert registry.asked == [("repository", "r")]
+    assert registry.asked == [("repository", "r"), ("tag", "r", "a"), ("tag", "r", "b"), ("tag", "r", "c")]
 
 
 @pytest.mark.parametrize("look", ["repository", "tag", "metadata"])

@@ -486,7 +486,6 @@ def test_azures_lists(one: bytes, many: bytes, index: bytes, status: int) -> Non
     survives(lambda: azure(answer(one, status)).manifest_metadata("team/app", A))
     survives(lambda: list(azure(answer(many, status)).tag_list("team/app")))
     survives(lambda: azure(answer(many, status)).repositories())
-    survives(lambda: azure(answer(many, status)).find_tags("team/app", ["1.0", "3.0"]))
     survives(lambda: TargetRegistry(azure(answer(many, status))).tags("team/app", ["1", "2", "3", "4"]))
     survives(lambda: TargetRegistry(azure(answer(many, status))).manifests("team/app", [A, B, C, A.replace("a", "d")]))
     survives(lambda: TargetRegistry(azure(answer(index, Content_Type=INDEX_TYPES[0]))).damage("team/app", [A, B]))
