@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from . import growth
+from . import awx, growth
 from .lab import HUB, PACE, ROUND_TRIP, SOURCE, TARGET, Content, Lab, entries
 from .measure import Figure
 
@@ -183,6 +183,16 @@ def growing(size: Size) -> list[Figure]:
     return figures
 
 
+def role(size: Size) -> list[Figure]:
+    """A list of a public source of which all is there already: by the role with both reports, and by the module alone."""
+    return awx.role(5 * size.images, size.rounds, size.limit(1.3))
+
+
+def runner(size: Size) -> list[Figure]:
+    """A list of which everything is imported, by ansible-runner as AWX does it; the report has all images."""
+    return awx.runner(25 * size.images)
+
+
 CASES: dict[str, Callable[[Size], list[Figure]]] = {
     "single": single,
     "images": images,
@@ -190,4 +200,6 @@ CASES: dict[str, Callable[[Size], list[Figure]]] = {
     "refused": refused,
     "peers": peers,
     "growth": growing,
+    "role": role,
+    "runner": runner,
 }

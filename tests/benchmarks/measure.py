@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.playbook import ANSIBLE_BIN
 
 SAMPLE_SECONDS = 0.05
-DIGITS = {"s": 2, "s per image": 2, "MiB": 0, "requests": 0, "requests per repository": 1}
+DIGITS = {"s": 2, "s per image": 2, "MiB": 0, "requests": 0, "requests per repository": 1, "characters": 0}
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ class FakeModule:
 
     def __init__(self, params: dict[str, Any], check_mode: bool = False) -> None:
         self.params, self.check_mode, self.mistakes = params, check_mode, dict[Any, Any]()
+        self.given, self.no_log_values = dict(params), set[str]()
         self.warnings: list[str] = []
         self.warn = self.warnings.append
 
