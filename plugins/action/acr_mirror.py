@@ -66,7 +66,7 @@ class ActionModule(ActionBase):
         or, if there are many, in a file. If `acr_mirror_reported`, it shows `report`, which names each failure."""
         if len(str(result)) > LARGE and "invocation" in result:
             given = result["invocation"]["module_args"]
-            given["images"] = f"{len(given['images'])} entries"
+            given["images"] = f"{len(given['images'])} {'entries' if isinstance(given['images'], list) else 'characters'}"
         if "acr_mirror_reported" not in task_vars or "results" not in result:
             return result
         shown = boolean(self._templar.template(task_vars["acr_mirror_reported"]), strict=False)
