@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import threading
@@ -17,10 +18,13 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils import _progress
+from ..module_utils import _page, _progress
 
 FIRST = 2.0  # seconds until the first line
 SLOWEST = 15.0  # seconds between two lines at most
+LARGE = 450_000  # characters of a result
+LONG = 180_000  # characters of a text, which AWX keeps twice
+CUT = "…\nThe rest is in the reports that are files."
 
 
 class ActionModule(ActionBase):
@@ -57,16 +61,36 @@ class ActionModule(ActionBase):
         return self._abridged(result, task_vars)
 
     def _abridged(self, result: Dict[str, Any], task_vars: Dict[str, Any]) -> Dict[str, Any]:
-        """What the role mirror lets Ansible print of a run in which images failed: all that a failed task returns is printed, but
-        `diff` only at -vvv, so that the results go there. If `acr_mirror_reported`, the role reports each failure."""
-        reported = task_vars.get("acr_mirror_reported")
-        if reported is None or not result.get("failed") or "results" not in result:
+        """What others are to see of a run: Ansible prints all that a failed task returns, except for `diff`, which only -vvv shows;
+        and of a result above 700,000 characters, AWX keeps nothing. The role mirror finds the results elsewhere then: in `diff`
+        or, if there are many, in a file. If `acr_mirror_reported`, it shows `report`, which names each failure."""
+        if len(str(result)) > LARGE and "invocation" in result:
+            given = result["invocation"]["module_args"]
+            given["images"] = f"{len(given['images'])} {'entries' if isinstance(given['images'], list) else 'characters'}"
+        if "acr_mirror_reported" not in task_vars or "results" not in result:
+            return result
+        shown = boolean(self._templar.template(task_vars["acr_mirror_reported"]), strict=False)
+        if shown:
+            text = "\n".join(_page.lines(self._task.args["registry"], result, self._task.check_mode))
+            result["report"] = (text if len(text) <= LONG else text[:LONG] + CUT).split("\n")
+        if not self._task.diff:
+            result["diff"] = []  # which nobody is shown then
+        large = len(str(result)) > LARGE
+        if not large and not result.get("failed"):
             return result
         result.pop("exception", None)  # it has the whole message, too
-        returned = {name: result.pop(name) for name in ("results", "selections", "summary", "msg")}
-        headline = returned["msg"].partition("\n")[0] + " The report names each failure."
-        shown = boolean(self._templar.template(reported), strict=False)
-        return {**result, "diff": [*result["diff"], returned], "msg": headline if shown else returned["msg"]}
+        returned = {name: result.pop(name) for name in ("results", "selections", "summary", "report", "msg") if name in result}
+        if large:
+            handle, path = tempfile.mkstemp(prefix="acr-mirror-", dir=constants.DEFAULT_LOCAL_TMP)  # Ansible removes it at its end
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(returned, file)
+            result.update(summary=returned["summary"], returned_file=path)
+        else:
+            result["diff"] = [*result["diff"], returned]
+        if "msg" in returned:
+            headline, more, _rest = returned["msg"].partition("\n")
+            result["msg"] = f"{headline} The report names each failure." if shown and more else returned["msg"][:LONG]
+        return result
 
 
 def _watch(path: str, over: threading.Event, host: str) -> None:

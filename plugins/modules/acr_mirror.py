@@ -519,6 +519,19 @@ options:
         multi-architecture image.
     type: bool
     default: false
+  report_html:
+    description:
+      - A file to write the report to, as a self-contained web page, also in check mode and if images fail. It is written on the
+        host that runs the module, and replaced if it exists.
+      - With it, sizes and platforms are returned as with O(details=true).
+    type: path
+    version_added: 0.2.0
+  report_json:
+    description:
+      - As O(report_html), but as JSON. It holds RV(results), RV(summary) and RV(selections), whole however many images there are.
+        Its format is described by C(docs/report.schema.json) in the collection.
+    type: path
+    version_added: 0.2.0
   wait:
     description:
       - Whether to wait until all imports are finished and verified. With V(false), the results name the started operations, and
@@ -559,6 +572,8 @@ notes:
     permissions per repository (ABAC), C(Container Registry Repository Reader) is also needed.
   - Check mode asks Azure for the permissions of the account on O(registry), and on sources that Azure reads by resource ID, and
     fails if the import would be refused. A warning at C(-v) says what couldn't be checked.
+  - AWX drops a result of more than 700,000 characters, which about 2,000 images have, from its job events. The playbook itself
+    still gets it. The role C(registryops.acr.mirror) returns less of long lists, and O(report_json) writes all of it to a file.
   - If it runs on the controller, the task shows its progress every few seconds. Set the variable C(acr_mirror_progress) to
     V(false) to turn that off.
 author:
@@ -736,6 +751,13 @@ EXAMPLES = r"""
 - name: Show what changed
   ansible.builtin.debug:
     msg: "{{ backup.results | rejectattr('action', 'in', ['none', 'keep', 'wait']) | map(attribute='image') }}"
+
+- name: Mirror a long list, and write reports of the result
+  registryops.acr.acr_mirror:
+    registry: contosoprod
+    images: "{{ lookup('ansible.builtin.file', 'images.yml') | from_yaml }}"
+    report_html: "{{ playbook_dir }}/mirror.html"
+    report_json: "{{ playbook_dir }}/mirror.json"
 """
 
 RETURN = r"""
@@ -1033,10 +1055,14 @@ status:
   sample: 404
 """
 
+import json
 import os
 import re
 import tempfile
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+import time
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
+
+from ansible.module_utils.common.parameters import remove_values
 
 from ..module_utils._errors import UserError
 from ..module_utils._module import run
@@ -1085,7 +1111,7 @@ def work(module: Any, azure: Azure) -> Dict[str, Any]:
         stop_on_error=params["on_error"] == "stop",
         concurrency=params["concurrency"],
         notify=_progress.writer(),
-        details=params["details"],
+        details=bool(params["details"] or params["report_html"] or params["report_json"]),
     )
     mirror = Mirror(azure, params["registry"], params["resource_group"], settings)
     lock: Optional[LockFile] = None
@@ -1105,6 +1131,8 @@ def work(module: Any, azure: Azure) -> Dict[str, Any]:
     summary["requests"] = sum(report.requests.values())
     selections = [chosen.result() for chosen in report.selections]
     result = dict(report.result(), results=results, summary=summary, selections=selections)
+    # As they were given, and not with each option that an entry doesn't set.
+    result["invocation"] = {"module_args": {**params, "images": module.given["images"]}}
     if report.errors:
         others = "would be as they should be" if module.check_mode else "are as they should be"
         if not (module.check_mode or params["wait"]):
@@ -1112,6 +1140,7 @@ def work(module: Any, azure: Azure) -> Dict[str, Any]:
         if any(found["reason"] == "unverified" for found in results):
             others += ", as far as can be said without verification"
         result["msg"] = _failures(results, "would fail" if module.check_mode else "failed", others)
+    _write_reports(module, result)
     return result
 
 
@@ -1161,6 +1190,33 @@ def _read(path: str, needed: bool) -> str:
         raise UserError(f"The lock file {path} can't be read: {error}") from None
 
 
+def _write_reports(module: Any, result: Dict[str, Any]) -> None:
+    """What can't be written is one more thing that failed."""
+    from ..module_utils._page import page
+
+    report = {
+        "schema": "registryops.acr/mirror-report",
+        "version": 1,
+        "registry": module.params["registry"],
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "check_mode": module.check_mode,
+        **{name: result[name] for name in ("changed", "summary", "results", "selections")},
+    }
+    makers: Dict[str, Callable[[Dict[str, Any]], str]] = {
+        "report_html": page,
+        "report_json": lambda of: json.dumps(of, indent=4, sort_keys=True),
+    }
+    for option in (name for name in makers if module.params[name]):
+        path = module.params[option]
+        try:
+            with open(path, "w", encoding="utf-8", errors="replace") as file:
+                file.write(makers[option](remove_values(report, module.no_log_values)))
+            os.chmod(path, 0o644)
+        except OSError as error:
+            said = f"The report could not be written to {path}: {error.strerror}."
+            result.update(msg="\n".join([result["msg"], said] if "msg" in result else [said]), reason=result.get("reason", "invalid"))
+
+
 def _failures(results: List[Dict[str, Any]], verb: str, others: str) -> str:
     """Each image that failed once, by what is said of it, so that a sign-in that fails is reported once for all."""
     failed = [found for found in results if found["action"] == "failed"]
@@ -1187,6 +1243,8 @@ def main() -> None:
             "concurrency": {"type": "int", "default": 16},
             "on_error": {"type": "str", "default": "continue", "choices": ["continue", "stop"]},
             "details": {"type": "bool", "default": False},
+            "report_html": {"type": "path"},
+            "report_json": {"type": "path"},
             "wait": {"type": "bool", "default": True},
             "timeout": {"type": "int"},
             "import_timeout": {"type": "int", "default": 1800},

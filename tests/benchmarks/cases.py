@@ -11,7 +11,7 @@ from operator import attrgetter
 from statistics import median
 from typing import Any
 
-from . import growth, traffic
+from . import awx, growth, traffic
 from .lab import HUB, PACE, ROUND_TRIP, SOURCE, TARGET, Content, Lab, Measured, entries
 from .measure import Figure
 
@@ -239,6 +239,16 @@ def growing(size: Size) -> list[Figure | str]:
     return [*figures, "![Seconds and requests by number of images](growth.svg)"]
 
 
+def role(size: Size) -> list[Figure]:
+    """A list of a public source of which all is there already: by the role with both reports, and by the module alone."""
+    return awx.role(5 * size.images, size.rounds, size.limit(1.3))
+
+
+def runner(size: Size) -> list[Figure]:
+    """A list of which everything is imported, by ansible-runner as AWX does it; the report has all images."""
+    return awx.runner(25 * size.images)
+
+
 CASES: dict[str, Callable[[Size], Sequence[Figure | str]]] = {
     "single": single,
     "images": images,
@@ -248,4 +258,6 @@ CASES: dict[str, Callable[[Size], Sequence[Figure | str]]] = {
     "forks": forks,
     "peers": peers,
     "growth": growing,
+    "role": role,
+    "runner": runner,
 }

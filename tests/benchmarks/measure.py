@@ -18,7 +18,8 @@ from tests.playbook import ANSIBLE_BIN
 
 SAMPLE_SECONDS = 0.05
 DIGITS = {
-    "s": 2, "s per image": 2, "MiB": 0, "requests": 0, "requests per repository": 2, "requests per image": 2, "%": 1, "×": 2
+    "s": 2, "s per image": 2, "MiB": 0, "requests": 0, "requests per repository": 2, "requests per image": 2, "%": 1, "×": 2,
+    "characters": 0,
 }  # fmt: skip
 
 

@@ -152,6 +152,35 @@ def test_what_is_kept_of_a_big_job_is_small(sandbox: Sandbox, launch: Launch) ->
     assert sum(map(len, job.kept.values())) < 150_000
 
 
+def test_of_a_very_big_job_every_event_is_whole(launch: Launch, tmp_path: Path) -> None:
+    """What is too long for events is in the report, and in the variable for other tasks."""
+    count = 2500
+    include = {"name": "Mirror", "ansible.builtin.include_role": {"name": "registryops.acr.mirror", "public": True}}
+    counted = "{{ acr_mirror_returned.results | map(attribute='image') | unique | length }}"
+    shown = {"name": "Count", "ansible.builtin.debug": {"msg": counted}}
+    python = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": python, "tasks": [include, shown]}
+    (tmp_path / "project/playbooks/big.yml").write_text(yaml.safe_dump([play]))
+    variables = {
+        "acr_mirror_registry": "contosoprod",
+        "acr_mirror_images": [f"docker.io/library/application-with-a-long-name-{number}:1" for number in range(count)],
+        "acr_mirror_defaults": {"verify": False},  # in check mode, so that no registry is asked
+        "acr_mirror_trusted_services": "ignore",
+        "acr_mirror_wait_for_access": 1,
+        "acr_mirror_report_json": str(tmp_path / "report.json"),
+    }
+    job = launch("playbooks/big.yml", variables, extra="--check")
+    assert job.status == "successful", job.stdout
+    assert max(len(json.dumps(event)) for event in job.events) < 500_000
+    for task in ("Wait for access", "Mirror the images"):
+        (result,) = job.results(task)
+        assert result["summary"]["imported"] == count and "results" not in result
+    (report,) = job.results("Show what was done")
+    assert 1000 < len(report["msg"]) < count and report["msg"][-1].startswith("The rest is in")
+    assert job.results("Count")[0]["msg"] == count
+    assert len(json.loads((tmp_path / "report.json").read_text())["results"]) == count
+
+
 def test_the_job_template_of_the_walk_through(sandbox: Sandbox, launch: Launch, tmp_path: Path) -> None:
     (play,) = yaml.safe_load((ROOT / "playbooks/awx/setup.yml").read_text())
     tasks = yaml.safe_load((ROOT / "playbooks/awx/tasks/setup.yml").read_text())

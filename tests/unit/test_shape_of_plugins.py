@@ -17,7 +17,7 @@ _module _mirror
 _planner
 _expand _permissions _resolver _waiting
 _engine _immutable _manifests _sources
-_azure _referrers _report _target
+_azure _page _referrers _report _target
 _arm _source
 _acr _containers _operations _platforms
 _arm_client _lockfile _registry _workloads

@@ -19,6 +19,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.registryops.acr.plugins.action import acr_mirror
 from ansible_collections.registryops.acr.plugins.action.acr_mirror import ActionModule
 from ansible_collections.registryops.acr.plugins.module_utils import _progress
+from ansible_collections.registryops.acr.plugins.module_utils._page import COUNTS
 
 
 class Watched(ActionModule):
@@ -26,7 +27,8 @@ class Watched(ActionModule):
 
     def __init__(self, transport: str = "local", **task: Any) -> None:
         self._connection = SimpleNamespace(transport=transport)
-        self._task = SimpleNamespace(**{"async_val": 0, "check_mode": False, "environment": None, **task})
+        given = {"async_val": 0, "check_mode": False, "diff": False, "environment": None, "args": {"registry": "contosoprod"}}
+        self._task = SimpleNamespace(**{**given, **task})
         self._templar = SimpleNamespace(template=lambda value: {"{{ quiet }}": False, "{{ loud }}": True}.get(value, value))
         self.work: Any = lambda path: {}
         self.asked: list[dict[str, Any]] = []
@@ -131,3 +133,64 @@ def test_lines_come_the_rarer_the_longer_it_takes(monkeypatch: pytest.MonkeyPatc
     acr_mirror._watch("/nowhere", Over(), "prod")
     assert pauses[0] == 2.0 and pauses == sorted(pauses) and pauses[-1] == 15.0
     assert 40 < len(lines) == len(pauses) - 1 < 60
+
+
+# ---- what others see ----------------------------------------------------------------------------------------------------
+
+ROLE = {"acr_mirror_reported": "{{ loud }}"}
+SILENT = {"acr_mirror_reported": "{{ quiet }}"}
+
+
+def ran(count: int, variables: dict[str, Any], *, diff: bool = False, **facts: Any) -> dict[str, Any]:
+    """What is returned of a run of so many images."""
+    action = Watched(check_mode=True, diff=diff)
+    image = {"digest": "sha256:" + "a" * 64, "previous_digest": None, "action": "import"}
+    action.work = lambda path: {
+        "results": [{"image": f"contosoprod.azurecr.io/team/app:{number}", **image} for number in range(count)],
+        "selections": [], "summary": {**dict.fromkeys(COUNTS, 0), "targets": count, "seconds": 1, "requests": 1},
+        "diff": [{"before": "a" * count * 100, "after": ""}],
+        "invocation": {"module_args": {"images": [f"docker.io/team/app:{number}" for number in range(count)], "wait": True}}, **facts,
+    }  # fmt: skip
+    return action.run(task_vars=variables)
+
+
+@pytest.mark.parametrize("variables", [{}, ROLE, SILENT])
+def test_what_is_small_is_returned_whole(variables: dict[str, Any]) -> None:
+    found = ran(10, variables)
+    assert len(found["results"]) == 10 and len(found["invocation"]["module_args"]["images"]) == 10 and "returned_file" not in found
+    assert len(found.get("report", [])) == (11 if variables is ROLE else 0)
+
+
+def test_a_module_returns_all_results_however_many() -> None:
+    found = ran(5000, {})
+    assert len(found["results"]) == 5000 and not {"returned_file", "report"} & set(found)
+    assert found["invocation"]["module_args"] == {"images": "5000 entries", "wait": True}, "they are in the play"
+
+
+@pytest.mark.parametrize("failure", [{}, {"failed": True, "msg": "2 of 5000 targets failed.\na: b\nc: d"}])
+def test_many_results_of_the_role_are_in_a_file(tmp_path: Path, failure: dict[str, Any]) -> None:
+    found = ran(5000, ROLE, **failure)
+    assert len(str(found)) < 1000 and found["summary"]["targets"] == 5000 and found["diff"] == []
+    kept = json.loads(Path(found["returned_file"]).read_text())
+    assert kept["report"][-2].endswith("…") and "reports that are files" in kept["report"][-1]
+    assert kept["report"][1:3] == ["failed    a: b", "failed    c: d"] or not failure
+    assert len(kept["results"]) == 5000 and kept["selections"] == [] and kept.get("msg") == failure.get("msg")
+    assert Path(found["returned_file"]).parent == tmp_path, "which Ansible removes in the end"
+    assert found.get("msg") == (failure and "2 of 5000 targets failed. The report names each failure." or None)
+
+
+def test_a_diff_that_was_asked_for_stays() -> None:
+    assert len(ran(5000, ROLE, diff=True)["diff"]) == 1
+
+
+def test_a_failure_of_the_role_is_told_once() -> None:
+    lines = "1 of 10 targets failed.\nimage: No right."
+    found = ran(10, ROLE, failed=True, msg=lines, exception="…")
+    assert found["msg"] == "1 of 10 targets failed. The report names each failure."
+    assert not {"results", "report", "exception"} & set(found)
+    assert len(found["diff"][-1]["results"]) == 10 and found["diff"][-1]["report"][1] == "failed    image: No right."
+    assert ran(10, SILENT, failed=True, msg=lines)["msg"] == lines
+    # No report names what keeps it from being written.
+    assert ran(10, ROLE, failed=True, msg="The report could not be written.")["msg"] == "The report could not be written."
+    many = "\n".join(["5000 of 5000 targets failed.", *(f"image {number}: No right." for number in range(20_000))])
+    assert len(ran(5000, SILENT, failed=True, msg=many)["msg"]) == acr_mirror.LONG

@@ -25,6 +25,7 @@ class FakeModule:
 
     def __init__(self, params: dict[str, Any], check_mode: bool = False) -> None:
         self.params, self.check_mode, self.mistakes = params, check_mode, dict[Any, Any]()
+        self.given, self.no_log_values = dict(params), set[str]()
         self.warnings: list[str] = []
         self.warn = self.warnings.append
 
@@ -72,4 +73,6 @@ def item(target: str, action: str, error: str | None = None, reason: str = "deni
     shown = Observed.there(B) if action == "update" else Observed.absent()
     found = Item(Desired(Target(target, "1.0"), origin), shown, action, AcrError(reason, error) if error else None, **facts)
     found.changed = found.changes
+    if action == "wait":
+        found.waiting, found.ready_at = A, "2026-01-05T03:04:05Z"
     return found

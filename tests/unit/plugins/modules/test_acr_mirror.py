@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -26,7 +27,8 @@ from .conftest import item
 PARAMS = {
     "registry": "contosoprod", "resource_group": None, "images": [{"source": "quay.io/team/app:1.0"}], "defaults": None,
     "credentials": None, "target_prefix": None, "default_host": None, "blocked": None, "wait": True, "timeout": None, "import_timeout": 60,
-    "on_error": "continue", "concurrency": 4, "details": False, "lock_file": None, "lock": None,
+    "on_error": "continue", "concurrency": 4, "details": False, "lock_file": None, "lock": None, "report_html": None,
+    "report_json": None,
 }  # fmt: skip
 
 
@@ -54,6 +56,35 @@ def test_what_is_returned(module: Any, azure: Any, run: Any) -> None:
     assert (first["seconds"], first["source"]) == (2.35, "quay.io/team/app:1.0")
     assert (second["size"], second["platforms"]) == (5, ["linux/amd64"])
     assert not {"seconds", "size", "error", "operation"} & set(third)
+
+
+def test_the_options_are_returned_as_they_were_given(module: Any, azure: Any) -> None:
+    made = module(**PARAMS)
+    made.params = {**PARAMS, "images": [{"source": "quay.io/team/app:1.0", "target": None}]}
+    assert acr_mirror.work(made, azure)["invocation"] == {"module_args": PARAMS}
+
+
+def test_reports_are_written_without_secrets(module: Any, azure: Any, run: Any, tmp_path: Path) -> None:
+    reports = {f"report_{kind}": str(tmp_path / f"report.{kind}") for kind in ("html", "json")}
+    made = module(**{**PARAMS, **reports})
+    made.no_log_values = {"hunter2"}
+    run.report.items[0] = item("0", "none", "The password hunter2 is wrong.")
+    found = acr_mirror.work(made, azure)
+    assert run.settings.details is True
+    page, text = ((tmp_path / name).read_text() for name in ("report.html", "report.json"))
+    assert "hunter2" not in page + text and "is wrong" in page and "contosoprod.azurecr.test/6:1.0" in page
+    kept = json.loads(text)
+    assert kept["results"][1:] == found["results"][1:] and kept["summary"] == found["summary"] and kept["check_mode"] is False
+    assert (tmp_path / "report.json").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("error", [None, "No right."])
+def test_a_report_that_cannot_be_written_is_a_failure(module: Any, azure: Any, run: Any, tmp_path: Path, error: str | None) -> None:
+    run.report.items[0] = item("0", "none", error)
+    found = acr_mirror.work(module(**{**PARAMS, "report_json": str(tmp_path / "none/report.json")}), azure)
+    said = f"The report could not be written to {tmp_path}/none/report.json: No such file or directory."
+    assert found["msg"].splitlines()[-1] == said and len(found["msg"].splitlines()) == (3 if error else 1)
+    assert found["reason"] == ("denied" if error else "invalid") and len(found["results"]) == len(run.report.items)
 
 
 def test_selections_are_returned(module: Any, azure: Any, run: Any) -> None:
