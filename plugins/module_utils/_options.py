@@ -33,7 +33,17 @@ from ._reference import (
     without_password,
 )
 from ._select import Selection, check_patterns
+from ._signatures import accepted
 
+SIGNER_ARGUMENTS: Dict[str, Any] = {
+    "key": {"type": "str", "no_log": False},
+    "issuer": {"type": "str"},
+    "identity": {"type": "str"},
+    "repository": {"type": "str"},
+    "trust_root": {"type": "dict"},
+    "certificate": {"type": "str"},
+    "subject": {"type": "str"},
+}
 IF_EXISTS = ("update", "keep", "fail", "reimport")
 
 # The options of one image, as an argument spec.
@@ -50,6 +60,7 @@ IMAGE_ARGUMENTS: Dict[str, Any] = {
     "verify": {"type": "bool", "default": True},
     "repair": {"type": "bool", "default": False},
     "if_source_missing": {"type": "str", "default": "fail", "choices": ["fail", "keep"]},
+    "signed_by": {"type": "list", "elements": "dict", "options": SIGNER_ARGUMENTS},
 }
 _PATTERNS: Dict[str, Any] = {
     "include": {"type": "list", "elements": "str"},
@@ -80,7 +91,7 @@ ENTRY_ARGUMENTS: Dict[str, Any] = {
 # What a list can set for all its entries.
 DEFAULT_NAMES = (
     "source_registry", "source_username", "source_password", "if_exists", "platform", "referrers", "verify", "repair",
-    "if_source_missing", "tags",
+    "if_source_missing", "signed_by", "tags",
 )
 DEFAULTS_ARGUMENTS: Dict[str, Any] = {name: ENTRY_ARGUMENTS[name] for name in DEFAULT_NAMES}
 CREDENTIALS_ARGUMENTS: Dict[str, Any] = {
@@ -164,9 +175,10 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry
     if options.get("platform"):
         mistakes.of(parse_platform, options["platform"])
     if options.get("verify") is False:
-        for name in ("platform", "referrers", "repair", "if_source_missing", "tags", "repositories"):
+        for name in ("platform", "referrers", "repair", "if_source_missing", "signed_by", "tags", "repositories"):
             if options.get(name) and options[name] != "fail":
                 mistakes.found.append(f"{name} needs verify: true, since registries must be read for it.")
+    signers = [mistakes.of(accepted, signer) for signer in options.get("signed_by") or []]
     several = bool(options.get("tags") or options.get("repositories"))
     selection = (mistakes.of(Selection.of, options.get("tags") or {}) or Selection()) if several else None
     repositories = None
@@ -193,6 +205,7 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry
             referrers=bool(options.get("referrers")),
             repair=bool(options.get("repair")),
             if_source_missing=options.get("if_source_missing") or "fail",
+            signed_by=tuple(filter(None, signers)),
         ),
         platform=options.get("platform") or None,
         notes=tuple(notes),
@@ -265,8 +278,10 @@ def _well_formed(
         elif mistake:
             wrong.append(mistake)
         elif value is not None:  # null means "not given"
-            inner = arguments[name].get("options")
-            found[name] = _well_formed(check_type_dict(value), inner, f"{place}{name}.", unknown, wrong) if inner else value
+            several, inner = isinstance(value, list), arguments[name].get("options")
+            given_inside = [check_type_dict(one) for one in (value if several else [value])] if inner else []
+            read = [_well_formed(one, inner, f"{place}{name}.", unknown, wrong) for one in given_inside]
+            found[name] = (read if several else read[0]) if inner else value
     missing = [name for name, spec in arguments.items() if spec.get("required") and found.get(name) is None and not wrong]
     wrong.extend(f"{place}{name} is missing." for name in missing)
     return found
@@ -277,6 +292,9 @@ def _mistake(name: str, value: Any, spec: Dict[str, Any]) -> Optional[str]:
     kind = spec["type"]
     if value is None or kind == "raw":
         return None
+    if spec.get("elements") == "dict":
+        wrong = [one for one in value if not isinstance(one, dict)] if isinstance(value, list) else [value]
+        return f"{name} must be a list of dictionaries, not {_shown(wrong[0])}." if wrong else None
     if kind == "str" or kind == "list" and isinstance(value, (list, bool, float)):
         for one in value if kind == "list" and isinstance(value, list) else [value]:
             if isinstance(one, (bool, float)):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from ._errors import AcrError, Mistakes, UserError
+from ._signatures import Signature, Signer
 
 TARGETS_PER_IMPORT = 100
 
@@ -88,6 +89,7 @@ class Rules(NamedTuple):
     referrers: bool = False  # whether signatures and the like come, too
     repair: bool = False  # whether a broken target may be overwritten whatever if_exists says
     if_source_missing: str = "fail"
+    signed_by: Tuple[Signer, ...] = ()  # of whom at least one must have signed
 
 
 class Desired(NamedTuple):
@@ -169,7 +171,7 @@ class Item:
 
     *changed*: an import was started for it (or, in check mode, would be), and not refused since the target existed. *seconds*
     from the import's start to its landing; *operation* names the import if it was not waited for. *gone*: its source has the
-    image no more, so that what the target holds is kept.
+    image no more, so that what the target holds is kept. *signature*: the one that its rules ask for.
     """
 
     desired: Desired
@@ -180,6 +182,7 @@ class Item:
     seconds: float = 0.0
     operation: str = ""
     gone: bool = False
+    signature: Optional[Signature] = None
 
     @property
     def target(self) -> Target:
@@ -344,7 +347,9 @@ def merge(desired: Iterable[Desired]) -> List[Desired]:
                 f"{one.target} is wanted twice: from {other.origin} (entry {other.entry + 1}) and from {one.origin} "
                 f"(entry {one.entry + 1}). Remove one."
             )
-        elif not (one.selected or other.selected) and one.rules != other.rules:
+        elif one.selected == other.selected and (
+            one.rules.signed_by != other.rules.signed_by or one.rules != other.rules and not one.selected
+        ):
             conflicts.found.append(
                 f"{one.target} is wanted twice, with different options (entries {other.entry + 1} and {one.entry + 1}). Remove one."
             )

@@ -86,6 +86,7 @@ class Planner:
             asked = [item for item in group if not _may_be_kept(item) or _is_needed(item)]
             resolved = {item for item in asked if self._resolver.finish(item)}
             group = self._without_twins(group)
+            self._resolver.vet([item for item in group if item in resolved and item.desired.rules.signed_by and not item.error])
             self._settle(group, [item for item in group if item.target.tag is None and item in resolved])
             # What refers to an image goes with it, and so not if that fails.
             referring = self._referring([item for item in group if item in resolved])

@@ -51,7 +51,7 @@ class Report:
 
     def results(self) -> List[Dict[str, Any]]:
         """What became of each target, in the order of the entries: ``{"image", "source", "digest", "previous_digest",
-        "action", "reason"}``, and ``seconds``, ``operation``, ``error``, ``size``, ``platforms`` if there are any."""
+        "action", "reason"}``, and ``seconds``, ``operation``, ``error``, ``signature``, ``size``, ``platforms`` if there are any."""
         return [row for _entry, _error, row in self._rows()]
 
     def numbered(self) -> List[Dict[str, Any]]:
@@ -83,6 +83,8 @@ class Report:
                 row["seconds"] = round(item.seconds, 2)
             if item.operation:
                 row["operation"] = item.operation
+            if item.signature:
+                row["signature"] = item.signature._asdict()
             row.update(self.details.get(item, {}))
             rows.append((item.desired.entry, item.error, row))
         return sorted(rows, key=lambda row: row[0])

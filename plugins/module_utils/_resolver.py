@@ -9,14 +9,17 @@ Each source is read by threads of its own, so that one that keeps us waiting hol
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Dict, List, Tuple, Union
 
 from ._errors import AcrError
 from ._plan import Item, Origin, OriginKey, SourceRegistry, Target
 from ._referrers import Referrers
+from ._signatures import Signature, Signer
 from ._source import Source
 from ._sources import Sources
+from ._vetting import Vetting, refusal
 
 Resolved = Dict[OriginKey, Union[Origin, AcrError]]  # by the key of the origin that was asked for
 
@@ -29,6 +32,8 @@ class Resolver:
         self._concurrency = concurrency
         self._pools: Dict[SourceRegistry, ThreadPoolExecutor] = {}
         self._resolving: Dict[OriginKey, Future[Resolved]] = {}
+        self._vetters: Dict[SourceRegistry, Vetting] = {}
+        self._vetting: Dict[Item, Future[Signature]] = {}
 
     def close(self) -> None:
         """Starts no further reads."""
@@ -41,7 +46,7 @@ class Resolver:
         return self._pools[registry]
 
     def start(self, items: List[Item]) -> None:
-        """Starts to read the digests of the items' origins."""
+        """Starts to read the digests of the items' origins, and their signatures if those are asked for."""
         repositories: Dict[Tuple[SourceRegistry, str], Dict[OriginKey, Origin]] = {}
         sources: Dict[SourceRegistry, Source] = {}
         for item in items:
@@ -63,6 +68,11 @@ class Resolver:
                 origins = {key: origin for key, origin in origins.items() if key not in plain}
             for key, origin in origins.items():
                 self._resolving[key] = pool.submit(_resolve, ready, source, origin)
+        for item in items:  # after all that has to be resolved, which they wait for
+            origin, signers = item.desired.origin, item.desired.rules.signed_by
+            if signers:
+                vetter = self._vetters.setdefault(origin.registry, Vetting(sources[origin.registry], time.time()))
+                self._vetting[item] = self._pool(origin.registry).submit(_vet, self._resolving[origin.key], vetter, origin, signers)
 
     def finish(self, item: Item) -> bool:
         """Fills in the digest of an item's origin, or why it has none; whether it has one. It was started before."""
@@ -78,6 +88,14 @@ class Resolver:
         # Of two tags with the same digest each keeps its own.
         item.desired = desired._replace(origin=desired.origin._replace(digest=origin.digest), target=target)
         return True
+
+    def vet(self, items: List[Item]) -> None:
+        """Fills in whose signatures the images of *items* have; fails those that nobody accepted has signed. `start` has begun it."""
+        for item in items:
+            try:
+                item.signature = self._vetting[item].result()
+            except AcrError as error:
+                item.fail(refusal(item, error))
 
     def referrers(self, items: List[Item]) -> Dict[OriginKey, Union[List[Origin], AcrError]]:
         """What refers to the images of *items*, all of one source; by the key of the image's origin."""
@@ -103,6 +121,13 @@ class Resolver:
                 looks[item.desired.origin.key].result()
             except AcrError as error:
                 item.fail(error)
+
+
+def _vet(resolving: Future[Resolved], vetter: Vetting, origin: Origin, signers: Tuple[Signer, ...]) -> Signature:
+    found = resolving.result()[origin.key]
+    if isinstance(found, AcrError):
+        raise found
+    return vetter.signature(found, origin.digest or origin.tag or "latest", signers)
 
 
 def _resolve(prepared: Future[None], source: Source, origin: Origin) -> Resolved:

@@ -17,7 +17,7 @@ _module _mirror
 _planner
 _expand _permissions _resolver
 _engine _manifests _sources
-_azure _referrers _report _target
+_azure _referrers _report _target _vetting
 _arm _source
 _acr _containers _operations _platforms
 _arm_client _registry _workloads
