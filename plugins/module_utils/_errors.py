@@ -34,6 +34,7 @@ class Problem(Exception):
     * ``exists``: a target holds something that must not be overwritten. ``locked``: it is locked against writing.
     * ``refused``: Azure or a registry refuses, for a reason that is none of these.
     * ``unsupported``: Azure can't import such an image. ``blocked``: the user wants nothing of it.
+    * ``unsigned``: nobody whose signature is accepted has signed the image.
     * ``throttled``, ``unavailable``: passing; asking later may help.
     * ``unreachable``: no connection. ``certificate``: the TLS certificate isn't trusted.
     * ``timeout``: our own deadline passed.

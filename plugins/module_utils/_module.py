@@ -35,6 +35,9 @@ PACKAGES = {
     "azure.core": "azure-identity",
     "azure": "azure-identity",
     "msal": "azure-identity",
+    "cryptography": "cryptography>=45.0.0",
+    "sigstore": "sigstore>=4.0.0",
+    "urllib3": "urllib3>=2",  # which sigstore needs
 }
 
 

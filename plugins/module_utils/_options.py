@@ -36,7 +36,17 @@ from ._reference import (
     without_password,
 )
 from ._select import Selection, check_patterns
+from ._signatures import accepted
 
+SIGNER_ARGUMENTS: Dict[str, Any] = {
+    "key": {"type": "str", "no_log": False},
+    "issuer": {"type": "str"},
+    "identity": {"type": "str"},
+    "repository": {"type": "str"},
+    "trust_root": {"type": "dict"},
+    "certificate": {"type": "str"},
+    "subject": {"type": "str"},
+}
 IF_EXISTS = ("update", "keep", "fail", "reimport")
 
 # The options of one image, as an argument spec.
@@ -59,6 +69,7 @@ IMAGE_ARGUMENTS: Dict[str, Any] = {
         "type": "dict",
         "options": {"min_age": {"type": "str", "required": True}, "prefix": {"type": "str", "default": "quarantine/"}},
     },
+    "signed_by": {"type": "list", "elements": "dict", "options": SIGNER_ARGUMENTS},
 }
 _PATTERNS: Dict[str, Any] = {
     "include": {"type": "list", "elements": "str"},
@@ -89,7 +100,7 @@ ENTRY_ARGUMENTS: Dict[str, Any] = {
 # What a list can set for all its entries.
 DEFAULT_NAMES = (
     "source_registry", "source_username", "source_password", "if_exists", "platform", "referrers", "verify", "repair",
-    "if_source_missing", "immutable", "backup", "quarantine", "tags",
+    "if_source_missing", "immutable", "backup", "quarantine", "signed_by", "tags",
 )
 DEFAULTS_ARGUMENTS: Dict[str, Any] = {name: ENTRY_ARGUMENTS[name] for name in DEFAULT_NAMES}
 CREDENTIALS_ARGUMENTS: Dict[str, Any] = {
@@ -180,10 +191,11 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry
     quarantine = mistakes.of(Quarantine.of, options.get("quarantine"))
     if options.get("verify") is False:
         options = {**options, "quarantine": quarantine}
-        needing = "platform referrers repair if_source_missing immutable backup quarantine tags repositories blocked"
+        needing = "platform referrers repair if_source_missing immutable backup quarantine signed_by tags repositories blocked"
         for name in needing.split():
             if options.get(name) and options[name] != "fail":
                 mistakes.found.append(f"{name} needs verify: true, since registries must be read for it.")
+    signers = [mistakes.of(accepted, signer) for signer in options.get("signed_by") or []]
     several = bool(options.get("tags") or options.get("repositories"))
     selection = (mistakes.of(Selection.of, options.get("tags") or {}) or Selection()) if several else None
     repositories = None
@@ -214,6 +226,7 @@ def parse_entry(options: Dict[str, Any], suffix: str, prefix: str = "", registry
             backup=options.get("backup") or "",
             blocked=options.get("blocked") or NOTHING,
             quarantine=quarantine,
+            signed_by=tuple(filter(None, signers)),
         ),
         platform=options.get("platform") or None,
         notes=tuple(notes),
@@ -298,8 +311,10 @@ def _well_formed(
         elif mistake:
             wrong.append(mistake)
         elif value is not None:  # null means "not given"
-            inner = arguments[name].get("options")
-            found[name] = _well_formed(check_type_dict(value), inner, f"{place}{name}.", unknown, wrong) if inner else value
+            several, inner = isinstance(value, list), arguments[name].get("options")
+            given_inside = [check_type_dict(one) for one in (value if several else [value])] if inner else []
+            read = [_well_formed(one, inner, f"{place}{name}.", unknown, wrong) for one in given_inside]
+            found[name] = (read if several else read[0]) if inner else value
     missing = [name for name, spec in arguments.items() if spec.get("required") and found.get(name) is None and not wrong]
     wrong.extend(f"{place}{name} is missing." for name in missing)
     return found
@@ -310,6 +325,9 @@ def _mistake(name: str, value: Any, spec: Dict[str, Any]) -> Optional[str]:
     kind = spec["type"]
     if value is None or kind == "raw":
         return None
+    if spec.get("elements") == "dict":
+        wrong = [one for one in value if not isinstance(one, dict)] if isinstance(value, list) else [value]
+        return f"{name} must be a list of dictionaries, not {_shown(wrong[0])}." if wrong else None
     if kind == "str" or kind == "list" and isinstance(value, (list, bool, float)):
         for one in value if kind == "list" and isinstance(value, list) else [value]:
             if isinstance(one, (bool, float)):

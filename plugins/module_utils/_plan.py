@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tu
 from ._blocked import NOTHING, Blocked
 from ._errors import AcrError, Mistakes, UserError
 from ._quarantine import Quarantine
+from ._signatures import Signature, Signer
 
 TARGETS_PER_IMPORT = 100
 
@@ -109,6 +110,7 @@ class Rules(NamedTuple):
     backup: str = ""  # the tag that keeps the digest of one that is moved; {tag} stands for that one
     blocked: Blocked = NOTHING  # what must not come in
     quarantine: Optional[Quarantine] = None  # where what is new has to wait
+    signed_by: Tuple[Signer, ...] = ()  # of whom at least one must have signed
 
     def backup_of(self, target: Target) -> Optional[Target]:
         """The place for a backup of *target*, if it is to have one."""
@@ -208,7 +210,7 @@ class Item:
     from the import's start to its landing; *operation* names the import if it was not waited for. *gone*: its source has the
     image no more, so that what the target holds is kept. *backup*: what keeps what it held before, and comes first. *locked*: whether
     something of it had to be locked to be immutable; None if it isn't. *waiting*: the digest that it may get next, *ready_at* that
-    time.
+    time. *signature*: the one that its rules ask for.
     """
 
     desired: Desired
@@ -223,6 +225,7 @@ class Item:
     locked: Optional[bool] = None
     waiting: Optional[str] = None
     ready_at: str = ""
+    signature: Optional[Signature] = None
 
     @property
     def target(self) -> Target:
@@ -446,7 +449,9 @@ def merge(desired: Iterable[Desired]) -> List[Desired]:
                 f"{one.target} is wanted twice: from {other.origin} (entry {other.entry + 1}) and from {one.origin} "
                 f"(entry {one.entry + 1}). Remove one."
             )
-        elif not (one.selected or other.selected) and one.rules != other.rules:
+        elif one.selected == other.selected and (
+            one.rules.signed_by != other.rules.signed_by or one.rules != other.rules and not one.selected
+        ):
             conflicts.found.append(
                 f"{one.target} is wanted twice, with different options (entries {other.entry + 1} and {one.entry + 1}). Remove one."
             )

@@ -98,6 +98,7 @@ class Planner:
             resolved = {item for item in asked if self._resolver.finish(item)}
             group = self._without_twins(group)
             _screen(group, self.target)
+            self._resolver.vet([item for item in group if item in resolved])
             self._settle(group, [item for item in group if item.target.tag is None and item in resolved])
             arriving = self._hold(group, moving)
             self._back_up(group)
@@ -142,6 +143,7 @@ class Planner:
             return []
         waiting = Waiting(self.target, self._readers)
         promoted, arriving = waiting.hold([item for item in items if item.error is None], moving, self._resolver.own(self.target.registry))
+        self._resolver.vet(promoted, anew=True)  # another digest may have been read than the one that was vetted
         self._settle(promoted + arriving, [item for item in arriving if item.observed is None])
         with self._changing:
             self._items += arriving

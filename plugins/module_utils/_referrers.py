@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Opt
 from ._errors import AcrError
 from ._listing import FEW
 from ._plan import Origin, OriginKey
-from ._reference import valid_digest
+from ._reference import TAG_CHARACTERS, valid_digest
 from ._refusals import nothing_there
 from ._source import Source
 
@@ -20,7 +20,6 @@ Answer = TypeVar("Answer")
 
 SUFFIXES = ("sig", "att", "sbom")  # of the tags under which cosign keeps what belongs to a digest
 DEPTH = 8  # a signature of an SBOM of an image is three deep
-TAG_CHARACTERS = 128  # a longer name, as a SHA-512 makes it, isn't a tag
 MOST = 1000  # referrers of one image; more are somebody's mistake, or an attack
 
 

@@ -54,7 +54,7 @@ class Report:
     def results(self) -> List[Dict[str, Any]]:
         """What became of each target, in the order of the entries: ``{"image", "source", "digest", "previous_digest",
         "action", "reason"}``, and ``backup``, ``immutable``, ``seconds``, ``operation``, ``error``, ``note``, ``waiting``,
-        ``ready_at``, ``size``, ``platforms`` if there are any."""
+        ``ready_at``, ``signature``, ``size``, ``platforms`` if there are any."""
         return [row for _entry, row in self._rows()]
 
     def numbered(self) -> List[Dict[str, Any]]:
@@ -93,6 +93,8 @@ class Report:
                 row["operation"] = item.operation
             if item.note:
                 row["note"] = item.note
+            if item.signature:
+                row["signature"] = item.signature._asdict()
             row.update(self.details.get(item, {}))
             rows.append((item.desired.entry, row))
         return sorted(rows, key=lambda row: row[0])

@@ -9,15 +9,18 @@ Each source is read by threads of its own, so that one that keeps us waiting hol
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Dict, List, Tuple, Union
+from typing import Dict, List, Optional, Tuple, Union
 
 from ._acr import AzureRegistry
 from ._errors import AcrError
 from ._plan import Item, Origin, OriginKey, SourceRegistry, Target
 from ._referrers import Referrers
+from ._signatures import Signature, Signer
 from ._source import Source
 from ._sources import Sources
+from ._vetting import Vetting, refusal
 
 Resolved = Dict[OriginKey, Union[Origin, AcrError]]  # by the key of the origin that was asked for
 
@@ -30,6 +33,8 @@ class Resolver:
         self._concurrency = concurrency
         self._pools: Dict[SourceRegistry, ThreadPoolExecutor] = {}
         self._resolving: Dict[OriginKey, Future[Resolved]] = {}
+        self._vetters: Dict[SourceRegistry, Vetting] = {}
+        self._vetting: Dict[Item, Future[Signature]] = {}
 
     def close(self) -> None:
         """Starts no further reads."""
@@ -42,7 +47,7 @@ class Resolver:
         return self._pools[registry]
 
     def start(self, items: List[Item]) -> None:
-        """Starts to read the digests of the items' origins that aren't locked."""
+        """Starts to read the digests of the items' origins that aren't locked, and their signatures if those are asked for."""
         repositories: Dict[Tuple[SourceRegistry, str], Dict[OriginKey, Origin]] = {}
         sources: Dict[SourceRegistry, Source] = {}
         for item in items:
@@ -66,6 +71,14 @@ class Resolver:
                 origins = {key: origin for key, origin in origins.items() if key not in plain}
             for key, origin in origins.items():
                 self._resolving[key] = pool.submit(_resolve, ready, source, origin)
+        for item in items:  # after all that has to be resolved, which they wait for
+            if item.desired.rules.signed_by:
+                self._start_vetting(item, self._resolving.get(item.desired.origin.key))
+
+    def _start_vetting(self, item: Item, resolving: Optional[Future[Resolved]] = None) -> None:
+        origin, signers = item.desired.origin, item.desired.rules.signed_by
+        vetter = self._vetters.setdefault(origin.registry, Vetting(self._sources.of(origin.registry), time.time()))
+        self._vetting[item] = self._pool(origin.registry).submit(_vet, resolving, vetter, origin, signers)
 
     def finish(self, item: Item) -> bool:
         """Fills in the digest of an item's origin, or why it has none; whether it has one. It was started before."""
@@ -87,6 +100,18 @@ class Resolver:
     def own(self, target: AzureRegistry) -> SourceRegistry:
         """The target as a source."""
         return self._sources.own(target)
+
+    def vet(self, items: List[Item], anew: bool = False) -> None:
+        """Fills in whose signatures the images of *items* have; fails those that nobody accepted has signed. `start` has begun it,
+        unless they have got another digest since (*anew*)."""
+        items = [item for item in items if item.desired.rules.signed_by and item.error is None]
+        for item in items if anew else ():
+            self._start_vetting(item)
+        for item in items:
+            try:
+                item.signature = self._vetting[item].result()
+            except AcrError as error:
+                item.fail(refusal(item, error))
 
     def referrers(self, items: List[Item]) -> Dict[OriginKey, Union[List[Origin], AcrError]]:
         """What refers to the images of *items*, all of one source; by the key of the image's origin."""
@@ -115,6 +140,13 @@ class Resolver:
                 if item.desired.locked and error.reason == "not_found":
                     error = error.but(f"{error} The lock file has this digest; run with lock: update.")
                 item.unresolved(error)
+
+
+def _vet(resolving: Optional[Future[Resolved]], vetter: Vetting, origin: Origin, signers: Tuple[Signer, ...]) -> Signature:
+    found = resolving.result()[origin.key] if resolving is not None else origin
+    if isinstance(found, AcrError):
+        raise found
+    return vetter.signature(found, origin.digest or origin.tag or "latest", signers)
 
 
 def _resolve(prepared: Future[None], source: Source, origin: Origin) -> Resolved:

@@ -106,8 +106,8 @@ options:
         can't notice that the source has changed.
       - With V(false), check mode always announces an import.
       - With V(false), locks can't be read, so O(if_exists=reimport) overwrites a locked tag.
-      - O(platform), O(referrers), O(repair), O(if_source_missing=keep), O(immutable), O(backup) and O(quarantine)
-        require V(true).
+      - O(platform), O(referrers), O(repair), O(if_source_missing=keep), O(immutable), O(backup), O(quarantine)
+        and O(signed_by) require V(true).
     type: bool
     default: true
   repair:
@@ -183,6 +183,70 @@ options:
           - What comes before the target's repository.
         type: str
         default: quarantine/
+  signed_by:
+    description:
+      - Import the image only if one of these signers has signed it. Signatures are read from the image's repository in the source
+        registry, and verified over the digest that is about to be imported. Cosign's are found as bundles (referrers) and under
+        tags that end in C(.sig), Notation's as referrers, in JWS or COSE envelopes.
+      - An image that none of them has signed fails with the reason V(unsigned), and nothing of it is imported. One that the
+        target has already is also checked, and stays as it is. A target that is kept because of O(if_exists=keep) or
+        O(if_source_missing=keep) isn't checked.
+      - If signatures can't be read, since the source throttles or denies requests, the image fails with that reason and isn't
+        taken for unsigned.
+      - Each signature is verified on its own, wherever it was found, and one that is right is enough. Attestations, such as
+        provenance, are not signatures of the image.
+      - With O(platform), a signature of the multi-architecture image that lists the platform's image counts as well. The
+        referrers that O(referrers=true) adds need no signatures of their own.
+      - No service is asked, so revoked certificates aren't recognized. Remove a signer that is no longer to be trusted.
+      - Requires V(true) for O(verify), and the Python library C(cryptography) (45.0.0 or newer).
+    type: list
+    elements: dict
+    version_added: 0.2.0
+    suboptions:
+      key:
+        description:
+          - Accept what is signed with the private half of this public key, in PEM, as in C(cosign.pub).
+          - It may be an ECDSA, RSA or Ed25519 key. An entry in Sigstore's log isn't required.
+        type: str
+      issuer:
+        description:
+          - Accept what was signed without a key of one's own (keyless), with a certificate that Sigstore issued to
+            O(signed_by[].identity). This is the identity provider that vouched for that, such as
+            V(https://token.actions.githubusercontent.com). It must be the same text.
+          - Such certificates are valid for minutes, so an entry in Sigstore's log, or a time stamp, has to prove that it was used
+            then.
+          - Requires the Python library C(sigstore) (4.0.0 or newer), and uses the root of trust that comes with it. Nothing is
+            downloaded.
+        type: str
+      identity:
+        description:
+          - A shell pattern for the whole identity, such as
+            V(https://github.com/contoso/app/.github/workflows/release.yml@refs/tags/v*) or V(release@contoso.com). V(*) also
+            stands for slashes.
+          - Required with O(signed_by[].issuer).
+        type: str
+      trust_root:
+        description:
+          - The root of trust of another Sigstore instance than the public one, as the content of its C(trusted_root.json).
+        type: dict
+      repository:
+        description:
+          - A shell pattern for the whole repository that the signature says it was made for, such as
+            V(index.docker.io/contoso/*). With this, a signature that was copied from another repository isn't accepted.
+          - Only signatures under tags that end in C(.sig) name a repository. Bundles don't, and aren't accepted with this
+            option.
+        type: str
+      certificate:
+        description:
+          - Accept what Notation has signed with a certificate that leads to one of these, in PEM, which may be those of an
+            authority or of the signer. All of them must be valid now, since time stamps aren't evaluated.
+          - COSE envelopes require the Python library C(cbor2).
+        type: str
+      subject:
+        description:
+          - The whole subject of the signer's certificate, such as V(CN=release,O=Contoso,C=US), in either order.
+          - Required with O(signed_by[].certificate).
+        type: str
   wait:
     description:
       - Whether to wait until the import is finished and verified. With V(false), the result names the started operation, and
@@ -385,6 +449,25 @@ EXAMPLES = r"""
     registry: contosoprod
     source: contosodev.azurecr.io/signed/app:1.0
     referrers: true
+
+- name: Import only what the release workflow has signed
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: ghcr.io/contoso/app:2.4.1
+    signed_by:
+      - issuer: https://token.actions.githubusercontent.com
+        identity: https://github.com/contoso/app/.github/workflows/release.yml@refs/tags/v*
+
+- name: Import only what is signed with this key
+  registryops.acr.acr_import:
+    registry: contosoprod
+    source: registry.example.com/vendor/agent:2.3
+    signed_by:
+      - key: |
+          -----BEGIN PUBLIC KEY-----
+          MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE0yv2YTyK59BziQlXkOG0TuntvXYC
+          CLljaETFme9CyvZ7bFadzSgNu+qg5rqz0AnKeGuB3mDyOZ2R/qEtCuuEOQ==
+          -----END PUBLIC KEY-----
 """
 
 RETURN = r"""
@@ -493,6 +576,31 @@ targets:
       type: str
       returned: when RV(targets[].action) is V(wait)
       sample: "2026-11-30T02:00:09Z"
+    signature:
+      description: The signature because of which the image was accepted.
+      type: dict
+      returned: when O(signed_by) is given and the image is signed
+      contains:
+        kind:
+          description:
+            - V(key) or V(keyless) for cosign's, V(notation) for Notation's.
+          type: str
+          returned: always
+          sample: keyless
+        identity:
+          description:
+            - Who signed. For V(keyless) and V(notation), the identity or subject of the certificate; for V(key), the SHA-256
+              digest of the public key.
+          type: str
+          returned: always
+          sample: https://github.com/contoso/app/.github/workflows/release.yml@refs/tags/v2.4.1
+        time:
+          description:
+            - When it was signed (ISO 8601, UTC). For V(keyless), that is proven by Sigstore's log or a time stamp; for
+              V(notation), the signer says so; for V(key), it isn't known, and this is null.
+          type: str
+          returned: always
+          sample: "2026-11-20T08:15:00Z"
     seconds:
       description: How long its import took.
       type: float
@@ -510,7 +618,8 @@ reason:
       missing or wrong, V(denied) if a right is missing, V(firewall) if a firewall blocks this machine, V(not_found) if something
       doesn't exist.
     - V(exists) if a target holds something that must not be overwritten, V(locked) if it is locked, V(unsupported) if Azure can't
-      import such an image, V(refused) if Azure or a registry refuses for another reason.
+      import such an image, V(unsigned) if none of O(signed_by) has signed it, V(refused) if Azure or a registry refuses for
+      another reason.
     - V(throttled) or V(unavailable) if it is temporary, V(unreachable) if there is no connection, V(certificate) if a TLS
       certificate isn't trusted, V(timeout) if the time limit was reached, V(protocol) if a response was invalid.
     - V(lost) if Azure calls an image imported but it isn't there, V(unknown) if the outcome of an import is unknown.

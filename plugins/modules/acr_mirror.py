@@ -124,8 +124,8 @@ options:
           - With V(false), check mode always announces an import.
           - With V(false), locks can't be read, so O(images[].if_exists=reimport) overwrites a locked tag.
           - O(images[].platform), O(images[].referrers), O(images[].repair), O(images[].if_source_missing=keep),
-            O(images[].immutable), O(images[].backup), O(images[].quarantine), O(images[].tags) and O(images[].repositories)
-            require V(true).
+            O(images[].immutable), O(images[].backup), O(images[].quarantine), O(images[].signed_by), O(images[].tags) and
+            O(images[].repositories) require V(true).
           - The default is V(true).
         type: bool
       repair:
@@ -206,6 +206,70 @@ options:
               - What comes before the target's repository.
             type: str
             default: quarantine/
+      signed_by:
+        description:
+          - Import the image only if one of these signers has signed it. Signatures are read from the image's repository in the
+            source registry, and verified over the digest that is about to be imported. Cosign's are found as bundles (referrers)
+            and under tags that end in C(.sig), Notation's as referrers, in JWS or COSE envelopes.
+          - An image that none of them has signed fails with the reason V(unsigned), and nothing of it is imported. One that the
+            target has already is also checked, and stays as it is. A target that is kept because of O(images[].if_exists=keep) or
+            O(images[].if_source_missing=keep) isn't checked.
+          - If signatures can't be read, since the source throttles or denies requests, the image fails with that reason and isn't
+            taken for unsigned.
+          - Each signature is verified on its own, wherever it was found, and one that is right is enough. Attestations, such as
+            provenance, are not signatures of the image.
+          - With O(images[].platform), a signature of the multi-architecture image that lists the platform's image counts as well.
+            The referrers that O(images[].referrers=true) adds need no signatures of their own.
+          - No service is asked, so revoked certificates aren't recognized. Remove a signer that is no longer to be trusted.
+          - Requires V(true) for O(images[].verify), and the Python library C(cryptography) (45.0.0 or newer).
+        type: list
+        elements: dict
+        version_added: 0.2.0
+        suboptions:
+          key:
+            description:
+              - Accept what is signed with the private half of this public key, in PEM, as in C(cosign.pub).
+              - It may be an ECDSA, RSA or Ed25519 key. An entry in Sigstore's log isn't required.
+            type: str
+          issuer:
+            description:
+              - Accept what was signed without a key of one's own (keyless), with a certificate that Sigstore issued to
+                O(images[].signed_by[].identity). This is the identity provider that vouched for that, such as
+                V(https://token.actions.githubusercontent.com). It must be the same text.
+              - Such certificates are valid for minutes, so an entry in Sigstore's log, or a time stamp, has to prove that it was
+                used then.
+              - Requires the Python library C(sigstore) (4.0.0 or newer), and uses the root of trust that comes with it. Nothing
+                is downloaded.
+            type: str
+          identity:
+            description:
+              - A shell pattern for the whole identity, such as
+                V(https://github.com/contoso/app/.github/workflows/release.yml@refs/tags/v*) or V(release@contoso.com). V(*) also
+                stands for slashes.
+              - Required with O(images[].signed_by[].issuer).
+            type: str
+          trust_root:
+            description:
+              - The root of trust of another Sigstore instance than the public one, as the content of its C(trusted_root.json).
+            type: dict
+          repository:
+            description:
+              - A shell pattern for the whole repository that the signature says it was made for, such as
+                V(index.docker.io/contoso/*). With this, a signature that was copied from another repository isn't accepted.
+              - Only signatures under tags that end in C(.sig) name a repository. Bundles don't, and aren't accepted with this
+                option.
+            type: str
+          certificate:
+            description:
+              - Accept what Notation has signed with a certificate that leads to one of these, in PEM, which may be those of an
+                authority or of the signer. All of them must be valid now, since time stamps aren't evaluated.
+              - COSE envelopes require the Python library C(cbor2).
+            type: str
+          subject:
+            description:
+              - The whole subject of the signer's certificate, such as V(CN=release,O=Contoso,C=US), in either order.
+              - Required with O(images[].signed_by[].certificate).
+            type: str
       tags:
         description:
           - Select several tags of the source's repository. The filters are applied in this order. What they drop is returned in
@@ -363,6 +427,57 @@ options:
               - What comes before the target's repository.
             type: str
             default: quarantine/
+      signed_by:
+        description:
+          - The default of O(images[].signed_by). An entry can lift it with an empty list.
+        type: list
+        elements: dict
+        version_added: 0.2.0
+        suboptions:
+          key:
+            description:
+              - Accept what is signed with the private half of this public key, in PEM, as in C(cosign.pub).
+              - It may be an ECDSA, RSA or Ed25519 key. An entry in Sigstore's log isn't required.
+            type: str
+          issuer:
+            description:
+              - Accept what was signed without a key of one's own (keyless), with a certificate that Sigstore issued to
+                O(defaults.signed_by[].identity). This is the identity provider that vouched for that, such as
+                V(https://token.actions.githubusercontent.com). It must be the same text.
+              - Such certificates are valid for minutes, so an entry in Sigstore's log, or a time stamp, has to prove that it was
+                used then.
+              - Requires the Python library C(sigstore) (4.0.0 or newer), and uses the root of trust that comes with it. Nothing
+                is downloaded.
+            type: str
+          identity:
+            description:
+              - A shell pattern for the whole identity, such as
+                V(https://github.com/contoso/app/.github/workflows/release.yml@refs/tags/v*) or V(release@contoso.com). V(*) also
+                stands for slashes.
+              - Required with O(defaults.signed_by[].issuer).
+            type: str
+          trust_root:
+            description:
+              - The root of trust of another Sigstore instance than the public one, as the content of its C(trusted_root.json).
+            type: dict
+          repository:
+            description:
+              - A shell pattern for the whole repository that the signature says it was made for, such as
+                V(index.docker.io/contoso/*). With this, a signature that was copied from another repository isn't accepted.
+              - Only signatures under tags that end in C(.sig) name a repository. Bundles don't, and aren't accepted with this
+                option.
+            type: str
+          certificate:
+            description:
+              - Accept what Notation has signed with a certificate that leads to one of these, in PEM, which may be those of an
+                authority or of the signer. All of them must be valid now, since time stamps aren't evaluated.
+              - COSE envelopes require the Python library C(cbor2).
+            type: str
+          subject:
+            description:
+              - The whole subject of the signer's certificate, such as V(CN=release,O=Contoso,C=US), in either order.
+              - Required with O(defaults.signed_by[].certificate).
+            type: str
       tags:
         description:
           - The default of O(images[].tags).
@@ -758,6 +873,20 @@ EXAMPLES = r"""
     images: "{{ lookup('ansible.builtin.file', 'images.yml') | from_yaml }}"
     report_html: "{{ playbook_dir }}/mirror.html"
     report_json: "{{ playbook_dir }}/mirror.json"
+
+- name: Mirror only what is signed, by any of two workflows unless an entry says otherwise
+  registryops.acr.acr_mirror:
+    registry: contosoprod
+    defaults:
+      signed_by:
+        - issuer: https://token.actions.githubusercontent.com
+          identity: https://github.com/contoso/app/.github/workflows/release.yml@refs/tags/v*
+        - issuer: https://gitlab.com
+          identity: https://gitlab.com/contoso/base//.gitlab-ci.yml@refs/heads/main
+    images:
+      - ghcr.io/contoso/app:2.4.1
+      - source: docker.io/library/busybox:1.37
+        signed_by: []
 """
 
 RETURN = r"""
@@ -843,6 +972,31 @@ results:
       type: float
       returned: when it was imported
       sample: 2.31
+    signature:
+      description: The signature because of which the image was accepted.
+      type: dict
+      returned: when O(images[].signed_by) is given and the image is signed
+      contains:
+        kind:
+          description:
+            - V(key) or V(keyless) for cosign's, V(notation) for Notation's.
+          type: str
+          returned: always
+          sample: keyless
+        identity:
+          description:
+            - Who signed. For V(keyless) and V(notation), the identity or subject of the certificate; for V(key), the SHA-256
+              digest of the public key.
+          type: str
+          returned: always
+          sample: https://github.com/contoso/app/.github/workflows/release.yml@refs/tags/v2.4.1
+        time:
+          description:
+            - When it was signed (ISO 8601, UTC). For V(keyless), that is proven by Sigstore's log or a time stamp; for
+              V(notation), the signer says so; for V(key), it isn't known, and this is null.
+          type: str
+          returned: always
+          sample: "2026-11-20T08:15:00Z"
     error:
       description: What failed, for which image, and what to do.
       type: str
@@ -1038,7 +1192,8 @@ reason:
       missing or wrong, V(denied) if a right is missing, V(firewall) if a firewall blocks this machine, V(not_found) if something
       doesn't exist.
     - V(exists) if a target holds something that must not be overwritten, V(locked) if it is locked, V(unsupported) if Azure can't
-      import such an image, V(blocked) if O(blocked) keeps it out, V(refused) if Azure or a registry refuses for another reason.
+      import such an image, V(blocked) if O(blocked) keeps it out, V(unsigned) if none of O(images[].signed_by) has signed it,
+      V(refused) if Azure or a registry refuses for another reason.
     - V(throttled) or V(unavailable) if it is temporary, V(unreachable) if there is no connection, V(certificate) if a TLS
       certificate isn't trusted, V(timeout) if the time limit was reached, V(protocol) if a response was invalid.
     - V(lost) if Azure calls an image imported but it isn't there, V(unknown) if the outcome of an import is unknown, V(stopped)

@@ -53,7 +53,7 @@ def described(option: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 def value(option: dict[str, Any], required: bool) -> dict[str, Any]:
     """The schema of an option's value."""
     if option["type"] == "dict":
-        schema = {"anyOf": [mapping(option["suboptions"]), TEMPLATE]}
+        schema = {"anyOf": [mapping(option["suboptions"]) if "suboptions" in option else {"type": "object"}, TEMPLATE]}
     elif option["type"] == "list" and option.get("elements") == "dict":
         schema = {"anyOf": [{"type": "array", "items": mapping(option["suboptions"])}, TEMPLATE]}
     elif option["type"] == "list":

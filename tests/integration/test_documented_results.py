@@ -4,6 +4,7 @@
 """What modules return is what their documentation says: each key, its type, and nothing else."""
 from __future__ import annotations
 
+import json
 from importlib import import_module
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 
 from tests.playbook import run_playbook
 from tests.sandbox.handle import Sandbox
+from tests.signing import BUNDLE, b64, key_bundle, new_key, public_pem
 
 MODULES = ("acr_import", "acr_manifest_info", "acr_mirror", "acr_trusted_services")
 # What every module may return.
@@ -22,6 +24,7 @@ MAY_BE_NULL = {
     "acr_import.media_type",
     "acr_import.targets.digest",
     "acr_import.targets.previous_digest",
+    "acr_import.targets.signature.time",
     "acr_manifest_info.manifests.architecture",
     "acr_manifest_info.manifests.config_media_type",
     "acr_manifest_info.manifests.os",
@@ -31,19 +34,23 @@ MAY_BE_NULL = {
     "acr_mirror.lock_changes.previous_digest",
     "acr_mirror.results.digest",
     "acr_mirror.results.previous_digest",
+    "acr_mirror.results.signature.time",
     *(f"acr_trusted_services.{when}.{name}" for when in ("before", "after") for name in ("regional_endpoints", "soft_delete_days")),
 }
 HELLO = "docker.io/library/hello-world"
+KEY = new_key()
+VETTED = {"source_registry": "contosodev", "source": "vetted/app:1", "signed_by": [{"key": public_pem(KEY)}]}
 SIGNED = {"source_registry": "contosodev", "source": "signed/app:1.0", "referrers": True}
 STAYING = {"immutable": True, "backup": "{tag}-previous"}
 TASKS: list[tuple[str, dict[str, Any]]] = [
     ("acr_import", {**SIGNED, "target": ["moving/app:1"], **STAYING}),
+    ("acr_import", VETTED),
     ("acr_import", {"source": f"{HELLO}:latest", "wait": False}),
     ("acr_import", {"source": f"{HELLO}:missing"}),
     ("acr_import", {"source": f"{HELLO}:1.0", "verify": False}),
     ("acr_import", {"source": "docker.io/library/busybox:1.36", "quarantine": {"min_age": "72h"}}),
     ("acr_mirror", {
-        "images": [SIGNED, {"source": f"{HELLO}:1.1", "target": ["moving/app:2"], **STAYING}, {"source": f"{HELLO}:missing"}],
+        "images": [SIGNED, VETTED, {"source": f"{HELLO}:1.1", "target": ["moving/app:2"], **STAYING}, {"source": f"{HELLO}:missing"}],
         "details": True,
     }),
     ("acr_mirror", {"images": [{"source": f"{HELLO}:linux"}, {"source": HELLO, "tags": {"semver": "1.0.x"}}], "wait": False}),
@@ -93,6 +100,9 @@ def test_results_are_as_documented(sandbox: Sandbox) -> None:
     sandbox.push("contosoprod", "moving/app", ["1", "2"])
     locked = sandbox.push("contosoprod", "locked/app", ["1"], kind="index")["digest"]
     sandbox.lock("contosoprod", "locked/app", digest=locked, readEnabled=False)
+    vetted = sandbox.push("contosodev", "vetted/app", ["1"])["digest"]
+    bundle = b64(json.dumps(key_bundle(vetted, KEY)).encode())
+    sandbox.push("contosodev", "vetted/app", kind="artifact", content=bundle, media_type=BUNDLE, subject=vetted, artifact_type=BUNDLE)
     broken = {"match": {"class": "arm_read", "path": "registries/missing$"}, "action": {"status": 400, "body": "<html>"}}
     sandbox.knobs(import_seconds=0.1, faults=[broken], lies=[{"kind": "refused", "match": {"path": "^/acr/v1/secret/app/_manifests"}}])
     signed = sandbox.tags("contosodev", "signed/app")["1.0"]

@@ -175,7 +175,7 @@ class Sandbox:
     ) -> dict[str, Any]:
         """Put a generated image into a registry (host or Azure name): ``{"digest", "children", "extras"}``.
 
-        Kinds: single, index, manifest_list, helm, signed, big_index (``count``), nested
+        Kinds: single, index, manifest_list, helm, signed, artifact (options as of `images.artifact`), big_index (``count``), nested
         (``depth``), schema1.
         """
         body = {"host": host, "repository": repository, "tags": list(tags), "kind": kind, "seed": seed}

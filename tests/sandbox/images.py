@@ -16,6 +16,7 @@ import io
 import json
 import random
 import tarfile
+from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -321,6 +322,29 @@ def signature(subject: Image, *, reference: str = "signed/app", attached: bool =
     return Image(encode(manifest), OCI_MANIFEST, blobs)
 
 
+def artifact(
+    content: str,
+    media_type: str,
+    *,
+    annotations: dict[str, str] | None = None,
+    subject: str = "",
+    artifact_type: str = "",
+) -> Image:
+    """A manifest with one layer, whose *content* is in base64, and perhaps a subject (a digest)."""
+    blobs: dict[str, bytes] = {}
+    manifest: dict[str, Any] = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": _blob(blobs, b"{}", OCI_EMPTY if artifact_type else OCI_CONFIG),
+        "layers": [_blob(blobs, b64decode(content), media_type, annotations=annotations or {})],
+    }
+    if artifact_type:
+        manifest["artifactType"] = artifact_type
+    if subject:
+        manifest["subject"] = {"mediaType": OCI_MANIFEST, "size": 2, "digest": subject}
+    return Image(encode(manifest), OCI_MANIFEST, blobs)
+
+
 def sbom(subject: Image, *, name: str = "app", artifact_type: str = SBOM_TYPE) -> Image:
     """An SBOM attached to a manifest, as ORAS pushes one: an empty configuration and an artifactType."""
     blobs: dict[str, bytes] = {}
@@ -410,7 +434,8 @@ def schema1(seed: int = 0, *, name: str = "library/old", tag: str = "latest") ->
 
 
 def build(kind: str, seed: int = 0, **options: Any) -> Built:
-    """Builds by the kind's name: single, index, manifest_list, helm, signed, big_index (option `count`) or nested (`depth`)."""
+    """Builds by the kind's name: single, index, manifest_list, helm, signed, artifact (options as of that), big_index (option
+    `count`) or nested (`depth`)."""
     if kind == "single":
         return Built(single(seed, **options))
     if kind == "index":
@@ -422,6 +447,8 @@ def build(kind: str, seed: int = 0, **options: Any) -> Built:
         return Built(helm(seed, **options))
     if kind == "signed":
         return signed(seed, **options)
+    if kind == "artifact":
+        return Built(artifact(**options))
     if kind == "nested":
         return Built(nested(options.get("depth", 3), seed))
     if kind == "big_index":

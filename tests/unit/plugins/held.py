@@ -49,6 +49,8 @@ class _Held:
         self.tagged: dict[str, dict[str, str]] = {name.replace("_", "/"): tags for name, tags in repositories.items()}
         self.manifests: dict[str, tuple[str, dict[str, Any]]] = {}
         self.referring: dict[str, list[str]] = {}
+        self.described: dict[str, dict[str, Any]] = {}  # what listings of referrers say of those, besides their digests
+        self.blobs: dict[str, bytes] = {}
         self.hidden: set[str] = set()  # tags and digests that no listing shows
         self.lost: set[str] = set()  # digests that are tagged, and not there
         self.late: dict[tuple[str, ...], int] = {}  # what is asked → how often it is said not to be there before it is
@@ -102,7 +104,13 @@ class _Held:
 
     def referrers(self, repository: str, subject: str) -> tuple[str, list[dict[str, Any]]]:
         self._ask("referrers", repository, subject)
-        return "api", [{"digest": one} for one in self.referring.get(subject, [])]
+        return "api", [{"digest": one, **self.described.get(one, {})} for one in self.referring.get(subject, [])]
+
+    def blob(self, repository: str, one: str) -> bytes:
+        self._ask("blob", repository, one)
+        if one not in self.blobs:
+            raise AcrError("not_found", f"{self.host}/{repository}@{one} does not exist.", status=404, codes=("BLOB_UNKNOWN",))
+        return self.blobs[one]
 
     # -- Azure's own
 

@@ -365,7 +365,7 @@ USUAL = {
 }  # fmt: skip
 LIST = {
     "defaults": None, "credentials": None, "target_prefix": None, "default_host": None, "blocked": None, "concurrency": 4,
-    "lock_file": None, "lock": None,
+    "lock_file": None, "lock": None, "report_html": None, "report_json": None,
     "on_error": "continue", "details": False,
     "timeout": None, "import_timeout": 30,
 }  # fmt: skip

@@ -28,11 +28,13 @@ from ansible_collections.registryops.acr.plugins.module_utils._plan import Rules
 from ansible_collections.registryops.acr.plugins.module_utils._quarantine import Quarantine
 from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference, Reference, RegistryId
 from ansible_collections.registryops.acr.plugins.module_utils._select import InvalidSelection, Selection
+from tests.signing import new_key, public_pem
 
 SUFFIX = "azurecr.test"
 A = "sha256:" + "a" * 64
 ID = "/subscriptions/1/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/contosodev"
 NGINX = "docker.io/nginx:1.27"
+KEY = public_pem(new_key())
 
 
 def entry(source: str | None = NGINX, prefix: str = "", **options: Any) -> Entry:
@@ -237,6 +239,8 @@ def test_if_exists_goes_with_and_without_verifying(if_exists: str, verify: bool)
             {"if_source_missing": "keep", "verify": False},
             "if_source_missing needs verify: true, since registries must be read for it.",
         ),
+        ({"signed_by": [{"key": KEY}], "verify": False}, "signed_by needs verify: true, since registries must be read for it."),
+        ({"signed_by": [{"key": "x"}]}, "signed_by: key isn't a public key in PEM (-----BEGIN PUBLIC KEY-----)."),
         (
             {"source": "docker.io/nginx", "tags": {"newest": 1}, "verify": False},
             "tags needs verify: true, since registries must be read for it.",
@@ -768,6 +772,29 @@ def test_only_what_surely_contradicts_is_refused_before_registries_are_asked() -
     for other in ("contosotest.azurecr.test/a:1", "h.io:8443/a:1", "quay.io/a:1"):
         (said,) = mistakes([here, {"source": other}])
         assert said.endswith(f"(entry 1) and from {other.replace('.azurecr.test', '')} (entry 2). Remove one.")
+
+
+# -- signers -----------------------------------------------------------------------------------------------------------
+
+
+def test_signers_of_the_list_hold_for_entries_without_their_own() -> None:
+    other = public_pem(new_key())
+    images = [{"source": NGINX}, {"source": "h.io/a", "signed_by": [{"key": other}]}, {"source": "h.io/b", "signed_by": []}]
+    options, told = read_list({"images": images, "defaults": {"signed_by": [{"key": KEY}, {"key": other}]}})
+    parsed = entries(*options["images"], defaults=options["defaults"])
+    assert not told
+    assert [[signer.key for signer in one.rules.signed_by] for one in parsed] == [[KEY, other], [other], []]
+
+
+def test_a_mistake_in_a_signer_has_its_place() -> None:
+    one = {"source": NGINX, "signed_by": [{"key": KEY}, {"issuer": 1.5}, {"isuer": "https://a.test", "identity": "x"}]}
+    assert mistakes([one, {"source": NGINX, "signed_by": "cosign.pub"}, {"source": NGINX, "signed_by": ["cosign.pub"]}]) == [
+        "Entry 1 (docker.io/nginx:1.27): signed_by.isuer isn't an option; did you mean issuer?",
+        "Entry 1 (docker.io/nginx:1.27): signed_by.issuer must be text, but 1.5 was read as a number (3.10 would be, too). "
+        "Quote it, as in '3.10'.",
+        "Entry 2 (docker.io/nginx:1.27): signed_by must be a list of dictionaries, not 'cosign.pub'.",
+        "Entry 3 (docker.io/nginx:1.27): signed_by must be a list of dictionaries, not 'cosign.pub'.",
+    ]
 
 
 # -- argument specs --------------------------------------------------------------------------------------------------

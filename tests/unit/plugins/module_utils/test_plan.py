@@ -38,6 +38,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._plan import (
     merge,
     overwrites,
 )
+from ansible_collections.registryops.acr.plugins.module_utils._signatures import Signer
 
 A, B, C = ("sha256:" + letter * 64 for letter in "abc")
 IF_EXISTS = ("update", "keep", "fail", "reimport")
@@ -445,6 +446,14 @@ def test_the_same_twice_is_one_where_a_selection_brought_it(first: bool, second:
     images = [desired(entry=0, selected=first), desired(target="b:1"), desired("keep", entry=1, selected=second)]
     # What names an image decides, with its rules, in whatever order they come.
     assert merge(images) == ([images[2], images[1]] if first and not second else images[:2])
+
+
+def test_two_selections_do_not_differ_about_who_has_to_sign() -> None:
+    strict = desired(entry=1, selected=True)
+    strict = strict._replace(rules=strict.rules._replace(signed_by=(Signer(key="PEM"),)))
+    with pytest.raises(Conflict, match=r" is wanted twice, with different options \(entries 1 and 2\)"):
+        merge([desired(entry=0, selected=True), strict])
+    assert merge([strict, desired(entry=0)]) == [desired(entry=0)], "what names an image decides"
 
 
 def test_a_selection_does_not_hide_a_conflict() -> None:

@@ -22,6 +22,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._planner import Pl
 from ansible_collections.registryops.acr.plugins.module_utils._resolver import Resolver
 from ansible_collections.registryops.acr.plugins.module_utils._source import Known
 from ansible_collections.registryops.acr.plugins.module_utils._target import TargetRegistry
+from tests.signing import SIMPLE, b64, claims, new_key, public_pem, sign
 from tests.unit.plugins.held import IMAGE, INDEX, HeldAzure, HeldRegistry, Opened, digest
 
 SERVER = "contosodev.azurecr.test"
@@ -665,3 +666,68 @@ def test_referrers_that_can_not_be_found_are_the_failure_of_their_image(plan: Pl
     items = plan(app(referrers=True), app("2.0", referrers=True))
     assert actions(items) == {"team/app:1.0": "denied", "team/app:2.0": "import"}
     assert error_of(items[0]) == "What refers to quay.io/team/app:1.0 can't be found: no."
+
+
+# -- signatures ------------------------------------------------------------------------------------------------------------
+
+KEY = new_key()
+SIGNED = {"signed_by": [{"key": public_pem(KEY)}]}
+SIG = A.replace(":", "-") + ".sig"
+
+
+def sign_with(registry: HeldRegistry, key: Any) -> None:
+    """Puts a signature of A beside it."""
+    payload = claims(A)
+    annotations = {"dev.cosignproject.cosign/signature": b64(sign(key, payload))}
+    layer = {"mediaType": SIMPLE, "digest": digest(91), "annotations": annotations}
+    registry.blobs[digest(91)] = payload
+    registry.manifests[digest(90)] = (IMAGE, {"layers": [layer]})
+    registry.tagged["team/app"][SIG] = digest(90)
+
+
+def test_what_is_signed_is_planned_with_its_signature(plan: Plan, quay: HeldRegistry, target: HeldAzure) -> None:
+    sign_with(quay, KEY)
+    target.tagged = {"team/app": {"same": A}}
+    quay.tagged["team/app"]["same"] = A
+    items = plan(app(**SIGNED), app("same", **SIGNED))
+    assert actions(items) == {"team/app:1.0": "import", "team/app:same": "none"}
+    assert {item.signature.kind if item.signature else None for item in items} == {"key"}
+    signature = [what for what in quay.asked if what[0] in ("referrers", "manifest", "blob")]
+    assert len(signature) == 3, "read once for both tags"
+
+
+def test_nothing_of_an_image_that_is_not_signed_is_imported(plan: Plan, quay: HeldRegistry, target: HeldAzure) -> None:
+    sign_with(quay, new_key())
+    target.tagged = {"team/app": {"same": A, "old": B}}
+    items = plan(
+        app(referrers=True, **SIGNED), app(target=["team/app:same", "team/app:old"], if_exists="fail", **SIGNED), app("2.0")
+    )
+    assert actions(items) == {
+        "team/app:1.0": "unsigned", "team/app:same": "unsigned", "team/app:old": "unsigned", "team/app:2.0": "import",
+    }  # fmt: skip
+    assert [error_of(item).endswith(" team/app:same has it already, and was left alone.") for item in items[:3]] == [False, True, False]
+    assert "its signature is not of this key" in error_of(items[0])
+
+
+def test_what_is_kept_needs_no_signature(plan: Plan, quay: HeldRegistry, target: HeldAzure) -> None:
+    target.tagged = {"team/app": {"1.0": B}}
+    assert actions(plan(app(if_exists="keep", **SIGNED))) == {"team/app:1.0": "keep"}
+    assert quay.asked == []
+
+
+@pytest.mark.parametrize("reason", ["throttled", "denied", "unreachable"])
+def test_signatures_that_can_not_be_read_are_the_failure_of_their_images(plan: Plan, quay: HeldRegistry, reason: str) -> None:
+    sign_with(quay, KEY)
+    quay.fails[("referrers", "team/app", A)] = AcrError(reason, "quay.io said no.")
+    items = plan(app(**SIGNED), app("2.0"))
+    assert actions(items) == {"team/app:1.0": reason, "team/app:2.0": "import"}
+    assert "can't be known, so it wasn't imported: quay.io said no." in error_of(items[0])
+
+
+def test_the_index_counts_for_its_platform(plan: Plan, quay: HeldRegistry) -> None:
+    platform = {"os": "linux", "architecture": "amd64"}
+    quay.manifests[A] = (INDEX, {"manifests": [{"digest": C, "mediaType": IMAGE, "platform": platform}]})
+    sign_with(quay, KEY)
+    for source in ("quay.io/team/app:1.0", "quay.io/team/app@" + A):
+        (item,) = plan({"source": source, "platform": "linux/amd64", "target": ["new:1"], **SIGNED})
+        assert item.error is None and item.desired.digest == C and item.signature

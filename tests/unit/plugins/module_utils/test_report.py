@@ -23,6 +23,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._plan import (
     Unplanned,
 )
 from ansible_collections.registryops.acr.plugins.module_utils._report import Report
+from ansible_collections.registryops.acr.plugins.module_utils._signatures import Signature
 
 A, B = ("sha256:" + letter * 64 for letter in "ab")
 NO = AcrError("denied", "No.")
@@ -107,6 +108,13 @@ def test_what_could_not_be_planned_is_in_its_place() -> None:
         "action": "failed", "error": "No.", "reason": "denied",
     }  # fmt: skip
     assert found.errors == [NO]
+
+
+def test_a_signature_is_shown_with_what_it_signs() -> None:
+    signature = Signature("keyless", "me@team.test", "2026-03-01T10:00:00Z")
+    row, other = report(item(signature=signature), item("2.0")).results()
+    assert row["signature"] == {"kind": "keyless", "identity": "me@team.test", "time": "2026-03-01T10:00:00Z"}
+    assert "signature" not in other
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,12 @@
+# Copyright (c) 2026 registryops.acr contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each case of the table that is in this format: what it proves, or why it doesn't."""
+
+from __future__ import annotations
+
+from tests.signing.cases import check
+
+
+def test_what_counts_and_what_does_not() -> None:
+    check("simple", 30)
