@@ -354,6 +354,7 @@ class Module:
 
     def __init__(self, check_mode: bool, **params: Any) -> None:
         self.params, self.check_mode, self.mistakes = params, check_mode, dict[Any, Any]()
+        self.given = params
         self.warnings: list[str] = []
         self.warn = self.warnings.append
 

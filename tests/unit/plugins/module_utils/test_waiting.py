@@ -16,17 +16,21 @@ import pytest
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._expand import expand
 from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Conflict, Import, Item, Observed, decide, imports
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Conflict, Import, Item, Observed, Origin, decide, imports
 from ansible_collections.registryops.acr.plugins.module_utils._planner import Planner
 from ansible_collections.registryops.acr.plugins.module_utils._quarantine import name_for
 from ansible_collections.registryops.acr.plugins.module_utils._resolver import Resolver
 from ansible_collections.registryops.acr.plugins.module_utils._source import Known
+from ansible_collections.registryops.acr.plugins.module_utils._signatures import Signature
 from ansible_collections.registryops.acr.plugins.module_utils._target import TargetRegistry
+from ansible_collections.registryops.acr.plugins.module_utils._vetting import Vetting
+from tests.signing import new_key, public_pem
 from tests.unit.plugins.held import IMAGE, INDEX, HeldAzure, HeldRegistry, Opened, digest
 
 A, B, C, D = (digest(number) for number in (1, 2, 3, 4))
 HOUR, DAY = 3600.0, 86400.0
 BEGIN = 1_790_000_000.0  # when the clock of the registry starts
+KEY = public_pem(new_key())
 WAITS = {"quarantine": {"min_age": "72h"}}
 HELD = "quarantine/team/app"
 
@@ -215,6 +219,25 @@ def test_what_is_blocked_neither_comes_into_quarantine_nor_out_of_it(world: Worl
     world.blocked = [C]
     world.target.manifests[A] = (INDEX, {"manifests": [{"digest": C, "mediaType": IMAGE}]})
     assert told(world.run())["team/app:1.0"] == ("failed", "blocked"), "what it lists, too"
+
+
+def test_what_is_promoted_in_place_of_what_the_tag_names_is_vetted_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    signed = {B}
+
+    def signature(_self: Any, origin: Origin, _asked: str, _signers: Any) -> Signature:
+        if origin.digest not in signed:
+            raise AcrError("unsigned", "No signature of it was found.")
+        return Signature("key", origin.digest or "", None)
+
+    monkeypatch.setattr(Vetting, "signature", signature)
+    world.run()  # nobody asked for signatures then
+    world.quay.tagged["team/app"]["1.0"] = B
+    vetted = app(signed_by=[{"key": KEY}])
+    items = world.after(80).run(vetted)
+    assert told(items)["team/app:1.0"] == ("failed", "unsigned") and "1.0" not in world.target.tagged.get("team/app", {})
+    signed.add(A)
+    [promoted] = [item for item in world.after(1).run(vetted) if str(item.target) == "team/app:1.0"]
+    assert (promoted.digest, promoted.reason) == (A, "promoted") and promoted.signature == Signature("key", A, None)
 
 
 def test_a_tag_that_no_listing_shows_is_there_all_the_same(world: World) -> None:
