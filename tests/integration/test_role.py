@@ -593,7 +593,7 @@ def test_nonsense_for_images_is_one_clear_sentence(sandbox: Sandbox, refusals: R
     for images, said, tasks in zip(nonsense, says, refusals([{"acr_mirror_images": images} for images in nonsense]), strict=True):
         message = tasks[-1]["result"]["msg"]
         assert said in message and "\n" not in message, images
-    assert all("/metadata/endpoints" in line["path"] for line in sandbox.log())
+    assert all(line["host"].startswith("login.") or "/metadata/endpoints" in line["path"] for line in sandbox.log())
 
 
 def test_text_that_is_no_yaml_is_told_with_its_place(sandbox: Sandbox, role: Role) -> None:

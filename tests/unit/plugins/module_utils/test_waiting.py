@@ -16,12 +16,20 @@ import pytest
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError
 from ansible_collections.registryops.acr.plugins.module_utils._expand import expand
 from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Conflict, Import, Item, Observed, Origin, decide, imports
+from ansible_collections.registryops.acr.plugins.module_utils._plan import (
+    Conflict,
+    Import,
+    Item,
+    Observed,
+    Origin,
+    decide,
+    imports,
+)
 from ansible_collections.registryops.acr.plugins.module_utils._planner import Planner
 from ansible_collections.registryops.acr.plugins.module_utils._quarantine import name_for
 from ansible_collections.registryops.acr.plugins.module_utils._resolver import Resolver
-from ansible_collections.registryops.acr.plugins.module_utils._source import Known
 from ansible_collections.registryops.acr.plugins.module_utils._signatures import Signature
+from ansible_collections.registryops.acr.plugins.module_utils._source import Known
 from ansible_collections.registryops.acr.plugins.module_utils._target import TargetRegistry
 from ansible_collections.registryops.acr.plugins.module_utils._vetting import Vetting
 from tests.signing import new_key, public_pem
