@@ -177,7 +177,7 @@ def test_of_a_very_big_job_every_event_is_whole(launch: Launch, tmp_path: Path) 
         assert result["summary"]["imported"] == count and "results" not in result
     (report,) = job.results("Show what was done")
     assert 1000 < len(report["msg"]) < count and report["msg"][-1].startswith("The rest is in")
-    assert job.results("Count")[0]["msg"] == count
+    assert int(job.results("Count")[0]["msg"]) == count  # text in older versions
     assert len(json.loads((tmp_path / "report.json").read_text())["results"]) == count
 
 
