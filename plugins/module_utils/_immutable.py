@@ -31,8 +31,8 @@ def lock(targets: TargetRegistry, items: Iterable[Item], pool: Executor, check: 
             places[place] = item.digest or ""
             if item.changed or check and item.changes:
                 fresh.add(place)
-    unread = {place for place, digest in places.items() if place[1] != digest and place not in fresh | set(targets.immutable)}
-    several = Counter(repository for repository, _tag in unread)
+    known = fresh.union(targets.immutable)
+    several = Counter(place[0] for place, digest in places.items() if place[1] != digest and place not in known)
     list(pool.map(lambda name: _list(targets, name, places), [name for name, count in several.items() if count > FEW]))
     looks = _each(pool, lambda place: place in fresh or not _locked(targets, place, places[place]), places)
     unlocked = [place for place, found in looks.items() if found is True]
