@@ -216,7 +216,8 @@ class Engine:
                 job.unanswered = None
                 if operation.done:
                     self._success(job)
-            elif error.reason != "sign_in":  # `Run.sign_out` has seen to that
+            elif error.reason != "sign_in" and not self._run.late:
+                # `Run.sign_out` has seen to a failed sign-in, and what the end of the run has cut short says nothing
                 self._unanswered(job, operation, error)
 
         run = self._run

@@ -122,10 +122,13 @@ class Watch:
         if isinstance(found, AcrError) and found.reason == "sign_in":
             self._run.end(pending, found)
             return
-        pending.looked, pending.unread = now, None
+        pending.looked = now
         if isinstance(found, AcrError):
-            pending.unread = found
-        elif found is not None:
+            if not self._run.late:  # or the end of the run has cut it short, which says nothing
+                pending.unread = found
+            return
+        pending.unread = None
+        if found is not None:
             pending.shown = found
             if job.repaired and job.succeeded is None:
                 return  # what it shows is what the first import has brought

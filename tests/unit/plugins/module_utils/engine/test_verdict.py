@@ -9,6 +9,7 @@ import pytest
 
 from ansible_collections.registryops.acr.plugins.module_utils._engine._run import TRIES
 from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, ImportFailed
+from ansible_collections.registryops.acr.plugins.module_utils._operations import Operation
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Observed
 from tests.unit.plugins.planes import EXISTS, LOCKED, LOST, PASSING, UNAUTHORIZED, A, Azure, B, item
 
@@ -169,6 +170,23 @@ def test_an_import_that_azure_never_ends_ends_with_its_time_limit() -> None:
     assert one.changed and azure.time.now() == pytest.approx(2800.0, abs=3.0)
     message = "Azure still reports the import of contosoprod.azurecr.test/a:1 as pending after 1800 s."
     assert str(one.error) == f"{message} {SAFE}import_timeout."
+
+
+def test_a_look_that_the_time_limit_cuts_short_says_nothing_of_the_import() -> None:
+    azure = Azure()
+    azure.lands = lambda number, target: False
+    deadline = azure.time.now() + 40.0
+
+    def ask(operation: Operation) -> None:
+        operation.ask_at = azure.time.now() + 10.0
+        if azure.time.now() + 10.0 >= deadline:
+            azure.time.sleep(deadline - azure.time.now())
+            raise AcrError("timeout", "The time limit passed before Azure could be asked.")
+
+    azure.ask = ask  # type: ignore[method-assign]
+    [one] = azure.run(item("a:1"), deadline=deadline)
+    message = "Azure still reports the import of contosoprod.azurecr.test/a:1 as pending after the task's time limit."
+    assert str(one.error) == f"{message} {SAFE}timeout."
 
 
 def test_an_import_that_is_done_when_the_time_is_over_is_told_as_done() -> None:
