@@ -78,8 +78,8 @@ def read(azure: Azure, registry: str, resource_group: Optional[str], query: Mani
 def details(
     registry: AzureRegistry, places: Iterable[Tuple[str, str]], pool: ThreadPoolExecutor
 ) -> Dict[Tuple[str, str], Dict[str, Any]]:
-    """Sizes (bytes) and platforms of manifests, by repository and digest: ``{"size", "platforms": ["linux/amd64"]}``; without
-    those that could not be read. AcrError where none could."""
+    """Sizes (bytes), platforms and Azure's times of manifests, by repository and digest: ``{"size", "platforms": ["linux/amd64"],
+    "created"}``; without those that could not be read. AcrError where none could."""
     wanted: Dict[str, Set[str]] = {}
     for repository, digest in places:
         wanted.setdefault(repository, set()).add(digest)
@@ -94,7 +94,8 @@ def details(
         if not platforms and found["os"]:
             platforms = [f"{found['os']}/{found['architecture']}"]
         if "error" not in found:
-            result[found["repository"], found["digest"]] = {"size": found["size"], "platforms": platforms}
+            facts = {"size": found["size"], "platforms": platforms, "created": found["created"]}
+            result[found["repository"], found["digest"]] = facts
     if errors and not result:
         raise errors[0]
     return result

@@ -71,7 +71,7 @@ def lines(registry: str, result: Dict[str, Any], check_mode: bool) -> Iterator[s
     yield from (f"note      {row['note']} (entry {row['entry']})" for row in result["results"] if "note" in row)
     for row in (row for row in result["results"] if row["action"] in WAITING):
         before, name = (row["digest"] or "absent")[:19], _short(row["image"].split("/", 1)[-1])
-        yield f"wait      {name} {before} -> {row['waiting'][:19]} at {row['ready_at']}"
+        yield f"wait      {name} {before} -> {row['waiting'][:19]} at {row['ready_at']}{_vetted(row)}"
     for one in result["selections"]:
         if one["dropped"]:
             dropped = ", ".join(f"{drop['count']} by {drop['rule']}" for drop in one["dropped"])
@@ -81,7 +81,7 @@ def lines(registry: str, result: Dict[str, Any], check_mode: bool) -> Iterator[s
     for name, row in changes:
         before, after = (row["previous_digest"] or "absent")[:19], (row["digest"] or "not checked")[:19]
         seconds = f" {row['seconds']:6.1f} s" if "seconds" in row else ""
-        yield f"{row['action']:10}{name:{width}} {before:19} -> {after}{seconds}"
+        yield f"{row['action']:10}{name:{width}} {before:19} -> {after}{seconds}{_vetted(row)}"
 
 
 def page(report: Dict[str, Any]) -> str:
@@ -112,13 +112,14 @@ def page(report: Dict[str, Any]) -> str:
     parts += (f'<div class="failure">{escape(row["note"])} <span class="dim">(entry {row["entry"]})</span></div>' for row in noted)
     if changes:
         parts.append("<h2>Changed</h2>")
-        parts += _table(["Image", "What", "From", "To", "Platforms", "Size", "Time"], (_changed(row, slowest) for row in changes))
+        headings = ["Image", "What", "From", "To", "Platforms", "Size", "Here since", "Time"]
+        parts += _table(headings, (_changed(row, slowest) for row in changes))
     if waiting:
         parts.append("<h2>Waiting</h2>")
         parts += _table(["Image", "Now", "Next", "Ready"], map(_waiting, waiting))
     if quiet:
         parts.append(f"<details{'' if failed or changes else ' open'}>\n<summary>Nothing to do: {len(quiet)}</summary>")
-        parts += _table(["Image", "Digest", "Platforms", "Size"], map(_unchanged, quiet))
+        parts += _table(["Image", "Digest", "Platforms", "Size", "Here since"], map(_unchanged, quiet))
         parts.append("</details>")
     if report["selections"]:
         parts.append("<details>\n<summary>Selected tags</summary>")
@@ -175,15 +176,27 @@ def _selection(one: Dict[str, Any]) -> str:
 
 def _name(row: Dict[str, Any]) -> str:
     image, source = (escape(_short(name)) for name in (row["image"].split("/", 1)[-1], row["source"]))
-    signature, backup = row.get("signature"), row.get("backup")
-    facts = [
-        f"from {source}",
-        *(["reviewed in the lock file"] if row.get("locked") else []),
-        *([f"signed by {escape(signature['identity'])} ({signature['kind']})"] if signature else []),
-        *(["immutable"] if row.get("immutable") else []),
-        *([f"before: {escape(backup.split('/', 1)[-1])}"] if backup else []),
-    ]
+    facts = [f"from {source}", *map(escape, _facts(row))]
     return f'<span class="name" title="{escape(row["image"])}">{image}</span><br><span class="dim">{"; ".join(facts)}</span>'
+
+
+def _facts(row: Dict[str, Any]) -> Iterator[str]:
+    """How it was vetted, and what was done besides."""
+    if row.get("locked"):
+        yield "reviewed in the lock file"
+    if "signature" in row:
+        yield f"signed by {row['signature']['identity']} ({row['signature']['kind']})"
+    if "quarantined_at" in row:
+        yield f"in quarantine since {row['quarantined_at']}"
+    if row.get("immutable"):
+        yield "immutable"
+    if "backup" in row:
+        yield f"before: {row['backup'].split('/', 1)[-1]}"
+
+
+def _vetted(row: Dict[str, Any]) -> str:
+    facts = "; ".join(_facts(row))
+    return f"  {facts}" if facts else ""
 
 
 def _short(name: str) -> str:
@@ -197,4 +210,5 @@ def _digest(value: Optional[str], without: str) -> str:
 def _details(row: Dict[str, Any]) -> str:
     platforms = ", ".join(f'<span class="one">{escape(one)}</span>' for one in row.get("platforms", []))
     size = bytes_to_human(row["size"]) if row.get("size") else ""
-    return _cell("platforms", platforms) + _cell("size", size, "number")
+    since = escape(str(row.get("created") or "")[:10])
+    return _cell("platforms", platforms) + _cell("size", size, "number") + _cell("here since", since, "one")

@@ -210,7 +210,7 @@ class Item:
     from the import's start to its landing; *operation* names the import if it was not waited for. *gone*: its source has the
     image no more, so that what the target holds is kept. *backup*: what keeps what it held before, and comes first. *locked*: whether
     something of it had to be locked to be immutable; None if it isn't. *waiting*: the digest that it may get next, *ready_at* that
-    time. *signature*: the one that its rules ask for.
+    time. *quarantined_at*: since when what it gets, or waits for, has been in quarantine. *signature*: the one that its rules ask for.
     """
 
     desired: Desired
@@ -225,6 +225,7 @@ class Item:
     locked: Optional[bool] = None
     waiting: Optional[str] = None
     ready_at: str = ""
+    quarantined_at: str = ""
     signature: Optional[Signature] = None
 
     @property
@@ -472,23 +473,33 @@ def merge(desired: Iterable[Desired]) -> List[Desired]:
 
 @dataclass
 class Diff:
-    """Digests before and after, by target, as Ansible's ``--diff`` shows them."""
+    """Digests before and after, by target, as Ansible's ``--diff`` shows them, with what there is to know beforehand."""
 
     before: Dict[str, Optional[str]] = field(default_factory=dict)
     after: Dict[str, Optional[str]] = field(default_factory=dict)
 
     def add(self, items: Iterable[Item]) -> None:
-        """Notes what carrying out *items* will change."""
+        """Notes what carrying out *items* will change, now or, if they wait, later."""
         for item in items:
-            if item.changes:
+            if item.changes or item.error is None and item.waiting:
                 if item.backup is not None:
                     self.add([item.backup])
                 self.before[str(item.target)] = item.before
-                self.after[str(item.target)] = item.desired.digest
+                self._tell(item, item.waiting or item.desired.digest)
 
     def lock(self, items: Iterable[Item]) -> None:
         """Notes which of *items* were locked, or will be."""
         for item in items:
             if item.locked and item.error is None:
                 self.before.setdefault(str(item.target), item.before)
-                self.after[str(item.target)] = f"{item.digest} (immutable)"
+                self._tell(item, item.digest)
+
+    def _tell(self, item: Item, digest: Optional[str]) -> None:
+        facts = [f"signed by {item.signature.identity}"] if item.signature else []
+        if item.quarantined_at:
+            facts.append(f"in quarantine since {item.quarantined_at}")
+        if item.waiting:
+            facts.append(f"not before {item.ready_at}")
+        if item.locked:
+            facts.append("immutable")
+        self.after[str(item.target)] = f"{digest} ({', '.join(facts)})" if facts else digest

@@ -83,6 +83,10 @@ class Shelf:
     def __contains__(self, name: str) -> bool:
         return name in self._tags
 
+    def since(self, digest: Optional[str]) -> Optional[float]:
+        """When a digest came into quarantine; None if it isn't there."""
+        return self._since.get(digest or "")
+
     def judge(
         self,
         rule: Quarantine,

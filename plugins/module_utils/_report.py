@@ -20,7 +20,7 @@ SEVERAL = "several"  # the reason of a run whose images failed for different rea
 @dataclass
 class Report:
     """*diff* holds what was planned; *requests* are counts by class; *notes* are worth a warning, *asides* only at ``-v``;
-    *details* are sizes and platforms of what the registry holds now, if they were asked for; *known*: what digests are;
+    *details* are sizes, platforms and ages of what the registry holds now, if they were asked for; *known*: what digests are;
     *selections*: what was chosen among the tags of repositories."""
 
     login_server: str = ""
@@ -54,7 +54,7 @@ class Report:
     def results(self) -> List[Dict[str, Any]]:
         """What became of each target, in the order of the entries: ``{"image", "source", "digest", "previous_digest",
         "action", "reason"}``, and ``backup``, ``immutable``, ``seconds``, ``operation``, ``error``, ``note``, ``waiting``,
-        ``ready_at``, ``signature``, ``size``, ``platforms`` if there are any."""
+        ``ready_at``, ``quarantined_at``, ``signature``, ``size``, ``platforms`` if there are any."""
         return [row for _entry, row in self._rows()]
 
     def numbered(self) -> List[Dict[str, Any]]:
@@ -80,6 +80,8 @@ class Report:
                 row["reason"] = item.reason
                 if item.waiting:
                     row.update(waiting=item.waiting, ready_at=item.ready_at)
+                if item.quarantined_at:
+                    row["quarantined_at"] = item.quarantined_at
             backup = item.backup
             if backup is not None and backup.error is None and (backup.changed or not backup.changes):
                 row["backup"] = f"{self.login_server}/{backup.target}"

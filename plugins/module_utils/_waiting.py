@@ -43,15 +43,19 @@ class Waiting:
                 again = name in shelf
                 rules = Rules("reimport" if again else "fail", blocked=desired.rules.blocked)
                 one = Desired(Target(place, name), desired.origin, rules, desired.entry, selected=True, arriving=True)
-                arriving.append(Item(one, None if again else Observed.absent()))
+                arriving.append(Item(one, None if again else Observed.absent(), signature=item.signature))
+            since = shelf.since(verdict.promote or verdict.waits)
+            if since is not None:
+                item.quarantined_at = _shown(since)
             if verdict.promote is not None:
                 origin = desired.origin._replace(digest=verdict.promote)
                 item.desired = desired._replace(origin=origin, via=Origin(own, place, digest=verdict.promote))
                 item.action = None
                 promoted.append(item)
             elif verdict.waits is not None:
-                ready = datetime.fromtimestamp(math.ceil(verdict.ready), timezone.utc)
-                item.action, item.waiting, item.ready_at = WAIT, verdict.waits, f"{ready:%Y-%m-%dT%H:%M:%SZ}"
+                item.action, item.waiting, item.ready_at = WAIT, verdict.waits, _shown(math.ceil(verdict.ready))
+                if verdict.waits != desired.digest:
+                    item.signature = None  # that is another image's
         return promoted, arriving
 
     def _verdicts(self, items: List[Item], moving: Set[Item]) -> Dict[Item, Tuple[Quarantine, Shelf, Verdict]]:
@@ -123,3 +127,7 @@ class Waiting:
                 yield item, look.result()
             except AcrError as error:
                 item.fail(error.but(f"Whether {item.target} has to wait in quarantine can't be read: {error}"))
+
+
+def _shown(time: float) -> str:
+    return f"{datetime.fromtimestamp(time, timezone.utc):%Y-%m-%dT%H:%M:%SZ}"

@@ -629,7 +629,7 @@ options:
     default: continue
   details:
     description:
-      - Also return the size and the platforms of each target, for use in reports, if they can be read. This takes one more
+      - Also return the size, the platforms and the age of each target, for use in reports, if they can be read. This takes one more
         listing for each repository, or one more request for each image if there are few, and one request for each
         multi-architecture image.
     type: bool
@@ -638,7 +638,7 @@ options:
     description:
       - A file to write the report to, as a self-contained web page, also in check mode and if images fail. It is written on the
         host that runs the module, and replaced if it exists.
-      - With it, sizes and platforms are returned as with O(details=true).
+      - With it, sizes, platforms and ages are returned as with O(details=true).
     type: path
     version_added: 0.2.0
   report_json:
@@ -967,6 +967,11 @@ results:
       type: str
       returned: when RV(results[].action) is V(wait)
       sample: "2026-11-30T02:00:09Z"
+    quarantined_at:
+      description: When the digest that it got from quarantine, or waits for, came there, by Azure's clock (UTC).
+      type: str
+      returned: when O(images[].quarantine) is given, it is promoted or waits, and an earlier run imported that digest
+      sample: "2026-11-27T02:00:08Z"
     seconds:
       description: How long its import took.
       type: float
@@ -1043,6 +1048,11 @@ results:
       elements: str
       returned: when O(details=true), and it exists and can be read
       sample: [linux/amd64, linux/arm64]
+    created:
+      description: When the digest came into the target's repository, by Azure's clock.
+      type: str
+      returned: when O(details=true), and it exists and can be read
+      sample: "2026-06-11T19:11:38.7001063Z"
 lock_changes:
   description: What O(lock=update) changes in O(lock_file), in its order.
   returned: when O(lock=update) or O(lock=check), unless an image can't be found

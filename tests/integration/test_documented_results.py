@@ -48,7 +48,7 @@ TASKS: list[tuple[str, dict[str, Any]]] = [
     ("acr_import", {"source": f"{HELLO}:latest", "wait": False}),
     ("acr_import", {"source": f"{HELLO}:missing"}),
     ("acr_import", {"source": f"{HELLO}:1.0", "verify": False}),
-    ("acr_import", {"source": "docker.io/library/busybox:1.36", "quarantine": {"min_age": "72h"}}),
+    *2 * [("acr_import", {"source": "docker.io/library/busybox:1.36", "quarantine": {"min_age": "72h"}})],
     ("acr_mirror", {
         "images": [SIGNED, VETTED, {"source": f"{HELLO}:1.1", "target": ["moving/app:2"], **STAYING}, {"source": f"{HELLO}:missing"}],
         "details": True,
@@ -58,7 +58,7 @@ TASKS: list[tuple[str, dict[str, Any]]] = [
         ("acr_mirror", {"images": [f"{HELLO}:{tag}"], "lock_file": "~/images.lock.yml", "lock": lock})
         for tag, lock in (("1.1", "update"), ("1.0", "update"), ("1.0", "use"))
     ),
-    ("acr_mirror", {"images": ["docker.io/library/busybox:1.37"], "defaults": {"quarantine": {"min_age": "3d", "prefix": "q/"}}}),
+    *2 * [("acr_mirror", {"images": ["docker.io/library/busybox:1.37"], "defaults": {"quarantine": {"min_age": "3d", "prefix": "q/"}}})],
     ("acr_manifest_info", {"registry": "contosodev", "repository": "signed/app", "tag": "1.0", "raw": True, "referrers": True}),
     ("acr_manifest_info", {"all": True}),
     ("acr_trusted_services", {"registry": "contosovault"}),

@@ -363,11 +363,11 @@ def test_details_of_manifests_that_are_known_by_digest() -> None:
     places = [("team/app", B), ("team/app", A), ("old/app", A), ("team/app", "sha256:" + "0" * 64), ("team/app", B)]
     with ThreadPoolExecutor(2) as pool:
         found = details(registry, places, pool)
-    platforms = ["linux/arm64", "windows(10.0.1)/amd64"]
+    platforms, same = ["linux/arm64", "windows(10.0.1)/amd64"], {"size": 4473, "created": "2026-01-01T00:00:00.1Z"}
     assert found == {
-        ("team/app", A): {"size": 4473, "platforms": platforms},
-        ("team/app", B): {"size": 4473, "platforms": ["linux/amd64"]},
-        ("old/app", A): {"size": 4473, "platforms": platforms},
+        ("team/app", A): {**same, "platforms": platforms},
+        ("team/app", B): {**same, "platforms": ["linux/amd64"]},
+        ("old/app", A): {**same, "platforms": platforms},
     }
 
 

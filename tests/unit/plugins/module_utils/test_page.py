@@ -62,16 +62,23 @@ def test_what_matters_comes_first() -> None:
 def test_what_waits_and_what_was_vetted() -> None:
     waits = row("wait", digest=None, waiting=B, ready_at="2026-01-05T03:04:05Z", note="team/app:1 holds a bad one.")
     signed = {"kind": "keyless", "identity": "<release>@example.com", "time": None}
-    vetted = row("update", signature=signed, locked=True, immutable=True, backup="contosoprod.azurecr.io/team/app:1-old")
+    vetted = row("update", signature=signed, locked=True, immutable=True, backup="contosoprod.azurecr.io/team/app:1-old",
+                 quarantined_at="2026-01-01T00:00:00Z", created="2025-12-31T23:59:59.1Z")  # fmt: skip
     text = page(report(waits, vetted))
     assert Shape(text).open == []
     assert "team/app:1 holds a bad one." in text and "Waiting</h2>" in text and "2026-01-05T03:04:05Z" in text and B in text
-    said = "reviewed in the lock file; signed by &lt;release&gt;@example.com (keyless); immutable; before: team/app:1-old<"
-    assert said in text
+    said = (
+        "reviewed in the lock file; signed by &lt;release&gt;@example.com (keyless); in quarantine since 2026-01-01T00:00:00Z; "
+        "immutable; before: team/app:1-old"
+    )
+    assert said + "<" in text and ">2025-12-31<" in text
+    assert list(lines("contosoprod", report(vetted), False))[-1].endswith("  " + said.replace("&lt;", "<").replace("&gt;", ">"))
     assert list(lines("contosoprod", report(waits), False))[-2:] == [
         "note      team/app:1 holds a bad one. (entry 1)",
         "wait      team/app:1 absent -> sha256:bbbbbbbbbbbb at 2026-01-05T03:04:05Z",
     ]
+    waits["signature"] = signed
+    assert list(lines("contosoprod", report(waits), False))[-1].endswith(":05Z  signed by <release>@example.com (keyless)")
 
 
 def test_what_is_not_known_is_said() -> None:

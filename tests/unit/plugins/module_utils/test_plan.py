@@ -38,7 +38,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._plan import (
     merge,
     overwrites,
 )
-from ansible_collections.registryops.acr.plugins.module_utils._signatures import Signer
+from ansible_collections.registryops.acr.plugins.module_utils._signatures import Signature, Signer
 
 A, B, C = ("sha256:" + letter * 64 for letter in "abc")
 IF_EXISTS = ("update", "keep", "fail", "reimport")
@@ -500,6 +500,32 @@ def test_diff_shows_what_changes_and_nothing_else() -> None:
     unchanged = Diff()
     unchanged.add(items_for((desired(), EQUAL)))
     assert unchanged == Diff({}, {})
+
+
+def test_the_diff_tells_what_there_is_to_know_beforehand() -> None:
+    signature = Signature("keyless", "me@team.test", None)
+    signed, promoted, waits, failed = items_for(
+        (desired(target="signed:1"), ABSENT),
+        (desired(target="promoted:1"), OTHER_FREE),
+        (desired(target="waits:1"), OTHER_FREE),
+        (desired(target="failed:1"), ABSENT),
+    )
+    signed.signature = promoted.signature = failed.signature = signature
+    promoted.quarantined_at = "2026-01-01T00:00:00Z"
+    waits.action, waits.waiting, waits.ready_at = "wait", A, "2026-01-04T00:00:00Z"
+    failed.fail(AcrError("unsigned", "no."))
+    diff = Diff()
+    diff.add([signed, promoted, waits, failed])
+    said = "signed by me@team.test"
+    assert diff.before == {"signed:1": None, "promoted:1": B, "waits:1": B}
+    assert diff.after == {
+        "signed:1": f"{A} ({said})",
+        "promoted:1": f"{A} ({said}, in quarantine since 2026-01-01T00:00:00Z)",
+        "waits:1": f"{A} (not before 2026-01-04T00:00:00Z)",
+    }
+    signed.locked = True
+    diff.lock([signed, promoted])
+    assert diff.after["signed:1"] == f"{A} ({said}, immutable)" and "immutable" not in str(diff.after["promoted:1"])
 
 
 # -- whole plans, carried out on a registry that follows Azure's rules -----------------------------------------------

@@ -117,6 +117,13 @@ def test_a_signature_is_shown_with_what_it_signs() -> None:
     assert "signature" not in other
 
 
+def test_it_is_told_since_when_something_was_in_quarantine() -> None:
+    since = {"quarantined_at": "2026-01-01T00:00:00Z"}
+    promoted, failed, other = report(item(**since), item("2.0", error=NO, **since), item("3.0")).results()
+    assert promoted["quarantined_at"] == since["quarantined_at"]
+    assert "quarantined_at" not in failed and "quarantined_at" not in other
+
+
 @pytest.mark.parametrize(
     ("errors", "reason"),
     [

@@ -127,8 +127,9 @@ def test_what_is_new_waits_and_is_promoted_from_where_it_waited(world: World) ->
     second = world.after(71).run()
     assert told(second) == {"team/app:1.0": ("wait", "new")}
     assert second[0].ready_at == stamp(BEGIN + 3 * DAY + 1)[:19] + "Z", "not before it is old enough"
+    assert (first[0].quarantined_at, second[0].quarantined_at) == ("", stamp(BEGIN)[:19] + "Z")
     third = world.after(1.001).run()
-    assert told(third) == {"team/app:1.0": ("import", "promoted")}
+    assert told(third) == {"team/app:1.0": ("import", "promoted")} and third[0].quarantined_at == second[0].quarantined_at
     assert [(str(one.origin), one.mode) for one in world.imported] == [
         ("quay.io/team/app:1.0", "NoForce"), (f"contosoprod.azurecr.test/{HELD}@{A}", "NoForce"),
     ]  # fmt: skip
@@ -246,6 +247,16 @@ def test_what_is_promoted_in_place_of_what_the_tag_names_is_vetted_too(world: Wo
     signed.add(A)
     [promoted] = [item for item in world.after(1).run(vetted) if str(item.target) == "team/app:1.0"]
     assert (promoted.digest, promoted.reason) == (A, "promoted") and promoted.signature == Signature("key", A, None)
+
+
+def test_a_signature_is_told_of_what_it_signs_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Vetting, "signature", lambda _self, origin, *_rest: Signature("key", origin.digest, None))
+    vetted = app(signed_by=[{"key": KEY}])
+    for named, signed in ((A, A), (B, None)):  # the tag moves on, and its first digest is still the next one
+        world.quay.tagged["team/app"]["1.0"] = named
+        waits, arriving = world.after(1).run(vetted)
+        assert waits.waiting == A and waits.signature == (signed and Signature("key", signed, None))
+        assert arriving.told == "quarantine" and arriving.signature == Signature("key", named, None)
 
 
 def test_a_tag_that_no_listing_shows_is_there_all_the_same(world: World) -> None:
