@@ -20,12 +20,15 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries, read_list
 from tests.pages import Block, blocks_of
 from tests.playbook import ANSIBLE_BIN, ROOT, environment
+from tests.signing import Notary, Sigstore, new_key, public_pem
 
 COLLECTION = "registryops.acr"
 OTHERS = "azure.azcollection."  # modules of the guide that leads away from them; they need not be installed here
 PLACES = ("*.md", "docs/**/*.md", "docs/**/*.rst", "playbooks/**/*.md", "roles/**/*.md")
 PAGES = sorted(page for place in PLACES for page in ROOT.glob(place))
 PLUGINS = sorted(path for kind in ("modules", "inventory", "lookup", "filter") for path in ROOT.glob(f"plugins/{kind}/*.py"))
+# What templates in signed_by stand for.
+SIGNERS = {"key": public_pem(new_key()), "certificate": Notary().pem, "trust_root": Sigstore().trust_root()}
 TASK_KEYWORDS = {
     "name", "register", "vars", "loop", "loop_control", "when", "check_mode", "changed_when", "failed_when", "environment",
     "tags", "delegate_to", "run_once",
@@ -120,7 +123,11 @@ def check(values: dict[str, Any], options: dict[str, Any], *, complete: bool = T
 def parse(values: dict[str, Any]) -> None:
     """Reads images as the modules do: references, ranges, and what goes with what."""
     text = re.sub(r"@(sha256:)?\{\{.*?\}\}", "@sha256:" + 64 * "0", json.dumps(values))
+    for name, sample in SIGNERS.items():
+        text = re.sub(rf'(?<="{name}": )"\{{\{{.*?\}}\}}"', lambda _found: json.dumps(sample), text)
     plain = json.loads(re.sub(r"\{\{.*?\}\}", "x", text))
+    if plain.get("images") is None:  # all else must make sense as well
+        plain["images"] = ["docker.io/library/busybox:1.37"]
     if not isinstance(plain.get("images"), list):
         return  # a template as a whole
     lists = ("target", "untagged_repositories")

@@ -257,7 +257,7 @@ def test_the_summary_is_plain_text_whatever_registries_say(tmp_path: Path) -> No
     """And there is one too if there is no report."""
     hostile = "`</code>` | @everyone\n# [x](https://example.com) {{ 1 + 1 }}"
     target = {"image": "contosoprod.azurecr.io/a:1", "source": "docker.io/a:1", "action": "failed", "entry": 3, "error": hostile}
-    changed = {**target, "action": "update", "previous_digest": DIGEST, "digest": None}
+    changed = {**target, "action": "update", "previous_digest": DIGEST, "digest": None, "signature": {"identity": hostile}}
     report = {"registry": "contosoprod", "check_mode": False, "summary": {"failed": 201, "updated": 201, "waiting": 1}}
     waiting = {**target, "action": "wait", "waiting": DIGEST, "ready_at": "2026-11-30T02:00:09Z"}
     (tmp_path / "mirror.json").write_text(json.dumps({**report, "results": [target] * 201 + [changed] * 201 + [waiting]}))
@@ -272,7 +272,7 @@ def test_the_summary_is_plain_text_whatever_registries_say(tmp_path: Path) -> No
     assert f"- `a:1` waits for `{DIGEST[:19]}` until `2026-11-30T02:00:09Z`" in written["mirror"]
     said = "'</code>' \\| @everyone # [x](https://example.com) {{ 1 + 1 }}"
     assert written["mirror"].count(f"- :x: `a:1` (entry 3): `{said}`") == 200 and "- and 1 more" in written["mirror"]
-    row = f"| update | `a:1` | `docker.io/a:1` | `{DIGEST[:19]}` → not checked |"
+    row = f"| update | `a:1` | `docker.io/a:1`, signed by `{said}` | `{DIGEST[:19]}` → not checked |"
     assert written["mirror"].count(row) == 200 and "1 more are in the report." in written["mirror"]
 
 
