@@ -81,7 +81,7 @@ def lines(registry: str, result: Dict[str, Any], check_mode: bool) -> Iterator[s
     for name, row in changes:
         before, after = (row["previous_digest"] or "absent")[:19], (row["digest"] or "not checked")[:19]
         seconds = f" {row['seconds']:6.1f} s" if "seconds" in row else ""
-        yield f"{row['action']:10}{name:{width}} {before:19} -> {after}{seconds}{_vetted(row)}"
+        yield f"{row['action']:9} {name:{width}} {before:19} -> {after}{seconds}{_vetted(row)}"
 
 
 def page(report: Dict[str, Any]) -> str:
@@ -200,7 +200,7 @@ def _vetted(row: Dict[str, Any]) -> str:
 
 
 def _short(name: str) -> str:
-    return re.sub("(sha256[:-][0-9a-f]{12})[0-9a-f]{52}", r"\1", name)
+    return re.sub("([:.-][0-9a-f]{12})[0-9a-f]{52}", r"\1", name)
 
 
 def _digest(value: Optional[str], without: str) -> str:

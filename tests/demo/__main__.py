@@ -7,6 +7,7 @@ Ends with an error as soon as a run does something else than it should.
 """
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -20,6 +21,7 @@ import yaml
 
 from tests.playbook import ANSIBLE_BIN, ROOT, environment
 from tests.sandbox.handle import Sandbox
+from tests.signing import BUNDLE, IDENTITY, ISSUER, Sigstore, b64, new_key
 
 COLOR = sys.stdout.isatty()
 
@@ -46,8 +48,8 @@ class Demo:
         path.write_text(yaml.safe_dump(content, sort_keys=False))
         return f"@{path.name}"
 
-    def play(self, playbook: str, *arguments: str, changed: int) -> str:
-        """Run a playbook; returns what it printed. SystemExit when it fails or changes something else."""
+    def play(self, playbook: str, *arguments: str, changed: int, ends: int = 0) -> str:
+        """Run a playbook; returns what it printed. SystemExit when it *ends* or changes otherwise."""
         command = ["ansible-playbook", f"registryops.acr.{playbook}", *arguments]
         print(f"$ {shlex.join(command)}", flush=True)
         began = time.monotonic()
@@ -66,7 +68,7 @@ class Demo:
             print(line, end="", flush=True)
         output = re.sub(r"\x1b\[[0-9;]*m", "", "".join(lines))
         print(f"({time.monotonic() - began:.1f} s)")
-        if process.wait() != 0:
+        if process.wait() != ends:
             raise SystemExit(f"The demo failed: {playbook} ended with {process.returncode}.")
         found = sum(int(count) for count in re.findall(r"changed=(\d+)", output))
         if found != changed:
@@ -116,6 +118,36 @@ def a_list(demo: Demo) -> None:
         raise SystemExit("The demo failed: the registry does not hold the list.")
 
 
+def vetted(demo: Demo) -> None:
+    sandbox, sigstore, key = demo.sandbox, Sigstore(), new_key()
+    sandbox.knobs(import_seconds=0.3)
+    names = ("web", "jobs", "tools")
+    images = {name: sandbox.push("contosodev", f"shop/{name}", ["1.0"], seed=seed)["digest"] for seed, name in enumerate(names)}
+    for name, identity in (("web", IDENTITY), ("jobs", "https://git.test/somebody/app/.workflows/release.yml@refs/tags/v1")):
+        bundle = json.dumps(sigstore.bundle(images[name], key, sigstore.certify(key, identity))).encode()
+        about = {"content": b64(bundle), "media_type": BUNDLE, "artifact_type": BUNDLE}
+        sandbox.push("contosodev", f"shop/{name}", kind="artifact", subject=images[name], **about)
+    signer = {"issuer": ISSUER, "identity": IDENTITY.replace("v1", "v*"), "trust_root": sigstore.trust_root()}
+    variables = {
+        "acr_mirror_registry": "contosoprod",
+        "acr_mirror_blocked": ["*/busybox:1.36*"],
+        "acr_mirror_images": [
+            *({"source": f"shop/{name}:1.0", "source_registry": "contosodev", "signed_by": [signer]} for name in images),
+            {"source": "docker.io/library/hello-world:1.1", "target": "shop/hello", "quarantine": {"min_age": "72h"}},
+            "docker.io/library/busybox:1.36",
+        ],
+    }
+    (demo.home / "vetted.yml").write_text(yaml.safe_dump(variables, sort_keys=False))
+
+    say("Only what is vetted: one image is signed, one by somebody else, one not at all; one is new, and one is blocked")
+    # Some images fail, which is the point; and what failed doesn't count as changed.
+    output = demo.play("mirror", "-e", "@vetted.yml", "--skip-tags", "network", changed=0, ends=2)
+    if IDENTITY not in output or "wait      shop/hello:1.1" not in output or "(*/busybox:1.36*)" not in output:
+        raise SystemExit("The demo failed: the report does not show who signed, what waits and what is blocked.")
+    if [name for name in (*images, "hello") if sandbox.tags("contosoprod", f"shop/{name}")] != ["web"]:
+        raise SystemExit("The demo failed: something came in that is not vetted.")
+
+
 def content(demo: Demo) -> None:
     say("What the registry holds now")
     output = demo.play("inspect", "-e", demo.variables("registry.yml", "inspect.yml"), changed=0)
@@ -131,6 +163,7 @@ def main() -> None:
         demo = Demo(sandbox, Path(name))
         single_images(demo)
         a_list(demo)
+        vetted(demo)
         content(demo)
     print(f"\nAll as it should be; {time.monotonic() - began:.0f} s. `make sandbox` keeps a sandbox running to play with.")
 

@@ -99,6 +99,13 @@ def test_a_long_digest_in_a_name_is_cut_and_told_in_full() -> None:
     assert f'title="contosoprod.azurecr.io/team/app@{A}">team/app@sha256:aaaaaaaaaaaa<' in text
 
 
+def test_what_comes_into_quarantine_is_told_in_short() -> None:
+    arriving = row("quarantine", image=f"contosoprod.azurecr.io/quarantine/app:1.2.{A[7:]}", previous_digest=None)
+    assert list(lines("contosoprod", report(arriving), False))[-1] == (
+        "quarantine quarantine/app:1.2.aaaaaaaaaaaa absent              -> sha256:aaaaaaaaaaaa"
+    )
+
+
 def test_lines() -> None:
     selections = [{"entry": 2, "source": "quay.io/x", "selected": ["1"], "dropped": [{"rule": "semver", "count": 9, "tags": ["a"]}]},
                   {"entry": 3, "source": "quay.io/y", "selected": ["1"], "dropped": []}]  # fmt: skip
