@@ -185,7 +185,7 @@ def _facts(row: Dict[str, Any]) -> Iterator[str]:
     if row.get("locked"):
         yield "reviewed in the lock file"
     if "signature" in row:
-        yield f"signed by {row['signature']['identity']} ({row['signature']['kind']})"
+        yield f"signed by {_short(row['signature']['identity'])} ({row['signature']['kind']})"
     if "quarantined_at" in row:
         yield f"in quarantine since {row['quarantined_at']}"
     if row.get("immutable"):
