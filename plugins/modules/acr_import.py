@@ -129,14 +129,14 @@ options:
     version_added: 0.2.0
   immutable:
     description:
-      - Whether to lock each target tag and its manifest against changes and deletion once it is right (C(writeEnabled) and
-        C(deleteEnabled) become V(false)), whether it was imported now or earlier. Manifests that it lists and referrers stay
-        unlocked.
+      - Whether to lock each target tag and its manifest against pushes and deletion once they are right (C(writeEnabled) and
+        C(deleteEnabled) become V(false)), whether they were imported now or earlier. Manifests that an index lists, and
+        referrers, stay unlocked.
       - If the source changes afterwards, the target isn't updated; this is a failure (V(locked)). To move the tag after all, unlock
         it and its manifest with C(az acr repository update).
       - A target that can't be locked is a failure, too. What was imported stays, and the next run tries to lock it again.
       - A manifest's lock affects all its tags. While it is locked, this collection doesn't overwrite other tags in the repository
-        that name it or are to name it.
+        that name it or are to name it. Azure's forced import, as other tools may use it, ignores locks.
       - This needs the right C(metadata/write) on O(registry), which the role V(Contributor) includes, or
         C(Container Registry Repository Writer) if permissions are per repository (ABAC).
       - Unless listings show it, two requests find out whether a target is locked. With O(wait=false), the next run locks what
@@ -157,17 +157,16 @@ options:
     version_added: 0.2.0
   quarantine:
     description:
-      - Has a digest that is new wait in the registry before a target gets it, so that malicious versions can be found and
-        blocked.
+      - A digest that is new waits in the registry before a target gets it, so that malicious versions can be found and blocked.
       - It is imported into the repository O(quarantine.prefix) + target repository, and promoted from there by a later run, once
         Azure's own C(createdTime) there is O(quarantine.min_age) ago. Until then, the target stays as it is (V(wait)).
-      - Of a tag that moves, the newest digest that is old enough is promoted. What the source went back from is not. A source
-        given by digest gets that digest only.
+      - If a source's tag moves, the newest of its digests that is old enough is promoted, but none that the source has gone
+        back from. If the source is given by digest, it is that digest or none.
       - The registry is the memory. Each new digest gets a tag of its own there, C(tag.hex-digits), and any number of machines can
         run the same list.
-      - A digest that the target repository holds already, under whatever tag, need not wait.
+      - A digest that the target repository already holds, under whatever tag, need not wait.
       - O(referrers) are read from the source, and imported, when the image is promoted.
-      - Nothing in quarantine is ever deleted. Have C(acr purge) delete what is much older than O(quarantine.min_age).
+      - Nothing in quarantine is ever deleted. Use C(acr purge) to delete what is much older than O(quarantine.min_age).
       - This has nothing to do with Azure's own quarantine policy.
       - Requires O(verify=true).
     type: dict
@@ -189,10 +188,10 @@ options:
         registry, and verified over the digest that is about to be imported. Cosign's are found as bundles (referrers) and under
         tags that end in C(.sig), Notation's as referrers, in JWS or COSE envelopes.
       - An image that none of them has signed fails with the reason V(unsigned), and nothing of it is imported. One that the
-        target has already is also checked, and stays as it is. A target that is kept because of O(if_exists=keep) or
+        target already has is also checked, and stays as it is. A target that is kept because of O(if_exists=keep) or
         O(if_source_missing=keep) isn't checked.
-      - If signatures can't be read, since the source throttles or denies requests, the image fails with that reason and isn't
-        taken for unsigned.
+      - If signatures can't be read, because the source throttles or denies requests, the image fails for that reason, and isn't
+        called unsigned.
       - Each signature is verified on its own, wherever it was found, and one that is right is enough. Attestations, such as
         provenance, are not signatures of the image.
       - With O(platform), a signature of the multi-architecture image that lists the platform's image counts as well. The
@@ -210,9 +209,9 @@ options:
         type: str
       issuer:
         description:
-          - Accept what was signed without a key of one's own (keyless), with a certificate that Sigstore issued to
-            O(signed_by[].identity). This is the identity provider that vouched for that, such as
-            V(https://token.actions.githubusercontent.com). It must be the same text.
+          - Accept what was signed without a long-lived key (keyless), with a certificate that Sigstore issued to
+            O(signed_by[].identity). The issuer is the identity provider that vouched for that identity, such as
+            V(https://token.actions.githubusercontent.com). It must match exactly.
           - Such certificates are valid for minutes, so an entry in Sigstore's log, or a time stamp, has to prove that it was used
             then.
           - Requires the Python library C(sigstore) (4.0.0 or newer), and uses the root of trust that comes with it. Nothing is
@@ -227,7 +226,7 @@ options:
         type: str
       trust_root:
         description:
-          - The root of trust of another Sigstore instance than the public one, as the content of its C(trusted_root.json).
+          - The root of trust of a Sigstore instance other than the public one, as the content of its C(trusted_root.json).
         type: dict
       repository:
         description:

@@ -149,14 +149,14 @@ options:
         version_added: 0.2.0
       immutable:
         description:
-          - Whether to lock each target tag and its manifest against changes and deletion once it is right (C(writeEnabled) and
-            C(deleteEnabled) become V(false)), whether it was imported now or earlier. Manifests that it lists and referrers stay
-            unlocked.
+          - Whether to lock each target tag and its manifest against pushes and deletion once they are right (C(writeEnabled) and
+            C(deleteEnabled) become V(false)), whether they were imported now or earlier. Manifests that an index lists, and
+            referrers, stay unlocked.
           - If the source changes afterwards, the target isn't updated; this is a failure (V(locked)). To move the tag after all, unlock
             it and its manifest with C(az acr repository update).
           - A target that can't be locked is a failure, too. What was imported stays, and the next run tries to lock it again.
-          - A manifest's lock affects all its tags. While it is locked, this collection doesn't overwrite other tags in the repository
-            that name it or are to name it.
+          - A manifest's lock affects all its tags. While it is locked, this collection doesn't overwrite other tags in the
+            repository that name it or are to name it. Azure's forced import, as other tools may use it, ignores locks.
           - This needs the right C(metadata/write) on O(registry), which the role V(Contributor) includes, or
             C(Container Registry Repository Writer) if permissions are per repository (ABAC).
           - Unless listings show it, two requests find out whether a target is locked. With O(wait=false), the next run locks what
@@ -177,18 +177,18 @@ options:
         version_added: 0.2.0
       quarantine:
         description:
-          - Has a digest that is new wait in the registry before a target gets it, so that malicious versions can be found and
+          - A digest that is new waits in the registry before a target gets it, so that malicious versions can be found and
             blocked.
           - It is imported into the repository O(images[].quarantine.prefix) + target repository, and promoted from there by a
             later run, once Azure's own C(createdTime) there is O(images[].quarantine.min_age) ago. Until then, the target stays
             as it is (V(wait)).
-          - Of a tag that moves, the newest digest that is old enough is promoted. What the source went back from is not. A source
-            given by digest gets that digest only.
+          - If a source's tag moves, the newest of its digests that is old enough is promoted, but none that the source has gone
+            back from. If the source is given by digest, it is that digest or none.
           - The registry is the memory. Each new digest gets a tag of its own there, C(tag.hex-digits), and any number of machines
             can run the same list.
-          - A digest that the target repository holds already, under whatever tag, need not wait.
+          - A digest that the target repository already holds, under whatever tag, need not wait.
           - O(images[].referrers) are read from the source, and imported, when the image is promoted.
-          - Nothing in quarantine is ever deleted. Have C(acr purge) delete what is much older than
+          - Nothing in quarantine is ever deleted. Use C(acr purge) to delete what is much older than
             O(images[].quarantine.min_age).
           - This has nothing to do with Azure's own quarantine policy.
           - Requires O(images[].verify=true).
@@ -212,10 +212,10 @@ options:
             source registry, and verified over the digest that is about to be imported. Cosign's are found as bundles (referrers)
             and under tags that end in C(.sig), Notation's as referrers, in JWS or COSE envelopes.
           - An image that none of them has signed fails with the reason V(unsigned), and nothing of it is imported. One that the
-            target has already is also checked, and stays as it is. A target that is kept because of O(images[].if_exists=keep) or
+            target already has is also checked, and stays as it is. A target that is kept because of O(images[].if_exists=keep) or
             O(images[].if_source_missing=keep) isn't checked.
-          - If signatures can't be read, since the source throttles or denies requests, the image fails with that reason and isn't
-            taken for unsigned.
+          - If signatures can't be read, because the source throttles or denies requests, the image fails for that reason, and
+            isn't called unsigned.
           - Each signature is verified on its own, wherever it was found, and one that is right is enough. Attestations, such as
             provenance, are not signatures of the image.
           - With O(images[].platform), a signature of the multi-architecture image that lists the platform's image counts as well.
@@ -233,9 +233,9 @@ options:
             type: str
           issuer:
             description:
-              - Accept what was signed without a key of one's own (keyless), with a certificate that Sigstore issued to
-                O(images[].signed_by[].identity). This is the identity provider that vouched for that, such as
-                V(https://token.actions.githubusercontent.com). It must be the same text.
+              - Accept what was signed without a long-lived key (keyless), with a certificate that Sigstore issued to
+                O(images[].signed_by[].identity). The issuer is the identity provider that vouched for that identity, such as
+                V(https://token.actions.githubusercontent.com). It must match exactly.
               - Such certificates are valid for minutes, so an entry in Sigstore's log, or a time stamp, has to prove that it was
                 used then.
               - Requires the Python library C(sigstore) (4.0.0 or newer), and uses the root of trust that comes with it. Nothing
@@ -250,7 +250,7 @@ options:
             type: str
           trust_root:
             description:
-              - The root of trust of another Sigstore instance than the public one, as the content of its C(trusted_root.json).
+              - The root of trust of a Sigstore instance other than the public one, as the content of its C(trusted_root.json).
             type: dict
           repository:
             description:
@@ -441,9 +441,9 @@ options:
             type: str
           issuer:
             description:
-              - Accept what was signed without a key of one's own (keyless), with a certificate that Sigstore issued to
-                O(defaults.signed_by[].identity). This is the identity provider that vouched for that, such as
-                V(https://token.actions.githubusercontent.com). It must be the same text.
+              - Accept what was signed without a long-lived key (keyless), with a certificate that Sigstore issued to
+                O(defaults.signed_by[].identity). The issuer is the identity provider that vouched for that identity, such as
+                V(https://token.actions.githubusercontent.com). It must match exactly.
               - Such certificates are valid for minutes, so an entry in Sigstore's log, or a time stamp, has to prove that it was
                 used then.
               - Requires the Python library C(sigstore) (4.0.0 or newer), and uses the root of trust that comes with it. Nothing
@@ -458,7 +458,7 @@ options:
             type: str
           trust_root:
             description:
-              - The root of trust of another Sigstore instance than the public one, as the content of its C(trusted_root.json).
+              - The root of trust of a Sigstore instance other than the public one, as the content of its C(trusted_root.json).
             type: dict
           repository:
             description:
@@ -599,8 +599,8 @@ options:
     version_added: 0.2.0
   blocked:
     description:
-      - What must not come in, whatever asks for it. An image that is blocked fails, and nothing of it is imported, nor what
-        refers to it. All others are imported.
+      - What must not come in, whatever asks for it. An image that is blocked fails, and neither it nor anything that refers to
+        it is imported. All others are imported.
       - A digest, such as V(sha256:9f3b1c5e0a7d4482b6cf13f2a6e8d5c4b79a0e1d2c3f4a5b6c7d8e9fa0b1c2d3), blocks each image that has
         it or lists it, in whatever registry and under whatever name, and each referrer that has it. What comes before its C(@) is
         ignored, so that images can be copied from advisories.
@@ -609,7 +609,7 @@ options:
         blocks a whole registry, and V(*/trivy*) an image of any registry. Patterns without a host are completed by
         O(default_host).
       - A pattern with a tag doesn't block an image that is given by its digest alone.
-      - Blocked digests that a target shows already cause a warning and are returned as RV(results[].note), but aren't deleted.
+      - Blocked digests that a target already shows cause a warning and are returned as RV(results[].note), but aren't deleted.
         Whether an index lists a blocked digest is only checked before it is imported.
       - Requires O(images[].verify=true).
     type: list
@@ -719,7 +719,7 @@ EXAMPLES = r"""
         tags:
           names: ["3.20", "3.19", latest]
 
-- name: Mirror all releases, and lock them so that nobody changes or deletes them
+- name: Mirror all releases, and lock them against pushes and deletion
   registryops.acr.acr_mirror:
     registry: contosoprod
     defaults:
@@ -729,7 +729,7 @@ EXAMPLES = r"""
         tags:
           semver: ">=2"
 
-- name: Mirror a moving tag, and keep what it named before under another one
+- name: Mirror a moving tag, and keep what it named before under another tag
   registryops.acr.acr_mirror:
     registry: contosoprod
     images:
@@ -779,7 +779,7 @@ EXAMPLES = r"""
           semver: ">=1.27"
       - docker.io/library/busybox:1.37
 
-- name: Let new versions wait for three days, but not an image of your own
+- name: Have new versions wait for three days, but not an image of your own
   registryops.acr.acr_mirror:
     registry: contosoprod
     defaults:
@@ -874,7 +874,7 @@ EXAMPLES = r"""
     report_html: "{{ playbook_dir }}/mirror.html"
     report_json: "{{ playbook_dir }}/mirror.json"
 
-- name: Mirror only what is signed, by any of two workflows unless an entry says otherwise
+- name: Mirror only what one of two workflows has signed, unless an entry says otherwise
   registryops.acr.acr_mirror:
     registry: contosoprod
     defaults:
