@@ -640,8 +640,8 @@ status:
 
 from typing import TYPE_CHECKING, Any, Dict
 
+from ..module_utils._arguments import IMAGE_ARGUMENTS
 from ..module_utils._module import run
-from ..module_utils._options import IMAGE_ARGUMENTS, parse_entry
 
 if TYPE_CHECKING:
     from ..module_utils._azure import Azure
@@ -649,6 +649,7 @@ if TYPE_CHECKING:
 
 def work(module: Any, azure: Azure) -> Dict[str, Any]:
     from ..module_utils._mirror import Mirror, Settings
+    from ..module_utils._options import parse_entry
 
     params = module.params
     entry = parse_entry(params, azure.suffix, registry=params["registry"])

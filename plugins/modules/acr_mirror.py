@@ -1229,14 +1229,15 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
 from ansible.module_utils.common.parameters import remove_values
 
+from ..module_utils._arguments import LIST_ARGUMENTS, read_list
 from ..module_utils._errors import UserError
 from ..module_utils._module import run
-from ..module_utils._options import LIST_ARGUMENTS, SHOWN_MISTAKES, Entry, parse_entries, read_list
 
 if TYPE_CHECKING:
     from ..module_utils._azure import Azure
     from ..module_utils._lockfile import LockFile
     from ..module_utils._mirror import Mirror
+    from ..module_utils._options import Entry
 
 # The summary's names for what happened.
 COUNTS = {
@@ -1256,6 +1257,7 @@ def work(module: Any, azure: Azure) -> Dict[str, Any]:
     from ..module_utils import _progress
     from ..module_utils._lockfile import LockFile
     from ..module_utils._mirror import Mirror, Settings
+    from ..module_utils._options import parse_entries
 
     params = module.params
     entries = parse_entries(
@@ -1312,6 +1314,7 @@ def work(module: Any, azure: Azure) -> Dict[str, Any]:
 def _resolve(module: Any, mirror: Mirror, entries: List[Entry], lock: LockFile, text: str) -> Dict[str, Any]:
     """Checks or writes the lock file, which holds *text* so far."""
     from ..module_utils._lockfile import text_of
+    from ..module_utils._options import SHOWN_MISTAKES
 
     check = module.params["lock"] == "check"
     report, lines = mirror.resolve(entries, lock)

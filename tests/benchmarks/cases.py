@@ -11,7 +11,7 @@ from operator import attrgetter
 from statistics import median
 from typing import Any
 
-from . import awx, growth, traffic
+from . import awx, growth, traffic, vetted
 from .lab import HUB, PACE, ROUND_TRIP, SOURCE, TARGET, Content, Lab, Measured, entries
 from .measure import Figure
 
@@ -249,6 +249,11 @@ def runner(size: Size) -> list[Figure]:
     return awx.runner(25 * size.images)
 
 
+def signed(size: Size) -> list[Figure]:
+    """Signed images that are all there already, with and without a look at their signatures."""
+    return vetted.signatures(size.images, size.rounds, size.limit(1.5))
+
+
 CASES: dict[str, Callable[[Size], Sequence[Figure | str]]] = {
     "single": single,
     "images": images,
@@ -260,4 +265,5 @@ CASES: dict[str, Callable[[Size], Sequence[Figure | str]]] = {
     "growth": growing,
     "role": role,
     "runner": runner,
+    "signed": signed,
 }

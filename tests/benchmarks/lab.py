@@ -98,10 +98,15 @@ class Lab:
         return median(self.play(hosts=hosts).seconds for _round in range(3))
 
     def mirror(
-        self, images: list[dict[str, Any]], changed: bool | None, fails: str = "", registries: Sequence[str] = (TARGET,)
+        self,
+        images: list[dict[str, Any]],
+        changed: bool | None,
+        fails: str = "",
+        registries: Sequence[str] = (TARGET,),
+        **options: Any,
     ) -> Measured:
         """``acr_mirror`` of these entries, into all registries at once."""
-        task = {"registryops.acr.acr_mirror": {"registry": "{{ inventory_hostname }}", "images": images}}
+        task = {"registryops.acr.acr_mirror": {"registry": "{{ inventory_hostname }}", "images": images, **options}}
         return self.play(task, changed=changed, fails=fails, hosts=registries)
 
     def check(self, wanted: Content, registry: str = TARGET) -> None:

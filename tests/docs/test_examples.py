@@ -17,7 +17,8 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries, read_list
+from ansible_collections.registryops.acr.plugins.module_utils._arguments import read_list
+from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries
 from tests.pages import Block, blocks_of
 from tests.playbook import ANSIBLE_BIN, ROOT, environment
 from tests.signing import Notary, Sigstore, new_key, public_pem

@@ -23,15 +23,15 @@ _acr _containers _operations _platforms
 _arm_client _lockfile _registry _workloads
 _authorization _dockerfile _identity _options _yaml
 _http _manifest _places _plan _refusals _resource _select
-_blocked _quarantine
+_arguments _blocked _quarantine
 _diagnosis _pace _reference _untrusted
 _signatures
 _credentials _errors _listing _progress
 """.strip().split("\n")
 PURE = (
     "_containers _dockerfile _places _workloads _yaml "
-    "_lockfile _plan _options _blocked _quarantine _select _reference _errors _diagnosis _manifest _untrusted _refusals _resource "
-    "_credentials _listing _signatures"
+    "_lockfile _plan _arguments _options _blocked _quarantine _select _reference _errors _diagnosis _manifest _untrusted "
+    "_refusals _resource _credentials _listing _signatures"
 ).split()
 IO = {"requests", "urllib3", "threading", "concurrent", "azure", "os", "time"}
 LARGEST = 250  # lines of a class

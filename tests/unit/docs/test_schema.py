@@ -14,11 +14,8 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.registryops.acr.plugins.module_utils._options import (
-    LIST_ARGUMENTS,
-    parse_entries,
-    read_list,
-)
+from ansible_collections.registryops.acr.plugins.module_utils._arguments import LIST_ARGUMENTS, read_list
+from ansible_collections.registryops.acr.plugins.module_utils._options import parse_entries
 from tests.docs import schema
 
 CHECK = jsonschema.Draft7Validator(json.loads(schema.PLACE.read_text()))

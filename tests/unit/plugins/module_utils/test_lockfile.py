@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.registryops.acr.plugins.module_utils._arguments import read_list
 from ansible_collections.registryops.acr.plugins.module_utils._errors import UserError
 from ansible_collections.registryops.acr.plugins.module_utils._expand import expand
 from ansible_collections.registryops.acr.plugins.module_utils._lockfile import HEADER, LockFile, text_of
 from ansible_collections.registryops.acr.plugins.module_utils._mirror import Mirror, Settings
-from ansible_collections.registryops.acr.plugins.module_utils._options import SHOWN_MISTAKES, parse_entries, read_list
+from ansible_collections.registryops.acr.plugins.module_utils._options import SHOWN_MISTAKES, parse_entries
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Desired
 from tests.unit.plugins.held import IMAGE, INDEX, HeldAzure, HeldContext, HeldRegistry, Opened, digest
 

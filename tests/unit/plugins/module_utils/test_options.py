@@ -12,18 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.registryops.acr.plugins.module_utils._credentials import Credentials
-from ansible_collections.registryops.acr.plugins.module_utils._options import (
+from ansible_collections.registryops.acr.plugins.module_utils._arguments import (
     DEFAULTS_ARGUMENTS,
     ENTRY_ARGUMENTS,
     IF_EXISTS,
     IMAGE_ARGUMENTS,
-    Entry,
-    Pattern,
-    parse_entries,
-    parse_entry,
     read_list,
 )
+from ansible_collections.registryops.acr.plugins.module_utils._credentials import Credentials
+from ansible_collections.registryops.acr.plugins.module_utils._options import Entry, Pattern, parse_entries, parse_entry
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Rules, Target
 from ansible_collections.registryops.acr.plugins.module_utils._quarantine import Quarantine
 from ansible_collections.registryops.acr.plugins.module_utils._reference import InvalidReference, Reference, RegistryId
