@@ -174,7 +174,7 @@ class Knobs:
     """See each line. Times in seconds."""
 
     import_seconds: float = 0.2  # how long an import takes
-    round_trip_seconds: float = 0.0  # added to each request, twice to each new connection (TCP and TLS)
+    round_trip_seconds: float = 0.0  # of each request, at least; twice for each new connection (TCP and TLS)
     retry_after: int | None = 10  # Retry-After of an accepted import
     visibility: str = "on_time"  # early: at half of import_seconds; late: late_seconds after Succeeded
     late_seconds: float = 2.0  # how late that is

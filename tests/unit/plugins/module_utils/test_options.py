@@ -13,10 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.registryops.acr.plugins.module_utils._arguments import (
-    DEFAULTS_ARGUMENTS,
     ENTRY_ARGUMENTS,
     IF_EXISTS,
-    IMAGE_ARGUMENTS,
     read_list,
 )
 from ansible_collections.registryops.acr.plugins.module_utils._credentials import Credentials
@@ -423,17 +421,6 @@ def test_wrong_entries(images: list[dict[str, Any]], lists: dict[str, Any], mess
     assert str(caught.value) == message
 
 
-def test_an_entry_that_is_text_is_its_source() -> None:
-    option = {"source": NGINX, "if_exists": "keep"}
-    given = {"images": [NGINX, option, "nginx", "source=docker.io/nginx", '{"source": "docker.io/nginx"}', ""], "other": 1}
-    read = [{"source": NGINX}, option, {"source": "nginx"}, {"source": "docker.io/nginx"}, {"source": "docker.io/nginx"}, {"source": ""}]
-    assert read_list(given) == ({"images": read, "other": 1}, {})
-    nulls = {"source": "h.io/a", "target": None, "tags": {"newest": 1, "order": None, "same_digest": None}}
-    assert read_list({"images": [nulls]}) == ({"images": [{"source": "h.io/a", "tags": {"newest": 1}}]}, {}), "as if it weren't there"
-    for left in ({}, {"images": None}, {"images": "docker.io/nginx"}):
-        assert read_list(left) == (left, {}), "Ansible knows what that is"
-
-
 @pytest.mark.parametrize(
     ("host", "source", "expected"),
     [
@@ -792,17 +779,6 @@ def test_a_mistake_in_a_signer_has_its_place() -> None:
         "Entry 2 (docker.io/nginx:1.27): signed_by must be a list of dictionaries, not 'cosign.pub'.",
         "Entry 3 (docker.io/nginx:1.27): signed_by must be a list of dictionaries, not 'cosign.pub'.",
     ]
-
-
-# -- argument specs --------------------------------------------------------------------------------------------------
-
-
-def test_entries_take_all_options_of_one_image_and_leave_their_defaults_to_the_list() -> None:
-    assert set(ENTRY_ARGUMENTS) == set(IMAGE_ARGUMENTS) | {"tags", "repositories", "comment"}
-    assert set(DEFAULTS_ARGUMENTS) < set(ENTRY_ARGUMENTS)
-    assert [name for name, spec in ENTRY_ARGUMENTS.items() if "default" in spec or "required" in spec] == []
-    for arguments in (IMAGE_ARGUMENTS, ENTRY_ARGUMENTS, DEFAULTS_ARGUMENTS):
-        assert arguments["source_password"]["no_log"] is True
 
 
 # -- anything at all -------------------------------------------------------------------------------------------------
