@@ -67,10 +67,14 @@ class Mirror:
             desired, unplanned, notes, selections = expand(entries, self._sources, pool)
             items = [Item(one) for one in _plan.merge(desired)]
             resolver.start(items)
+            resolved = []
             for item in items:
                 locked = lock.digest(item.desired)
                 item.observed = Observed.there(locked) if locked else None  # may be kept if its source has it no more
-                resolver.finish(item)
+                if resolver.finish(item):
+                    item.screen(self._registry_id.login_server or "")
+                    resolved.append(item)
+            resolver.vet(resolved)
         finally:
             self._azure.http.close()
             resolver.close()

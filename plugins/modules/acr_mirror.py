@@ -586,13 +586,14 @@ options:
   lock:
     description:
       - What to do with O(lock_file). The default is V(use) if that is given.
-      - V(use) imports exactly what the file holds. No source is asked for tags, and a source that has nothing to import isn't
-        asked at all. It is an error if an entry of O(images) is new or has changed since the file was written, or if the file has
-        a target that no entry asks for. Options such as O(images[].if_exists) and O(images[].referrers) come from O(images), and
-        may differ; the referrers themselves aren't locked.
+      - V(use) imports exactly what the file holds. No source is asked for tags, and a source that has nothing to import is only
+        asked for signatures, if O(images[].signed_by) wants them. It is an error if an entry of O(images) is new or has changed
+        since the file was written, or if the file has a target that no entry asks for. Options such as O(images[].if_exists) and
+        O(images[].referrers) come from O(images), and may differ; the referrers themselves aren't locked.
       - V(update) finds out what O(images) means now and writes the file. O(registry) isn't contacted, and nothing is imported. If
-        an image can't be found, the file stays as it is, except that O(images[].if_source_missing=keep) keeps its line. The
-        sources of images with O(images[].verify=false) are read, too.
+        an image can't be found, is O(blocked) by its source or digest, or isn't signed by anybody in O(images[].signed_by), the
+        file stays as it is, except that O(images[].if_source_missing=keep) keeps the line of an image that is gone. The sources
+        of images with O(images[].verify=false) are read, too.
       - V(check) fails if V(update) would change what the file holds, and writes nothing.
     type: str
     choices: [use, update, check]

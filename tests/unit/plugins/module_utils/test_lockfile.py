@@ -13,12 +13,13 @@ import pytest
 import yaml
 
 from ansible_collections.registryops.acr.plugins.module_utils._arguments import read_list
-from ansible_collections.registryops.acr.plugins.module_utils._errors import UserError
+from ansible_collections.registryops.acr.plugins.module_utils._errors import AcrError, UserError
 from ansible_collections.registryops.acr.plugins.module_utils._expand import expand
 from ansible_collections.registryops.acr.plugins.module_utils._lockfile import HEADER, LockFile, text_of
 from ansible_collections.registryops.acr.plugins.module_utils._mirror import Mirror, Settings
 from ansible_collections.registryops.acr.plugins.module_utils._options import SHOWN_MISTAKES, parse_entries
 from ansible_collections.registryops.acr.plugins.module_utils._plan import Desired
+from tests.signing import new_key, public_pem
 from tests.unit.plugins.held import IMAGE, INDEX, HeldAzure, HeldContext, HeldRegistry, Opened, digest
 
 A, B, C, D, AMD = (digest(number) for number in range(1, 6))
@@ -58,12 +59,16 @@ class Locking:
             one.update({name: [one[name]] for name in ("target", "untagged_repositories") if isinstance(one.get(name), str)})
         return parse_entries(options["images"], None, None, prefix, "azurecr.test", told=told)
 
-    def update(self, *images: Any, old: str = "", prefix: str = "") -> str:
+    def resolve(self, entries: Any, old: str = "") -> tuple[list[AcrError], str]:
         mirror = Mirror(HeldContext(), "contosoprod", None, Settings())
         mirror._sources = self.sources
-        report, lines = mirror.resolve(self.entries(images, prefix), LockFile(NAME, old))
-        assert report.errors == []
-        return text_of(lines)
+        report, lines = mirror.resolve(entries, LockFile(NAME, old))
+        return [one.error for one in report.items if one.error], text_of(lines)
+
+    def update(self, *images: Any, old: str = "", prefix: str = "") -> str:
+        errors, text = self.resolve(self.entries(images, prefix), old)
+        assert errors == []
+        return text
 
     def use(self, text: str, *images: Any, prefix: str = "") -> list[Desired]:
         with ThreadPoolExecutor(4) as pool:
@@ -115,6 +120,14 @@ def test_a_line_per_target_sorted_and_the_same_each_time(locking: Locking) -> No
     assert locking.update(*IMAGES, old=text) == text
     assert locking.update(*reversed(IMAGES)) == text
     assert locking.update() == HEADER + "[]\n"
+
+
+def test_what_must_not_come_in_is_told_when_the_file_is_written(locking: Locking) -> None:
+    images = [{"source": f"{APP}:1.0", "signed_by": [{"key": public_pem(new_key())}]}, {"source": f"{APP}:1.1"}, {"source": f"{APP}:1.2"}]
+    entries = parse_entries(images, None, None, None, "azurecr.test", blocked=[B])
+    (unsigned, blocked), _text = locking.resolve(entries)
+    assert (unsigned.reason, blocked.reason) == ("unsigned", "blocked")
+    assert f"{APP}:1.0 ({A}) isn't signed by" in str(unsigned) and f"{APP}:1.1 is blocked ({B}" in str(blocked)
 
 
 def test_a_repository_may_get_several_digests_of_one_tag(locking: Locking) -> None:
