@@ -254,6 +254,11 @@ def signed(size: Size) -> list[Figure]:
     return vetted.signatures(size.images, size.rounds, size.limit(1.5))
 
 
+def locked(size: Size) -> list[Figure]:
+    """Images of Docker Hub that are all there already, with and without a lock file."""
+    return vetted.locked(size.images, size.rounds, size.limit(1.0))
+
+
 CASES: dict[str, Callable[[Size], Sequence[Figure | str]]] = {
     "single": single,
     "images": images,
@@ -266,4 +271,5 @@ CASES: dict[str, Callable[[Size], Sequence[Figure | str]]] = {
     "role": role,
     "runner": runner,
     "signed": signed,
+    "locked": locked,
 }

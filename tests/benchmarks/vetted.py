@@ -1,17 +1,19 @@
 # Copyright (c) 2026 registryops.acr contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What it costs to check who signed each image."""
+"""What it costs to check who signed each image, and what a lock file saves."""
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 from tests.signing import BUNDLE, IDENTITY, ISSUER, Sigstore, b64, key_bundle, new_key, public_pem
 
-from .lab import TARGET, Content, Lab, entries
+from .lab import HUB, TARGET, Content, Lab, entries
 from .measure import Figure
 
 SIGNED = "mcr.microsoft.com"  # a source with signatures as referrers
@@ -47,3 +49,21 @@ def signatures(images: int, rounds: int, limit: float | None) -> list[Figure]:
             Figure("… requests", vetted.requests / images, "requests per image"),
         ]
     return figures
+
+
+def locked(images: int, rounds: int, limit: float | None) -> list[Figure]:
+    """Everything is there already; ``limit``: how many times as long as without a lock file it may take with it."""
+    with Lab.open() as lab, tempfile.TemporaryDirectory(prefix="acr-lock-") as name:
+        content: Content = {host: lab.sandbox.bulk(host, images, prefix="library/app") for host in (TARGET, HUB)}[HUB]
+        listed, file = entries(content, "docker.io"), str(Path(name) / "images.lock.yml")
+        lab.mirror(listed, changed=True, lock_file=file, lock="update")
+        runs = []
+        for _round in range(rounds):
+            runs.append((lab.mirror(listed, changed=False), lab.mirror(listed, changed=False, lock_file=file)))
+    without, found = (median(run.seconds for run in several) for several in zip(*runs))
+    free, bound = runs[0]
+    most = limit and round(limit * without, 2)
+    return [
+        Figure(f"{images} images of a lock file, nothing to do", found, "s", most, ("without it", without), bound.sandbox),
+        Figure("… requests", bound.requests, "requests", peer=("without it", free.requests)),
+    ]
