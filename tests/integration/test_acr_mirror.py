@@ -746,9 +746,9 @@ def test_wait_false_returns_at_once_and_the_same_task_finds_out(sandbox: Sandbox
 
 def test_import_timeout_limits_each_import_and_timeout_the_task(sandbox: Sandbox, acr_mirror: Mirror) -> None:
     sandbox.knobs(import_faults=[{"source": "busybox", "text": "pending_forever"}])
-    run = acr_mirror([BUSYBOX, {"source": f"{APP}:1.0.0"}], import_timeout=4)
+    run = acr_mirror([BUSYBOX, {"source": f"{APP}:1.0.0"}], import_timeout=6)
     assert actions(run) == {"library/busybox:1.36": "failed", "team/app:1.0.0": "import"}, run.output
-    assert "pending after 4 s" in run.result["msg"] and "Running again is safe" in run.result["msg"]
+    assert "pending after 6 s" in run.result["msg"] and "Running again is safe" in run.result["msg"]
     assert run.result["reason"] == "timeout"
     run = acr_mirror([BUSYBOX, {"source": f"{APP}:1.1.0"}], timeout=12)
     assert actions(run) == {"library/busybox:1.36": "failed", "team/app:1.1.0": "import"}, run.output

@@ -200,7 +200,7 @@ def test_pitfall_08_token_requests_that_are_refused_do_not_end_the_run(sandbox: 
 @pytest.mark.parametrize("entries", [True, False], ids=["with the targets' names", "without"])
 def test_pitfall_12_an_import_that_stays_pending(sandbox: Sandbox, acr_import: Call, entries: bool) -> None:
     sandbox.knobs(import_faults=[{"source": "hello-world", "text": "pending_forever", "entries": entries}], retry_after=1)
-    run = acr_import(source=HELLO, target="t/app:1", timeout=4)
+    run = acr_import(source=HELLO, target="t/app:1", timeout=8)
     refused(run, "contosoprod.azurecr.test/t/app:1", "pending", "Running again is safe")
 
 
