@@ -146,7 +146,7 @@ def _vet(resolving: Optional[Future[Resolved]], vetter: Vetting, origin: Origin,
     found = resolving.result()[origin.key] if resolving is not None else origin
     if isinstance(found, AcrError):
         raise found
-    return vetter.signature(found, origin.digest or origin.tag or "latest", signers)
+    return vetter.signature(found, signers)
 
 
 def _resolve(prepared: Future[None], source: Source, origin: Origin) -> Resolved:

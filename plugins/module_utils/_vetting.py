@@ -36,25 +36,25 @@ class Vetting:
         self._manifests: Dict[str, Manifest] = {}
         self._blobs: Dict[str, bytes] = {}
 
-    def signature(self, origin: Origin, asked: str, signers: Tuple[Signer, ...]) -> Signature:
-        """That of one of *signers* over the manifest of *origin*, or over the index that lists it as its platform's; *asked*: the
-        tag or digest that named it. AcrError ``unsigned`` if there is none, or what keeps us from knowing.
+    def signature(self, origin: Origin, signers: Tuple[Signer, ...]) -> Signature:
+        """That of one of *signers* over the manifest of *origin*, or over the index that lists it as its platform's. AcrError
+        ``unsigned`` if there is none, or what keeps us from knowing.
         """
-        question = (origin.key, asked if origin.platform else "", signers)
+        question = (origin.key, origin.platform and (origin.parent or origin.tag), signers)
         with self._lock:
             asked_before = question in self._answers
             answer = self._answers.setdefault(question, Future())
         if not asked_before:
             try:
-                answer.set_result(self._look(origin, asked, signers))
+                answer.set_result(self._look(origin, signers))
             except Exception as error:
                 answer.set_exception(error)
         return answer.result()
 
-    def _look(self, origin: Origin, asked: str, signers: Tuple[Signer, ...]) -> Signature:
+    def _look(self, origin: Origin, signers: Tuple[Signer, ...]) -> Signature:
         why: Dict[str, None] = {}
         try:
-            found = self._registry.confirmed(lambda: self._find(origin, asked, signers, why))
+            found = self._registry.confirmed(lambda: self._find(origin, signers, why))
         except ImportError as error:
             library = str(error.name or error).partition(".")[0]
             raise AcrError("invalid", f"The Python library {library} is missing, or too old.") from None
@@ -65,10 +65,10 @@ class Vetting:
             raise AcrError("unsigned", f"It has a signature, but {reasons}." if why else "No signature of it was found.")
         return found
 
-    def _find(self, origin: Origin, asked: str, signers: Tuple[Signer, ...], why: Dict[str, None]) -> Optional[Signature]:
+    def _find(self, origin: Origin, signers: Tuple[Signer, ...], why: Dict[str, None]) -> Optional[Signature]:
         """The signature; None if there is none so far. *why*: what is wrong with those that there are."""
         why.clear()
-        for subject in self._subjects(origin, asked):
+        for subject in self._subjects(origin):
             for offer in self._offers(origin.repository, subject, signers, why):
                 try:
                     return proven(offer, signers, subject, self._now)
@@ -76,11 +76,12 @@ class Vetting:
                     why[str(error)] = None
         return None
 
-    def _subjects(self, origin: Origin, asked: str) -> Iterator[str]:
+    def _subjects(self, origin: Origin) -> Iterator[str]:
         """The digests whose signatures count for an image."""
         yield origin.digest or ""
-        if origin.platform:
-            index = self._registry.manifest(origin.repository, asked)
+        named = origin.parent or origin.tag  # which index a digest of a lock file is from, only the tag may tell
+        if origin.platform and named:
+            index = self._registry.manifest(origin.repository, named)
             if origin.digest in [child["digest"] for child in index.children()]:
                 yield index.descriptor.digest
 

@@ -67,10 +67,10 @@ def hold_tag(registry: HeldRegistry, subject: str = A, key: Any = KEY, number: i
     registry.tagged["team/app"][subject.replace(":", "-") + ".sig"] = found
 
 
-def vet(registry: HeldRegistry, *signers: Signer, asked: str = "1.0", **facts: Any) -> Signature | AcrError:
+def vet(registry: HeldRegistry, *signers: Signer, tag: str = "1.0", **facts: Any) -> Signature | AcrError:
     source = source_of(registry)
     try:
-        return Vetting(source, NOW).signature(Origin(source.key, "team/app", "1.0", A, **facts), asked, signers or (BY_KEY,))
+        return Vetting(source, NOW).signature(Origin(source.key, "team/app", tag, A, **facts), signers or (BY_KEY,))
     except AcrError as error:
         return error
 
@@ -200,20 +200,23 @@ def test_signatures_without_end_are_refused(quay: HeldRegistry, monkeypatch: pyt
 # -- platforms -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("asked", ["index", digest(50)])
-def test_a_signature_of_the_index_counts_for_the_platform_that_it_lists(quay: HeldRegistry, asked: str) -> None:
+@pytest.mark.parametrize("parent", [digest(50), None])
+def test_a_signature_of_the_index_counts_for_the_platform_that_it_lists(quay: HeldRegistry, parent: str | None) -> None:
+    """Its index is the one that it was found in, even if the tag has moved on; of a lock file's digest, the one that the tag names."""
     quay.manifests[digest(50)] = (INDEX, {"manifests": [{"digest": A}, {"digest": B}]})
-    quay.tagged["team/app"]["index"] = digest(50)
+    quay.manifests[digest(51)] = (INDEX, {"manifests": [{"digest": B}]})
+    quay.tagged["team/app"]["index"] = digest(51 if parent else 50)
     refer(quay, digest(50), 10, BUNDLE, key_bundle(digest(50), KEY))
-    assert vet(quay, platform="linux/amd64", asked=asked) == OF_KEY
-    assert error_of(vet(quay, asked=asked)).reason == "unsigned", "unless the platform was asked for"
+    assert vet(quay, platform="linux/amd64", tag="index", parent=parent) == OF_KEY
+    assert error_of(vet(quay, tag="index", parent=parent)).reason == "unsigned", "unless the platform was asked for"
 
 
-def test_an_index_that_does_not_list_the_platform_any_more_says_nothing_of_it(quay: HeldRegistry) -> None:
+@pytest.mark.parametrize("parent", [digest(50), None])
+def test_an_index_that_does_not_list_the_platform_says_nothing_of_it(quay: HeldRegistry, parent: str | None) -> None:
     quay.manifests[digest(50)] = (INDEX, {"manifests": [{"digest": B}]})
     quay.tagged["team/app"]["index"] = digest(50)
     refer(quay, digest(50), 10, BUNDLE, key_bundle(digest(50), KEY))
-    assert error_of(vet(quay, platform="linux/amd64", asked="index")).reason == "unsigned"
+    assert error_of(vet(quay, platform="linux/amd64", tag="index", parent=parent)).reason == "unsigned"
 
 
 # -- sentences -------------------------------------------------------------------------------------------------------------
