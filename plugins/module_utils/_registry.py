@@ -150,7 +150,7 @@ class Registry:
                 raise
             return "index", []
         # Some registries resolve such a tag to the image itself: what it lists must name the image as its subject.
-        return "index", [child for child in index.children() if self._subject(repository, str(child["digest"])) == digest]
+        return "index", [child for child in index.children() if self._refers(repository, str(child["digest"]), digest)]
 
     def confirmed(self, ask: Callable[[], Found]) -> Found:
         """What *ask* returns. That something doesn't exist (None, or `AcrError` ``not_found``) is believed only after it was
@@ -203,10 +203,16 @@ class Registry:
                 opened[digest] = None
         return opened.get(digest)
 
-    def _subject(self, repository: str, digest: str) -> Optional[str]:
-        """The digest that a manifest refers to. An index lists it, so it must exist."""
-        manifest = self.confirmed(lambda: self.manifest(repository, digest))
-        return mapping(manifest.json().get("subject"), self._context.of(repository, digest)).get("digest")
+    def _refers(self, repository: str, referrer: str, digest: str) -> bool:
+        """Whether a manifest that an index lists refers to *digest*. As far as is known: one that is gone can't deny it, and must
+        not hide the others."""
+        try:
+            manifest = self.confirmed(lambda: self.manifest(repository, referrer))
+        except AcrError as error:
+            if error.reason != "not_found":
+                raise
+            return True
+        return mapping(manifest.json().get("subject"), self._context.of(repository, referrer)).get("digest") == digest
 
     # -- requests --------------------------------------------------------------------------------------------------
 

@@ -356,6 +356,17 @@ def test_referrers_by_tag_where_the_registry_lacks_the_api(registry: Registry, f
     assert registry.referrers("team/app", DIGEST)[1] == [{"digest": digests[0]}]
 
 
+def test_a_referrer_by_tag_that_is_gone_does_not_hide_the_others(registry: Registry, far_side: Any) -> None:
+    signature = {"subject": {"digest": DIGEST}}
+    digests = [B, "sha256:" + hashlib.sha256(json.dumps(signature).encode()).hexdigest()]
+    by_tag = sends(body={"manifests": [{"digest": one} for one in digests]}, media_type=INDEX)
+    gone, there = (f"/v2/team/app/manifests/{one}" for one in digests)
+    far_side.routes({BY_TAG: by_tag, gone: sends(404, b"", **SPEAKS), there: sends(body=signature)})
+    assert [found["digest"] for found in registry.referrers("team/app", DIGEST)[1]] == digests
+    far_side.routes({BY_TAG: by_tag, gone: sends(403, b""), there: sends(body=signature)})
+    assert error_of(lambda: registry.referrers("team/app", DIGEST)).reason == "denied"
+
+
 @pytest.mark.parametrize(
     "lacks",
     [
