@@ -204,10 +204,10 @@ class Registry:
         return opened.get(digest)
 
     def _refers(self, repository: str, referrer: str, digest: str) -> bool:
-        """Whether a manifest that an index lists refers to *digest*. As far as is known: one that is gone can't deny it, and must
-        not hide the others."""
+        """Whether a manifest that an index lists refers to *digest*. As far as is known: one that is gone, or late, can't deny it,
+        and must not hide the others."""
         try:
-            manifest = self.confirmed(lambda: self.manifest(repository, referrer))
+            manifest = self.manifest(repository, referrer)
         except AcrError as error:
             if error.reason != "not_found":
                 raise

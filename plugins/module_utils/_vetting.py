@@ -52,7 +52,7 @@ class Vetting:
         return answer.result()
 
     def _look(self, origin: Origin, signers: Tuple[Signer, ...]) -> Signature:
-        why: Dict[str, None] = {}
+        why: Dict[str, Optional[AcrError]] = {}
         try:
             found = self._registry.confirmed(lambda: self._find(origin, signers, why))
         except ImportError as error:
@@ -61,12 +61,14 @@ class Vetting:
         except UserError as error:
             raise AcrError("invalid", str(error)) from None
         if found is None:
-            reasons = "; ".join(list(why)[:SHOWN])
-            raise AcrError("unsigned", f"It has a signature, but {reasons}." if why else "No signature of it was found.")
+            doubt, reasons = next(filter(None, why.values()), None), "; ".join(list(why)[:SHOWN])
+            says = f"It has a signature, but {reasons}." if why else "No signature of it was found."
+            raise doubt or AcrError("unsigned", says)
         return found
 
-    def _find(self, origin: Origin, signers: Tuple[Signer, ...], why: Dict[str, None]) -> Optional[Signature]:
-        """The signature; None if there is none so far. *why*: what is wrong with those that there are."""
+    def _find(self, origin: Origin, signers: Tuple[Signer, ...], why: Dict[str, Optional[AcrError]]) -> Optional[Signature]:
+        """The signature; None if there is none so far. *why*: what is wrong with those that there are → what keeps us from
+        knowing that."""
         why.clear()
         for subject in self._subjects(origin):
             for offer in self._offers(origin.repository, subject, signers, why):
@@ -85,7 +87,7 @@ class Vetting:
             if origin.digest in [child["digest"] for child in index.children()]:
                 yield index.descriptor.digest
 
-    def _offers(self, repository: str, digest: str, signers: Tuple[Signer, ...], why: Dict[str, None]) -> Iterator[Offer]:
+    def _offers(self, repository: str, digest: str, signers: Tuple[Signer, ...], why: Dict[str, Optional[AcrError]]) -> Iterator[Offer]:
         """What may be signatures of a manifest, as far as they can be read."""
         for count, (form, blob, notes) in enumerate(self._layers(repository, digest, signers, why)):
             if count == MOST:
@@ -96,7 +98,7 @@ class Vetting:
                 self._spoilt(error, why)
 
     def _layers(
-        self, repository: str, digest: str, signers: Tuple[Signer, ...], why: Dict[str, None]
+        self, repository: str, digest: str, signers: Tuple[Signer, ...], why: Dict[str, Optional[AcrError]]
     ) -> Iterator[Tuple[str, str, Dict[str, str]]]:
         _found_by, listed = self._registry.referrers(repository, digest)
         for descriptor in listed:
@@ -114,11 +116,12 @@ class Vetting:
                     self._spoilt(error, why)
 
     @staticmethod
-    def _spoilt(error: AcrError, why: Dict[str, None]) -> None:
+    def _spoilt(error: AcrError, why: Dict[str, Optional[AcrError]]) -> None:
         """Notes what is wrong with one signature; raises what concerns all of them."""
         if error.reason not in SPOILT:
             raise error
-        why[f"it can't be read ({error})"] = None
+        # That something in front of a registry answers says nothing of the signature: another one may do, but none may be missed.
+        why[f"it can't be read ({error})"] = error if error.reason == "protocol" and error.status else None
 
     def _manifest(self, repository: str, reference: str) -> Manifest:
         if reference in self._manifests:

@@ -25,6 +25,7 @@ from typing import Any
 
 from tests.chaos.lying import lies
 from tests.chaos.rows import DEV, LOGIN_SERVER, TARGET, VENDOR, Row, Size
+from tests.chaos.vetting import vetted
 from tests.playbook import Run, run_module, run_playbook
 from tests.sandbox.handle import PRINCIPALS, Sandbox
 
@@ -601,4 +602,5 @@ SCENARIOS = {
     "permissions": permissions,
     "killed": killed,
     "lies": lies,
+    "vetted": vetted,
 }

@@ -434,8 +434,8 @@ def schema1(seed: int = 0, *, name: str = "library/old", tag: str = "latest") ->
 
 
 def build(kind: str, seed: int = 0, **options: Any) -> Built:
-    """Builds by the kind's name: single, index, manifest_list, helm, signed, artifact (options as of that), big_index (option
-    `count`) or nested (`depth`)."""
+    """Builds by the kind's name: single, index, manifest_list, helm, signed, artifact (options as of that; `listed`: under the
+    tag of its subject, too, as clients do where there is no referrers API), big_index (option `count`) or nested (`depth`)."""
     if kind == "single":
         return Built(single(seed, **options))
     if kind == "index":
@@ -448,7 +448,9 @@ def build(kind: str, seed: int = 0, **options: Any) -> Built:
     if kind == "signed":
         return signed(seed, **options)
     if kind == "artifact":
-        return Built(artifact(**options))
+        listed = options.pop("listed", False)
+        made = artifact(**options)
+        return Built(made, [(signature_tag(options["subject"], ""), referrers_index([made]))] if listed else [])
     if kind == "nested":
         return Built(nested(options.get("depth", 3), seed))
     if kind == "big_index":

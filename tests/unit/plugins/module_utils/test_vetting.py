@@ -171,6 +171,18 @@ def test_a_registry_that_does_not_answer_makes_no_image_unsigned(quay: HeldRegis
     assert (error.reason, str(error)) == (reason, "quay.io said no.")
 
 
+@pytest.mark.parametrize("question", [("manifest", "team/app", SIG), ("blob",)])
+def test_what_stands_before_a_registry_makes_no_image_unsigned(quay: HeldRegistry, question: tuple[str, ...]) -> None:
+    """Another signature may still show that it is signed."""
+    hold_tag(quay)
+    quay.fails[question] = AcrError("protocol", "quay.io answered 404 with something that no registry sends.", status=404)
+    error = error_of(vet(quay))
+    assert (error.reason, str(error)) == ("protocol", "quay.io answered 404 with something that no registry sends.")
+    refer(quay, A, 10, "application/jose+json", NOTATION.jws(A), artifactType=NOTARY)
+    quay.fails[("manifest", "team/app", SIG)] = quay.fails.pop(question)
+    assert vet(quay, BY_KEY, BY_NOTATION) == Signature("notation", SUBJECT, SIGNED_TIME)
+
+
 @pytest.mark.parametrize(
     ("error", "says"),
     [
