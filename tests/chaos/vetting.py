@@ -173,7 +173,8 @@ class World:
         self.allowed: dict[str, set[str]] = {}  # by repository of the target: all manifests that may be there
         honest = [*WAYS, *WAYS] if size.patient else [*WAYS]
         tricks = [trick for trick in TRICKS if size.patient or trick not in SLOW]
-        for number, trick in enumerate([*honest, *tricks]):
+        all_ways = [trick for trick in EACH_WAY[: None if size.patient else 1] for _way in WAYS]
+        for number, trick in enumerate([*honest, *all_ways, *tricks]):
             self._make(trick if number >= len(honest) else "")
         while len(self.images) < size.images:
             self._make("" if self.chooser.random() < 0.6 else self.chooser.choice(tricks))
@@ -255,6 +256,11 @@ class World:
 # ---- tricks -----------------------------------------------------------------------------------------------------------
 
 
+def _one_of(image: Image, *ways: str) -> str:
+    """A way to sign instead of the image's own."""
+    return ways[list(WAYS).index(image.way) % len(ways)]
+
+
 def _unsigned(world: World, image: Image) -> None:
     image.says = "No signature of it was found"
     world.build(image)
@@ -285,7 +291,7 @@ def _forged(world: World, image: Image) -> None:
 
 def _impostor(world: World, image: Image) -> None:
     """Signed by somebody whose name is nearly the wanted one, certified by the same authorities."""
-    image.way = world.chooser.choice(["bundle", "certificate", "jws", "cose"])
+    image.way = _one_of(image, "bundle", "certificate", "jws", "cose")
     image.says = "it is of"
     digest = world.build(image)
     world.attach(image, digest, world.chooser.choice(world.impostors).sign(image.way, digest, image.name))
@@ -303,13 +309,13 @@ def _rewritten(world: World, image: Image) -> None:
 
 def _attested(world: World, image: Image) -> None:
     """Something is said of it, which isn't that it is good."""
-    image.way, image.says = world.chooser.choice(["key bundle", "bundle"]), "doesn't sign it"
+    image.way, image.says = _one_of(image, "key bundle", "bundle"), "doesn't sign it"
     digest = world.build(image)
     world.attach(image, digest, world.hand.sign(image.way, digest, image.name, predicate="https://slsa.dev/provenance/v1"))
 
 
 def _expired(world: World, image: Image) -> None:
-    image.way, image.says = world.chooser.choice(["jws", "cose"]), "it expired"
+    image.way, image.says = _one_of(image, "jws", "cose"), "it expired"
     digest = world.build(image)
     world.attach(image, digest, world.hand.sign(image.way, digest, image.name, expiry=NOW - 60))
 
@@ -331,7 +337,7 @@ def _phantom(world: World, image: Image) -> None:
 
 def _borrowed(world: World, image: Image) -> None:
     """A listing shows another image's signature."""
-    image.way, image.says = world.chooser.choice(["key bundle", "bundle", "jws", "cose"]), "it signs another image"
+    image.way, image.says = _one_of(image, "key bundle", "bundle", "jws", "cose"), "it signs another image"
     older = world.build(image)
     world.allow(image, older)
     found = world.attach(image, older, world.hand.sign(image.way, older, image.name))
@@ -399,9 +405,9 @@ def _shown(world: World, image: Image) -> None:
 
 
 def _moving_index(world: World, image: Image) -> None:
-    """Its tag moves all the time between two indexes, both signed, of which one platform is wanted."""
+    """Its tag moves all the time through indexes that are all signed, of which one platform is wanted."""
     image.kind, image.options = "index", {"platform": "linux/amd64"}
-    digests = [world.build(image), world.build(image)]
+    digests = [world.build(image) for _count in range(6)]
     for digest in digests:
         world.signed(image, digest)
     image.digest = ANY
@@ -470,6 +476,7 @@ TRICKS: dict[str, Callable[[World, Image], None]] = {
     "blocked name": _blocked_name,
     "unsigned in quarantine": _in_quarantine,
 }
+EACH_WAY = ("replayed", "forged", "rewritten", "nearly the identity", "only attested", "expired")  # of signing
 SLOW = ("unsigned in quarantine",)  # takes twice as long to be sure of
 LISTINGS = ("phantom listed", "another's listed")  # take the referrers API
 
@@ -493,16 +500,17 @@ def _busy(chooser: random.Random, seed: int) -> list[dict[str, Any]]:
     ]
 
 
-def _lasting(chooser: random.Random, image: Image) -> dict[str, Any]:
+def _lasting(image: Image, number: int) -> dict[str, Any]:
     """What keeps an image's signatures from being read for a whole run."""
-    hour, beside = {"Retry-After": "3600"}, "(referrers|manifests/sha256-)"
-    what, action = chooser.choice([
-        (beside, {"status": 429, "headers": hour}),
-        (beside, {"status": 503, "headers": hour}),
-        (beside, {"status": 403, "body": "{}"}),
+    hour = {"Retry-After": "3600"}
+    gateway = {"status": 404, "body": "<html>", "headers": {"Content-Type": "text/html"}}
+    what, action = [
+        ("referrers/", {"status": 429, "headers": hour}),
+        ("referrers/", {"status": 403, "body": "{}"}),
+        ("(referrers|manifests/sha256-)", {"status": 503, "headers": hour}),
         ("blobs/", {"status": 429, "headers": hour}),
-        ("blobs/", {"status": 404, "body": "<html>", "headers": {"Content-Type": "text/html"}}),  # something stands in front
-    ])  # fmt: skip
+        ("blobs/", gateway),
+    ][number % 5]
     match = {"host": re.escape(image.host), "path": f"/{image.repository}/{what}"}
     return {"match": match, "action": action}
 
@@ -561,7 +569,7 @@ def vetted(sandbox: Sandbox, seed: int, size: Size) -> Row:
             world.change()
         honest = [image for image in world.images if not image.trick and "quarantine" not in image.options]
         waiting = chooser.sample(honest, max(2, len(honest) // 6))
-        lies, lasting = _busy(chooser, seed * 100 + number), [_lasting(chooser, image) for image in waiting]
+        lies, lasting = _busy(chooser, seed * 100 + number), [_lasting(image, n) for n, image in enumerate(waiting)]
         sandbox.knobs(retry_after=1, import_seconds=0.05, lies=lies, faults=own + lasting)
         options: dict[str, Any] = {}
         if number == 2:  # ends too early
