@@ -193,8 +193,8 @@ class World:
             return
         if repository == "" and chooser.random() < 0.25:
             image.kind, image.options = "index", {"platform": "linux/amd64"}
-        elif repository == "" and chooser.random() < 0.15:
-            image.options = {"quarantine": QUARANTINE}
+        elif repository == "":
+            image.options = chooser.choices([{}, {"quarantine": QUARANTINE}, {"referrers": True}], [6, 2, 2])[0]
         self.release(image)
 
     def push(self, host: str, repository: str, tag: str, kind: str, seed: int) -> str:
@@ -215,9 +215,10 @@ class World:
         return str(self.sandbox.push(image.host, image.repository, tags, "artifact", **options)["digest"])
 
     def signed(self, image: Image, digest: str) -> None:
-        """Signs an image, which may come in from now on."""
-        self.attach(image, digest, self.hand.sign(image.way, digest, image.name))
+        """Signs an image, which may come in from now on, with its signature."""
+        signature = self.attach(image, digest, self.hand.sign(image.way, digest, image.name))
         self.allow(image, digest)
+        self.allowed[image.repository].add(signature)
 
     def allow(self, image: Image, digest: str) -> None:
         there = self.sandbox.manifests(image.host, image.repository)
@@ -569,8 +570,10 @@ def vetted(sandbox: Sandbox, seed: int, size: Size) -> Row:
             world.change()
         honest = [image for image in world.images if not image.trick and "quarantine" not in image.options]
         waiting = chooser.sample(honest, max(2, len(honest) // 6))
-        lies, lasting = _busy(chooser, seed * 100 + number), [_lasting(image, n) for n, image in enumerate(waiting)]
-        sandbox.knobs(retry_after=1, import_seconds=0.05, lies=lies, faults=own + lasting)
+        lies, faults = _busy(chooser, seed * 100 + number), [_lasting(image, number + n) for n, image in enumerate(waiting)]
+        signatures = {"host": "contosodev|mcr|vendor", "class": "^(referrers|blob)$"}
+        faults.append({"match": signatures, "action": {"drop_mid": True}, "probability": 0.02, "seed": seed + number})
+        sandbox.knobs(retry_after=1, import_seconds=0.05, lies=lies, faults=own + faults)
         options: dict[str, Any] = {}
         if number == 2:  # ends too early
             moment = sandbox.log()[-1]["n"] + chooser.randint(requests // 10, requests // 2)
