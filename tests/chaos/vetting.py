@@ -198,6 +198,7 @@ class World:
         self.release(image)
 
     def push(self, host: str, repository: str, tag: str, kind: str, seed: int) -> str:
+        """The digest of what is pushed; the same for the same kind and seed."""
         options = INDEX if kind == "index" else {}
         return str(self.sandbox.push(host, repository, [tag], kind, seed, **options)["digest"])
 
@@ -371,7 +372,7 @@ def _moving(world: World, image: Image) -> None:
 
 
 def _swapped(world: World, image: Image) -> None:
-    """HEAD tells of a signed image. GET, and Azure, get another one."""
+    """HEAD tells of a signed image, which has to come in. GET, and Azure, get another one."""
     good = world.build(image)
     world.signed(image, good)
     world.build(image)
@@ -538,7 +539,7 @@ def _check(row: Row, which: str, world: World, run: Run, some: list[Image], late
         told = f"{which}: {image.name}:{image.tag} ({image.trick or image.way}): {result['action']}, {result.get('error', '')[-200:]}"
         if result["action"] != "failed":
             row.expect(bool(image.digest or image.may_fail), told)
-            kind = result.get("signature", {}).get("kind")
+            kind = (result.get("signature") or {}).get("kind")
             row.expect(kind in ([WAYS[image.way]] if not image.trick else WAYS.values()), f"{told}, signed by {kind}")
         elif image.host in late and result["reason"] in LATE:
             row.expect("can't be known" in result["error"], told)

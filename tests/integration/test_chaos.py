@@ -22,7 +22,8 @@ def battlefield() -> Iterator[Sandbox]:
 
 
 # What these meet is decided by our code alone; the others meet Python, Ansible and the libraries for HTTP as well.
-OURS = ("moving", "twice", "permissions", "killed")
+# What is vetted takes a library that needs a newer urllib3 than the oldest.
+OURS = ("moving", "twice", "permissions", "killed", "vetted")
 
 
 @pytest.mark.parametrize(
