@@ -486,16 +486,16 @@ LISTINGS = ("phantom listed", "another's listed")  # take the referrers API
 # ---- runs -------------------------------------------------------------------------------------------------------------
 
 
-def _busy(chooser: random.Random, seed: int) -> list[dict[str, Any]]:
-    """What passes by itself: of all reads of signatures some are refused, not found or an empty list, at first."""
+def _busy(chooser: random.Random, seed: int, patient: bool) -> list[dict[str, Any]]:
+    """What passes by itself: of all reads of signatures some are refused (which takes time), not found or an empty list, at first."""
 
     def some(kind: str, path: str, share: float, **more: Any) -> dict[str, Any]:
         match = {"host": "^(contosodev|mcr|basic|bearer)", "path": path}
         return {"kind": kind, "match": match, "probability": share, "seed": seed + more.get("status", 0), **more}
 
-    signatures = "/referrers/|/manifests/sha256|/blobs/"
+    signatures, statuses = "/referrers/|/manifests/sha256|/blobs/", (429, 500, 503) if patient else ()
     return [
-        *(some("refused", signatures, 0.05, status=status, times=1, body="{}") for status in (429, 500, 503)),
+        *(some("refused", signatures, 0.05, status=status, times=1, body="{}") for status in statuses),
         some("absent", "/referrers/", 0.3, times=chooser.choice([1, 2])),
         some("absent", "/manifests/sha256-", 0.3, times=chooser.choice([1, 2])),
         some("absent", "/manifests/sha256:", 0.1, times=1),
@@ -571,7 +571,8 @@ def vetted(sandbox: Sandbox, seed: int, size: Size) -> Row:
             world.change()
         honest = [image for image in world.images if not image.trick and "quarantine" not in image.options]
         waiting = chooser.sample(honest, max(2, len(honest) // 6))
-        lies, faults = _busy(chooser, seed * 100 + number), [_lasting(image, number + n) for n, image in enumerate(waiting)]
+        lies = _busy(chooser, seed * 100 + number, size.patient)
+        faults = [_lasting(image, number + n) for n, image in enumerate(waiting)]
         signatures = {"host": "contosodev|mcr|vendor", "class": "^(referrers|blob)$"}
         faults.append({"match": signatures, "action": {"drop_mid": True}, "probability": 0.02, "seed": seed + number})
         sandbox.knobs(retry_after=1, import_seconds=0.05, lies=lies, faults=own + faults)
