@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
-from . import _lockfile, _plan
+from . import _lockfile, _plan, _signatures
 from ._acr import AzureRegistry
 from ._azure import Azure
 from ._errors import AcrError, IdentityError, UserError
@@ -91,6 +91,9 @@ class Mirror:
         report = Report(known=self._known)
         pool = ThreadPoolExecutor(settings.concurrency)
         target = pool.submit(self._open, pool)  # signs in meanwhile
+        signers = {signer for entry in entries for signer in entry.rules.signed_by}
+        if signers:
+            pool.submit(_signatures.load, signers)
         resolver = Resolver(self._sources, settings.concurrency)
         planner = Planner(resolver, target.result, settings.concurrency, lambda: pool.submit(self._prepare))
         try:

@@ -26,6 +26,7 @@ from .store import Manifest, Store
 MAX_MANIFEST = 4 << 20  # bytes
 MAX_PAGE = 1000
 _STREAM_ABOVE = 1 << 20  # bytes; smaller blobs are answered in one piece
+_HELD_UP_TO = 1 << 16  # bytes; Distribution is asked once for smaller blobs
 
 NAME = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
 _DIGEST = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}"
@@ -242,17 +243,23 @@ async def send_blob(request: web.BaseRequest, store: Store, path: Path,
                     headers: CIMultiDict[str]) -> web.StreamResponse:
     """A blob, or the asked range of it, from Distribution."""
     ask = {name: request.headers[name] for name in ("Range", "If-None-Match") if name in request.headers}
+    held = store.held(path.repository, f"blob {path.reference}") if request.method == "GET" and not ask else None
+    if held is not None:
+        headers.update(held[0])
+        return web.Response(body=held[1], headers=headers)
     place = f"/v2/{path.repository}/blobs/{path.reference}"
     async with store.request(request.method, place, headers=ask) as reply:
-        for name in _BLOB_HEADERS:
-            if name in reply.headers:
-                headers[name] = reply.headers[name]
+        named = {name: reply.headers[name] for name in _BLOB_HEADERS if name in reply.headers}
+        headers.update(named)
         length = int(reply.headers.get("Content-Length", 0))
         if request.method == "HEAD":
             headers["Content-Length"] = str(length)
             return web.Response(status=reply.status, headers=headers)
         if length <= _STREAM_ABOVE:
-            return web.Response(status=reply.status, body=await reply.read(), headers=headers)
+            body = await reply.read()
+            if reply.status == 200 and length <= _HELD_UP_TO:
+                store.hold(path.repository, f"blob {path.reference}", (named, body))
+            return web.Response(status=reply.status, body=body, headers=headers)
         response = web.StreamResponse(status=reply.status, headers=headers)
         response.content_length = length
         await response.prepare(request)

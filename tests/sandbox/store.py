@@ -192,22 +192,33 @@ class Store(Contents):
     async def get_manifest(self, repository: str, digest: str) -> tuple[bytes, str]:
         """A manifest's bytes from Distribution, and its media type. KeyError when it is not there."""
         media_type = self.manifests[repository][digest].media_type
-        async with self.request("GET", f"/v2/{repository}/manifests/{digest}", headers={"Accept": media_type}) as reply:
-            if reply.status != 200:
-                raise KeyError(digest)
-            return await reply.read(), media_type
+        data = self.held(repository, f"manifest {digest}")
+        if data is None:
+            async with self.request("GET", f"/v2/{repository}/manifests/{digest}", headers={"Accept": media_type}) as reply:
+                if reply.status != 200:
+                    raise KeyError(digest)
+                data = await reply.read()
+            self.hold(repository, f"manifest {digest}", data)
+        return data, media_type
 
     # ---- looking up -------------------------------------------------------------------------------------------
 
     def _keep(self, repository: str, name: str, make: Callable[[], Kept]) -> Kept:
         """What ``make`` makes of a repository: repositories of thousands of tags are read page by page, so it is made once
         for each state of the repository and not once a page."""
-        version = self._version.get(repository, 0)
-        held = self._kept.get((repository, name))
-        if held is None or held[0] != version:
-            held = self._kept[(repository, name)] = (version, make())
-        kept: Kept = held[1]
+        kept: Kept | None = self.held(repository, name)
+        if kept is None:
+            kept = make()
+            self.hold(repository, name, kept)
         return kept
+
+    def held(self, repository: str, name: str) -> Any:
+        """What `hold` was given, unless the repository has changed since: None."""
+        version, value = self._kept.get((repository, name), (-1, None))
+        return value if version == self._version.get(repository, 0) else None
+
+    def hold(self, repository: str, name: str, value: Any) -> None:
+        self._kept[repository, name] = (self._version.get(repository, 0), value)
 
     def sorted_tags(self, repository: str, order: str = "") -> list[Tag]:
         """A repository's tags by name, or with ``timeasc``/``timedesc`` by last update."""

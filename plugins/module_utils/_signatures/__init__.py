@@ -121,3 +121,12 @@ def _proven(offer: Offer, signer: Signer, digest: str, now: float) -> Signature:
     from . import _notation
 
     return _notation.prove(offer, signer, digest, now)
+
+
+def load(signers: Iterable[Signer]) -> None:
+    """Loads ahead what it takes long to load for *signers*. What is wrong with it is told by `proven`."""
+    for signer in signers:
+        if signer.issuer:
+            from ._sigstore import instance
+
+            instance(signer.trust_root)

@@ -108,6 +108,13 @@ def test_connections_are_used_again(http: Http, far_side: Any) -> None:
     assert len(ports) == 1
 
 
+def test_connections_that_were_closed_to_make_room_are_opened_again(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_http, "HOSTS", 1)
+    http, hosts = Http(), [serve(), serve()]
+    for _n in range(3):
+        assert [http.request("reads", "GET", there.url).status for there in hosts] == [200, 200]
+
+
 def test_a_host_that_takes_no_connection_is_left_alone_for_a_while(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each try takes ten seconds: whoever waits for another's token, one after the other, would wait for hours."""
     tries: list[str] = []
