@@ -25,13 +25,16 @@ from ._vetting import Vetting, refusal
 Resolved = Dict[OriginKey, Union[Origin, AcrError]]  # by the key of the origin that was asked for
 
 
+SIGNATURES = 2  # times as many reads at once: each signature takes three, one after another
+
+
 class Resolver:
     """Reads sources for one run. *concurrency*: tasks at once for each source."""
 
     def __init__(self, sources: Sources, concurrency: int) -> None:
         self._sources = sources
         self._concurrency = concurrency
-        self._pools: Dict[SourceRegistry, ThreadPoolExecutor] = {}
+        self._pools: Dict[Tuple[SourceRegistry, int], ThreadPoolExecutor] = {}
         self._resolving: Dict[OriginKey, Future[Resolved]] = {}
         self._vetters: Dict[SourceRegistry, Vetting] = {}
         self._vetting: Dict[Item, Future[Signature]] = {}
@@ -41,10 +44,10 @@ class Resolver:
         for pool in list(self._pools.values()):
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _pool(self, registry: SourceRegistry) -> ThreadPoolExecutor:
-        if registry not in self._pools:
-            self._pools.setdefault(registry, ThreadPoolExecutor(self._concurrency))
-        return self._pools[registry]
+    def _pool(self, registry: SourceRegistry, share: int = 1) -> ThreadPoolExecutor:
+        if (registry, share) not in self._pools:
+            self._pools.setdefault((registry, share), ThreadPoolExecutor(share * self._concurrency))
+        return self._pools[registry, share]
 
     def start(self, items: List[Item]) -> None:
         """Starts to read the digests of the items' origins that aren't locked, and their signatures if those are asked for."""
@@ -78,7 +81,7 @@ class Resolver:
     def _start_vetting(self, item: Item, resolving: Optional[Future[Resolved]] = None) -> None:
         origin, signers = item.desired.origin, item.desired.rules.signed_by
         vetter = self._vetters.setdefault(origin.registry, Vetting(self._sources.of(origin.registry), time.time()))
-        self._vetting[item] = self._pool(origin.registry).submit(_vet, resolving, vetter, origin, signers)
+        self._vetting[item] = self._pool(origin.registry, SIGNATURES).submit(_vet, resolving, vetter, origin, signers)
 
     def finish(self, item: Item) -> bool:
         """Fills in the digest of an item's origin, or why it has none; whether it has one. It was started before."""

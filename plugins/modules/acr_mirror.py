@@ -618,7 +618,8 @@ options:
     version_added: 0.2.0
   concurrency:
     description:
-      - How many requests may be under way at once. Imports that Azure is copying don't count.
+      - How many requests may be under way to each registry at once, and twice as many to read signatures. Imports that Azure is
+        copying don't count.
     type: int
     default: 16
   on_error:
