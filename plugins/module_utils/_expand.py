@@ -83,7 +83,9 @@ class _Expander:
             for target, (_host, repository, tag, digest), platform, _chosen in lines:
                 place = target if target.tag else target._replace(digest=digest)
                 selected = entry.selection is not None and tag not in entry.selection.names
-                origin = Origin(key, repository, tag, digest, platform)
+                # Of a tag, only the tag itself may tell which index the platform's image is from.
+                parent = entry.source.digest if entry.source and platform else None
+                origin = Origin(key, repository, tag, digest, platform, parent)
                 self.found.desired.append(Desired(place, origin, entry.rules, number, selected, locked=True))
         return True
 

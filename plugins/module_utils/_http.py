@@ -304,12 +304,14 @@ def _adapter() -> requests.adapters.HTTPAdapter:
         raise AcrError("certificate", message) from None
 
     class Adapter(HTTPAdapter):
-        pools: Dict[str, Any] = {}  # by host; to find one again takes a tenth of the CPU that a request takes
+        pools: Dict[str, Any] = {}  # by host: to look one up takes a tenth of the CPU that a request takes
 
         def get_connection_with_tls_context(self, request: Any, *args: Any, **more: Any) -> Any:
             host = urlsplit(request.url).netloc
             pool = self.pools.get(host)
-            if pool is None or pool.pool is None:  # it was closed to make room for others
+            if pool is None or pool.pool is None:  # closed, as some versions of urllib3 do to make room for others
+                if len(self.pools) >= HOSTS:
+                    self.pools.clear()
                 pool = self.pools[host] = super().get_connection_with_tls_context(request, *args, **more)
             return pool
 

@@ -72,6 +72,7 @@ class Mirror:
                 locked = lock.digest(item.desired)
                 item.observed = Observed.there(locked) if locked else None  # may be kept if its source has it no more
                 if resolver.finish(item):
+                    item.observed = None
                     item.screen(self._registry_id.login_server or "")
                     resolved.append(item)
             resolver.vet(resolved)

@@ -103,7 +103,7 @@ class Planner:
             arriving = self._hold(group, moving)
             self._back_up(group)
             # What refers to an image goes with it, and so not if that fails or waits.
-            referring = self._referring([item for item in group if item in resolved and item.action != _plan.WAIT])
+            referring = self._referring([item for item in group if item in resolved and not item.gone and item.action != _plan.WAIT])
             _screen(referring, self.target)
             self._settle(referring, referring)
         except (AcrError, IdentityError) as error:  # of this source: the others may be under way already

@@ -114,7 +114,19 @@ class Resolver:
             try:
                 item.signature = self._vetting[item].result()
             except AcrError as error:
-                item.fail(refusal(item, error))
+                if item.desired.locked and item.desired.rules.if_source_missing == "keep":
+                    self._check_there(item)
+                if not item.gone:
+                    item.fail(refusal(item, error))
+
+    def _check_there(self, item: Item) -> None:
+        """Keeps or fails an item of a lock file whose image is gone: nothing that goes with it could be found."""
+        origin = item.desired.origin
+        try:
+            self._sources.of(origin.registry).check_importable(origin)
+        except AcrError as error:
+            if error.reason == "not_found":
+                item.unresolved(error)
 
     def referrers(self, items: List[Item]) -> Dict[OriginKey, Union[List[Origin], AcrError]]:
         """What refers to the images of *items*, all of one source; by the key of the image's origin."""

@@ -28,7 +28,6 @@ class Vetting:
     """Vets the images of one source, each signature read once. *now*: in seconds since 1970. Shared by threads."""
 
     def __init__(self, source: Source, now: float) -> None:
-        self._source = source
         self._registry = source.registry
         self._now = now
         self._lock = threading.Lock()
@@ -83,7 +82,12 @@ class Vetting:
         yield origin.digest or ""
         named = origin.parent or origin.tag  # which index a digest of a lock file is from, only the tag may tell
         if origin.platform and named:
-            index = self._registry.manifest(origin.repository, named)
+            try:
+                index = self._registry.manifest(origin.repository, named)
+            except AcrError as error:
+                if origin.parent or not nothing_there(error):
+                    raise
+                return
             if origin.digest in [child["digest"] for child in index.children()]:
                 yield index.descriptor.digest
 

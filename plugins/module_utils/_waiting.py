@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timezone
-from typing import Dict, Iterator, List, Set, Tuple, TypeVar
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple, TypeVar
 
 from ._acr import Tag
 from ._errors import AcrError
@@ -25,7 +25,6 @@ class Waiting:
     """The quarantine of one target registry."""
 
     def __init__(self, target: TargetRegistry, readers: ThreadPoolExecutor) -> None:
-        self._target = target
         self._registry = target.registry
         self._readers = readers
 
@@ -81,21 +80,16 @@ class Waiting:
         for item, tag in self._results(asked):
             if tag is not None:
                 shelves[item].add(self._kept(tag))
-        # What the target repository holds already has come in before.
-        young: Dict[str, List[Item]] = {}
+        # What the target repository has held for as long has waited there, such as what came in before there was a quarantine.
+        # To hold it isn't enough: a referrer comes in without having waited.
+        held: Dict[Item, Future[Optional[Dict[str, Any]]]] = {}
         for item in [item for item in verdicts if item.error is None]:
             verdict = verdicts[item] = self._judge(item, concerned[item], shelves[item], item in moving)
             if item.target.tag and (verdict.waits or verdict.promote not in (None, item.desired.digest)):
-                young.setdefault(item.target.repository, []).append(item)
-        looks = {
-            repository: self._readers.submit(self._target.manifests, repository, [item.desired.digest or "" for item in some])
-            for repository, some in young.items()
-        }
-        for item, found in self._results({item: looks[repository] for repository, some in young.items() for item in some}):
-            seen = found[item.desired.digest or ""]
-            if isinstance(seen, AcrError):
-                item.fail(seen)
-            elif seen.present:
+                repository, digest = item.target.repository, item.desired.digest or ""
+                held[item] = self._readers.submit(self._registry.manifest_metadata, repository, digest)
+        for item, found in self._results(held):
+            if found is not None and self._is_old(item, found.get("createdTime"), concerned[item]):
                 verdicts[item] = Verdict()
         return {item: (concerned[item], shelves[item], one) for item, one in verdicts.items() if item.error is None}
 
@@ -118,6 +112,14 @@ class Waiting:
         except AcrError as error:
             item.fail(error)
             return Verdict()
+
+    def _is_old(self, item: Item, came: Any, rule: Quarantine) -> bool:
+        """Whether what came then has waited for long enough. An item fails if that can't be read."""
+        try:
+            return moment(came, self._registry.name) + rule.seconds <= self._registry.now()
+        except AcrError as error:
+            item.fail(error)
+            return False
 
     @staticmethod
     def _results(looks: Dict[Item, Future[Found]]) -> Iterator[Tuple[Item, Found]]:

@@ -164,7 +164,7 @@ options:
         back from. If the source is given by digest, it is that digest or none.
       - The registry is the memory. Each new digest gets a tag of its own there, C(tag.hex-digits), and any number of machines can
         run the same list.
-      - A digest that the target repository already holds, under whatever tag, need not wait.
+      - A digest that the target repository has held for as long, under whatever tag, need not wait.
       - O(referrers) are read from the source, and imported, when the image is promoted.
       - Nothing in quarantine is ever deleted. Use C(acr purge) to delete what is much older than O(quarantine.min_age).
       - This has nothing to do with Azure's own quarantine policy.

@@ -186,7 +186,7 @@ options:
             back from. If the source is given by digest, it is that digest or none.
           - The registry is the memory. Each new digest gets a tag of its own there, C(tag.hex-digits), and any number of machines
             can run the same list.
-          - A digest that the target repository already holds, under whatever tag, need not wait.
+          - A digest that the target repository has held for as long, under whatever tag, need not wait.
           - O(images[].referrers) are read from the source, and imported, when the image is promoted.
           - Nothing in quarantine is ever deleted. Use C(acr purge) to delete what is much older than
             O(images[].quarantine.min_age).
@@ -618,8 +618,8 @@ options:
     version_added: 0.2.0
   concurrency:
     description:
-      - How many requests may be under way to each registry at once, and twice as many to read signatures. Imports that Azure is
-        copying don't count.
+      - How many requests may be under way to each registry at once. Up to twice as many more read signatures. Imports that Azure
+        is copying don't count.
     type: int
     default: 16
   on_error:
@@ -1323,7 +1323,7 @@ def _resolve(module: Any, mirror: Mirror, entries: List[Entry], lock: LockFile, 
     for note in report.notes:
         module.warn(note)
     if report.errors:
-        verb = f"can't be resolved, so {lock.name} was not {'checked' if check else 'written'}"
+        verb = f"can't be locked, so {lock.name} was not {'checked' if check else 'written'}"
         return dict(report.result(), msg=_failures(report.numbered(), verb, ""))
     changes = lock.changes(lines)
     result: Dict[str, Any] = {

@@ -610,6 +610,6 @@ def vetted(sandbox: Sandbox, seed: int, size: Size) -> Row:
     )
     row.note = (
         f"no digest in any target that nobody has vetted, every signed image in; {said['unsigned']} × unsigned, "
-        f"{said['blocked']} × blocked, {late} × put off since signatures couldn't be read"
+        f"{said['blocked']} × blocked, {late} × put off because signatures couldn't be read"
     )
     return row

@@ -83,7 +83,7 @@ def test_what_was_locked_comes_in_wherever_the_tags_point_by_then(sandbox: Sandb
     assert outdated["reason"] == "outdated" and not outdated["changed"]
     assert misfit["msg"].splitlines()[1:] == [f"locked/app:7 from {HUB}/locked/app:7 (entry 10): the file doesn't know it."]
     assert unwritten["msg"].splitlines() == [
-        f"1 of 12 targets can't be resolved, so {path} was not written.",
+        f"1 of 12 targets can't be locked, so {path} was not written.",
         f"locked/app:7 (entry 10): {HUB}/locked/app:7 does not exist.",
     ]
     assert unwritten["reason"] == "not_found" and path.read_text() == text

@@ -247,7 +247,7 @@ async def send_blob(request: web.BaseRequest, store: Store, path: Path,
     if held is not None:
         headers.update(held[0])
         return web.Response(body=held[1], headers=headers)
-    place = f"/v2/{path.repository}/blobs/{path.reference}"
+    place, version = f"/v2/{path.repository}/blobs/{path.reference}", store.version(path.repository)
     async with store.request(request.method, place, headers=ask) as reply:
         named = {name: reply.headers[name] for name in _BLOB_HEADERS if name in reply.headers}
         headers.update(named)
@@ -258,7 +258,7 @@ async def send_blob(request: web.BaseRequest, store: Store, path: Path,
         if length <= _STREAM_ABOVE:
             body = await reply.read()
             if reply.status == 200 and length <= _HELD_UP_TO:
-                store.hold(path.repository, f"blob {path.reference}", (named, body))
+                store.hold(path.repository, f"blob {path.reference}", (named, body), version)
             return web.Response(status=reply.status, body=body, headers=headers)
         response = web.StreamResponse(status=reply.status, headers=headers)
         response.content_length = length

@@ -194,11 +194,12 @@ class Store(Contents):
         media_type = self.manifests[repository][digest].media_type
         data = self.held(repository, f"manifest {digest}")
         if data is None:
+            version = self.version(repository)
             async with self.request("GET", f"/v2/{repository}/manifests/{digest}", headers={"Accept": media_type}) as reply:
                 if reply.status != 200:
                     raise KeyError(digest)
                 data = await reply.read()
-            self.hold(repository, f"manifest {digest}", data)
+            self.hold(repository, f"manifest {digest}", data, version)
         return data, media_type
 
     # ---- looking up -------------------------------------------------------------------------------------------
@@ -209,16 +210,21 @@ class Store(Contents):
         kept: Kept | None = self.held(repository, name)
         if kept is None:
             kept = make()
-            self.hold(repository, name, kept)
+            self.hold(repository, name, kept, self.version(repository))
         return kept
 
     def held(self, repository: str, name: str) -> Any:
         """What `hold` was given, unless the repository has changed since: None."""
         version, value = self._kept.get((repository, name), (-1, None))
-        return value if version == self._version.get(repository, 0) else None
+        return value if version == self.version(repository) else None
 
-    def hold(self, repository: str, name: str, value: Any) -> None:
-        self._kept[repository, name] = (self._version.get(repository, 0), value)
+    def version(self, repository: str) -> int:
+        """Rises with each change of the repository."""
+        return self._version.get(repository, 0)
+
+    def hold(self, repository: str, name: str, value: Any, version: int) -> None:
+        """Keeps what was made of this version."""
+        self._kept[repository, name] = (version, value)
 
     def sorted_tags(self, repository: str, order: str = "") -> list[Tag]:
         """A repository's tags by name, or with ``timeasc``/``timedesc`` by last update."""

@@ -51,7 +51,7 @@ class Pending:
     item: Item
     shown: Optional[Observed] = None  # by the last look
     unread: Optional[AcrError] = None  # why the last look failed
-    looked: Optional[float] = None  # when the last look that got an answer began
+    looked: Optional[float] = None  # when the last look that is over began
     seconds: float = 0.0  # from the import's start to its landing
     final: Optional[float] = None
     expired: bool = False  # the time limit has passed, so nothing is done about what is missing

@@ -79,7 +79,10 @@ class Verdict:
             pending.final, pending.expired = run.loop.now(), True
         state = job.state
         for pending in list(job.left):
-            name, unread = run.name(pending.item), pending.unread or job.unanswered
+            name = run.name(pending.item)
+            unread = pending.unread or job.unanswered
+            if run.late and unread is not None and unread.reason == "timeout":
+                unread = None  # there was no time left to ask
             if state is State.DONE:
                 message = f"Azure says that {name} was imported, but the registry did not show it within {limit}."
             elif state is not State.UNDER_WAY:

@@ -16,7 +16,7 @@ from typing import Any, Dict, Iterable, Iterator, Mapping, Tuple
 from .._errors import UserError
 from ._proof import SIGNED, Offer, Signature, Signer, Unproven, brief
 
-__all__ = ["Offer", "Signature", "Signer", "Unproven", "accepted", "layers", "may_count", "proven"]
+__all__ = ["Offer", "Signature", "Signer", "Unproven", "accepted", "layers", "load", "may_count", "proven"]
 
 _BUNDLE = "application/vnd.dev.sigstore.bundle"  # what the media types of all versions start with
 # The other layers that hold signatures → their format.

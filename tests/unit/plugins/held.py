@@ -57,6 +57,7 @@ class _Held:
         self.locks: set[str] = set()  # repositories, tags and digests that must not be written
         self.immutable: set[tuple[str, str]] = set()  # repositories and tags, or digests, that must be neither written nor deleted
         self.times: dict[str, str] = {}  # of tags; all others are of "now"
+        self.arrived: dict[tuple[str, str], str] = {}  # of repository and digest: when the manifest came
         self.stamps: dict[tuple[str, str], tuple[str, str]] = {}  # of repository and tag: when it was made, when last written
         self.crowd = 0  # more tags and manifests that a repository counts
         self._asking = threading.Lock()
@@ -168,7 +169,8 @@ class _Held:
         there = one in self.manifests or one in self.tagged.get(repository, {}).values()
         if not self._read("metadata", repository, one) or not there or one in self.lost:
             return None
-        return {"digest": one, "changeableAttributes": self._attributes(repository, one)}
+        created = {"createdTime": self.arrived[repository, one]} if (repository, one) in self.arrived else {}
+        return {"digest": one, "changeableAttributes": self._attributes(repository, one), **created}
 
     def prepare_locking(self, repositories: Iterable[str]) -> None:
         self._ask("prepare locking", *sorted(repositories))

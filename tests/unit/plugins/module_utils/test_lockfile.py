@@ -18,9 +18,14 @@ from ansible_collections.registryops.acr.plugins.module_utils._expand import exp
 from ansible_collections.registryops.acr.plugins.module_utils._lockfile import HEADER, LockFile, text_of
 from ansible_collections.registryops.acr.plugins.module_utils._mirror import Mirror, Settings
 from ansible_collections.registryops.acr.plugins.module_utils._options import SHOWN_MISTAKES, parse_entries
-from ansible_collections.registryops.acr.plugins.module_utils._plan import Desired
-from tests.signing import new_key, public_pem
+from ansible_collections.registryops.acr.plugins.module_utils._plan import Desired, Item
+from ansible_collections.registryops.acr.plugins.module_utils._planner import Planner
+from ansible_collections.registryops.acr.plugins.module_utils._resolver import Resolver
+from ansible_collections.registryops.acr.plugins.module_utils._source import Known
+from ansible_collections.registryops.acr.plugins.module_utils._target import TargetRegistry
+from tests.signing import BUNDLE, key_bundle, public_pem
 from tests.unit.plugins.held import IMAGE, INDEX, HeldAzure, HeldContext, HeldRegistry, Opened, digest
+from tests.unit.plugins.module_utils.test_vetting import KEY, refer
 
 A, B, C, D, AMD = (digest(number) for number in range(1, 6))
 SERVER = "contosodev.azurecr.test"
@@ -123,11 +128,53 @@ def test_a_line_per_target_sorted_and_the_same_each_time(locking: Locking) -> No
 
 
 def test_what_must_not_come_in_is_told_when_the_file_is_written(locking: Locking) -> None:
-    images = [{"source": f"{APP}:1.0", "signed_by": [{"key": public_pem(new_key())}]}, {"source": f"{APP}:1.1"}, {"source": f"{APP}:1.2"}]
+    images = [{"source": f"{APP}:1.0", **SIGNED_BY}, {"source": f"{APP}:1.1"}, {"source": f"{APP}:1.2"}]
     entries = parse_entries(images, None, None, None, "azurecr.test", blocked=[B])
-    (unsigned, blocked), _text = locking.resolve(entries)
+    (unsigned, blocked), _text = locking.resolve(entries, locking.update(f"{APP}:1.0"))
     assert (unsigned.reason, blocked.reason) == ("unsigned", "blocked")
-    assert f"{APP}:1.0 ({A}) isn't signed by" in str(unsigned) and f"{APP}:1.1 is blocked ({B}" in str(blocked)
+    assert f"{APP}:1.0 ({A}) isn't signed by" in str(unsigned) and "has it already" not in str(unsigned)
+    assert f"{APP}:1.1 is blocked ({B}" in str(blocked)
+
+
+def planned(quay: HeldRegistry, text: str, image: dict[str, Any], blocked: tuple[str, ...] = (), **target: dict[str, str]) -> Item:
+    """What becomes of the only image of a list and its lock file."""
+    known: Known = {}
+    sources, registry = Opened(quay, known=known), TargetRegistry(HeldAzure("contosoprod.azurecr.test", **target), known=known)
+    resolver = Resolver(sources, 4)
+    planner = Planner(resolver, lambda: registry, 4)
+    entries = parse_entries([image], None, None, None, "azurecr.test", blocked=list(blocked))
+    with ThreadPoolExecutor(4) as pool:
+        list(planner.batches(expand(entries, sources, pool, LockFile(NAME, text)).desired))
+    for one in (planner, resolver, registry):
+        one.close()
+    [item] = planner.items
+    return item
+
+
+SIGNED_BY: dict[str, Any] = {"signed_by": [{"key": public_pem(KEY)}]}
+OF_INDEX = f'- {{source: "{APP}@{AMD}", target: "app:1", platform: "linux/amd64", comment: [\'{{"digest": "{C}"}}\']}}'
+
+
+def test_the_index_that_a_locked_platform_is_from_counts_for_it(quay: HeldRegistry) -> None:
+    image = {"source": f"{APP}@{C}", "platform": "linux/amd64", "target": ["app:1"]}
+    text = OF_INDEX.replace("'", "")
+    refer(quay, C, 60, BUNDLE, key_bundle(C, KEY), artifactType=BUNDLE)
+    assert planned(quay, text, {**image, **SIGNED_BY}).action == "import"
+    blocked = planned(quay, text, image, (C,)).error
+    assert blocked is not None and blocked.reason == "blocked"
+
+
+def test_a_locked_platform_whose_tag_is_deleted_has_no_index(quay: HeldRegistry) -> None:
+    text = f'- {{source: "{APP}:gone@{AMD}", target: "app:1", platform: "linux/amd64"}}'
+    error = planned(quay, text, {"source": f"{APP}:gone", "platform": "linux/amd64", "target": ["app:1"], **SIGNED_BY}).error
+    assert error is not None and error.reason == "unsigned"
+
+
+@pytest.mark.parametrize(("held", "becomes"), [({"1": D}, "keep"), ({}, "not_found")])
+def test_what_the_source_has_no_more_may_be_kept_unsigned(quay: HeldRegistry, held: dict[str, str], becomes: str) -> None:
+    image = {"source": f"{APP}:gone", "target": ["app:1"], "if_source_missing": "keep", **SIGNED_BY}
+    item = planned(quay, f'- {{source: "{APP}:gone@{D}", target: "app:1"}}', image, app=held)
+    assert (item.error.reason if item.error else item.action) == becomes
 
 
 def test_a_repository_may_get_several_digests_of_one_tag(locking: Locking) -> None:

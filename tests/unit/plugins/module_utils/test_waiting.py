@@ -89,6 +89,7 @@ class World:
         if force or tag not in tags:
             created, _updated = self.target.stamps.get((repository, tag), (stamp(self.now), ""))
             self.target.stamps[repository, tag] = created, stamp(self.now)
+            self.target.arrived.setdefault((repository, one), stamp(self.now))
             tags[tag] = one
 
     def run(self, *images: dict[str, Any]) -> list[Item]:
@@ -166,10 +167,31 @@ def test_what_the_source_went_back_from_never_comes(world: World) -> None:
     assert again[1].mode == "Force" and world.target.stamps[HELD, name_for("1.0", A)][1] == stamp(world.now)
 
 
-def test_what_the_repository_holds_already_need_not_wait(world: World) -> None:
+def test_what_the_repository_has_held_for_as_long_need_not_wait(world: World) -> None:
     world.hold("team/app", "stable", A)
-    assert told(world.run()) == {"team/app:1.0": ("import", "absent")}
+    assert told(world.after(70).plan(app())) == {"team/app:1.0": ("wait", "new"), kept("1.0", A): ("quarantine", "new")}
+    assert told(world.after(3).run()) == {"team/app:1.0": ("import", "absent")}
     assert [str(one.origin) for one in world.imported] == ["quay.io/team/app:1.0"]
+
+
+def test_what_came_as_a_referrer_has_to_wait_all_the_same(world: World) -> None:
+    """Whoever can push to the source makes a bad image a referrer of a good one, and later moves the tag to it."""
+    good = app(referrers=True)
+    world.run(good)
+    world.after(73).run(good)
+    world.quay.referring, world.quay.manifests = {A: [B]}, {B: (IMAGE, {"subject": {"digest": A}})}
+    world.after(1).run(good)
+    assert B in world.target.tagged["team/app"].values()
+    world.quay.tagged["team/app"]["1.0"] = B
+    assert told(world.after(1).run(good))["team/app:1.0"] == ("wait", "new")
+    assert world.target.tagged["team/app"]["1.0"] == A
+
+
+@pytest.mark.parametrize("came", ["yesterday", None])
+def test_what_does_not_say_since_when_it_is_held_has_to_wait(world: World, came: Any) -> None:
+    world.hold("team/app", "stable", A)
+    world.target.arrived["team/app", A] = came
+    assert told(world.after(80).plan(app()))["team/app:1.0"] == ("failed", "protocol")
 
 
 @pytest.mark.parametrize("options", [{"if_exists": "keep"}, {"if_exists": "reimport"}, {"if_exists": "fail"}, {"repair": True}])
@@ -233,7 +255,7 @@ def test_what_is_blocked_neither_comes_into_quarantine_nor_out_of_it(world: Worl
 def test_what_is_promoted_in_place_of_what_the_tag_names_is_vetted_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     signed = {B}
 
-    def signature(_self: Any, origin: Origin, _asked: str, _signers: Any) -> Signature:
+    def signature(_self: Any, origin: Origin, _signers: Any) -> Signature:
         if origin.digest not in signed:
             raise AcrError("unsigned", "No signature of it was found.")
         return Signature("key", origin.digest or "", None)
@@ -275,7 +297,7 @@ def test_a_tag_in_quarantine_that_somebody_has_moved_is_not_taken_over(world: Wo
         decide(items[1].desired, Observed.there(B))
 
 
-@pytest.mark.parametrize("look", [("tag_list", HELD), ("tag", HELD, name_for("1.0", A)), ("describe", "team/app", A)])
+@pytest.mark.parametrize("look", [("tag_list", HELD), ("tag", HELD, name_for("1.0", A)), ("metadata", "team/app", A)])
 def test_what_can_not_be_read_fails_the_images_it_concerns(world: World, look: tuple[str, ...]) -> None:
     world.target.fails = {look: AcrError("denied", "no.")}
     items = world.run(app(), app(target=["other"]))
