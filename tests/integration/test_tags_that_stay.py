@@ -67,6 +67,9 @@ def test_what_a_run_replaced_has_a_backup_and_can_be_put_back(sandbox: Sandbox, 
     sandbox.lose_manifest("contosoprod", "lost/app", before[1])
     variables = ROOT / "playbooks/vars/rollback.yml"
     arguments = ("registryops.acr.rollback", {**sandbox.env, "PWD": str(tmp_path)}, "-e", f"@{variables}")
+    run = run_playbook(*arguments, "--check", "-e", json.dumps({"acr_mirror_blocked": before[:1]}))
+    [result] = [task["result"] for task in run.tasks if task["task"] == "Put back"]
+    assert [one["reason"] for one in result["results"]] == ["blocked", "not_found"], run.output
     for flags, holds in ((["--check"], after[0]), ([], before[0])):
         run = run_playbook(*arguments, *flags)
         assert run.rc == 2 and run.recap["changed"] == 0, run.output
