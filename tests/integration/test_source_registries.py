@@ -174,7 +174,7 @@ def test_each_reason_why_an_image_can_not_be_had_is_told_from_the_others(
     assert run.rc == 2 and said == expected
 
     sandbox.patch_upstream("mcr.microsoft.com", flags={"throttled": True})
-    throttled = acr_import(source="mcr.microsoft.com/dotnet/runtime:8.0", timeout=12)
+    throttled = acr_import(source="mcr.microsoft.com/dotnet/runtime:8.0", timeout=8)
     assert throttled.rc == 2 and throttled.result["msg"].startswith(
         "mcr.microsoft.com limits how often Azure can pull from it, and refused mcr.microsoft.com/dotnet/runtime:8.0 for now."
     ), throttled.output
