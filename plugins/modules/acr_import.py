@@ -576,7 +576,7 @@ targets:
       returned: when RV(targets[].action) is V(wait)
       sample: "2026-11-30T02:00:09Z"
     quarantined_at:
-      description: When the digest that it got from quarantine, or waits for, came there, by Azure's clock (UTC).
+      description: When the digest that the target got from quarantine, or waits for, came into quarantine (UTC, by Azure's clock).
       type: str
       returned: when O(quarantine) is given, it is promoted or waits, and an earlier run imported that digest
       sample: "2026-11-27T02:00:08Z"

@@ -631,8 +631,8 @@ options:
     default: continue
   details:
     description:
-      - Also return the size, the platforms and the age of each target, for use in reports, if they can be read. This takes one more
-        listing for each repository, or one more request for each image if there are few, and one request for each
+      - Also return each target's size and platforms, and when its digest came, for use in reports, if they can be read. This takes
+        one more listing for each repository, or one more request for each image if there are few, and one request for each
         multi-architecture image.
     type: bool
     default: false
@@ -640,7 +640,7 @@ options:
     description:
       - A file to write the report to, as a self-contained web page, also in check mode and if images fail. It is written on the
         host that runs the module, and replaced if it exists.
-      - With it, sizes, platforms and ages are returned as with O(details=true).
+      - With it, sizes, platforms and times are returned as with O(details=true).
     type: path
     version_added: 0.2.0
   report_json:
@@ -970,7 +970,7 @@ results:
       returned: when RV(results[].action) is V(wait)
       sample: "2026-11-30T02:00:09Z"
     quarantined_at:
-      description: When the digest that it got from quarantine, or waits for, came there, by Azure's clock (UTC).
+      description: When the digest that the target got from quarantine, or waits for, came into quarantine (UTC, by Azure's clock).
       type: str
       returned: when O(images[].quarantine) is given, it is promoted or waits, and an earlier run imported that digest
       sample: "2026-11-27T02:00:08Z"
@@ -1057,7 +1057,7 @@ results:
       sample: "2026-06-11T19:11:38.7001063Z"
 lock_changes:
   description: What O(lock=update) changes in O(lock_file), in its order.
-  returned: when O(lock=update) or O(lock=check), unless an image can't be found
+  returned: when O(lock=update) or O(lock=check), unless an image can't be found or must not come in
   type: list
   elements: dict
   contains:

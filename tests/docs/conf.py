@@ -6,7 +6,7 @@ from docutils import nodes
 
 project = "registryops.acr"
 title = html_title = html_short_title = "registryops.acr"
-copyright = "registryops.acr contributors"  # pylint: disable=redefined-builtin
+copyright = "registryops.acr contributors"  # pylint: disable=redefined-builtin  # the name that Sphinx wants
 extensions = ["sphinx_antsibull_ext"]
 html_theme = "sphinx_ansible_theme"
 html_theme_options = {"display_version": False, "documentation_home_url": "index.html", "show_extranav": False}

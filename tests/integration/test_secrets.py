@@ -147,7 +147,7 @@ def set_up(sandbox: Sandbox, given: Path) -> dict[str, Any]:
     public = x509.load_pem_x509_certificate(pem[pem.index(b"-----BEGIN CERTIFICATE") :])
     locked = serialization.BestAvailableEncryption(GOOD["x509"].encode())
     path = given / "both.pfx"
-    path.write_bytes(pkcs12.serialize_key_and_certificates(b"acr", key, public, None, locked))  # type: ignore[arg-type]
+    path.write_bytes(pkcs12.serialize_key_and_certificates(b"acr", key, public, None, locked))
     sandbox.patch_upstream("basic.vendor.test", users={"vendor": GOOD["source"], "listed": GOOD["listed"]})
     sandbox.patch_upstream("bearer.vendor.test", users={"vendor": GOOD["default"], "listed": GOOD["listed"]})
     application = {"tenant": TENANT, "client_id": CLIENT}

@@ -129,7 +129,7 @@ def certificate_with_password(sandbox: Sandbox, tmp_path: Path) -> Given:
     key = serialization.load_pem_private_key(pem, None)
     public = x509.load_pem_x509_certificate(pem[pem.index(b"-----BEGIN CERTIFICATE") :])
     locked = serialization.BestAvailableEncryption(b"pfx-password")
-    path.write_bytes(pkcs12.serialize_key_and_certificates(b"acr", key, public, None, locked))  # type: ignore[arg-type]
+    path.write_bytes(pkcs12.serialize_key_and_certificates(b"acr", key, public, None, locked))
     return {
         "tenant": TENANT,
         "client_id": CLIENT,

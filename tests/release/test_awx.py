@@ -53,7 +53,7 @@ class Controller:
         return found
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
-        kind, number, part = re.fullmatch(r"/api/v2/(\w+)/(?:(\d+)/)?(?:(\w+)/)?", path).groups()  # type: ignore[union-attr]
+        kind, number, part = re.fullmatch(r"/api/v2/(\w+)/(?:(\d+)/)?(?:(\w+)/)?", path).groups()
         if kind == "tokens":
             return (201, {"id": 1, "token": "token"}) if method == "POST" else (204, None)
         if number is None and method == "POST":

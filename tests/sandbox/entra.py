@@ -302,7 +302,7 @@ def _check_assertion(state: State, principal: Principal, assertion: str, login: 
         try:
             jwt.decode(
                 assertion,
-                key,  # type: ignore[arg-type]
+                key,
                 algorithms=[algorithm] if algorithm in ("RS256", "PS256") else ["RS256"],
                 options={"verify_aud": False, "verify_exp": False},
             )

@@ -322,7 +322,7 @@ async def _cut(request: web.BaseRequest, response: web.StreamResponse, action: A
     """Send the true answer slowly, or only its first half. A streamed one has gone already and stays whole."""
     if response.prepared or not isinstance(response, web.Response):
         return response
-    body = bytes(response.body or b"")  # type: ignore[arg-type]
+    body = bytes(response.body or b"")
     if action.drop_mid and (not body or request.method == "HEAD"):  # its middle is in its head
         _abort(request)
         return None
@@ -363,7 +363,7 @@ class _Tunnel(asyncio.Protocol):
         self.lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # type: ignore[assignment]
+        self.transport = transport
         self.server._tunnels.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -20,7 +20,7 @@ def check(names: Iterable[str], known: Iterable[str], what: str) -> None:
 
 def made(kind: type[Settings], values: dict[str, Any], what: str) -> Settings:
     """A dataclass from a JSON object."""
-    check(values, (f.name for f in dataclasses.fields(kind)), what)  # type: ignore[arg-type]
+    check(values, (f.name for f in dataclasses.fields(kind)), what)
     return kind(**values)
 
 

@@ -142,11 +142,11 @@ def serve(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         handler = type("Handler", (_Handler,), {})
         server = _Server(("127.0.0.1", 0), handler)
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        handler.far_side = FarSide(f"127.0.0.1:{server.server_port}")  # type: ignore[attr-defined]
+        handler.far_side = FarSide(f"127.0.0.1:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         running.append((server, thread))
-        return handler.far_side  # type: ignore[attr-defined]
+        return handler.far_side
 
     yield start
     for server, thread in running:

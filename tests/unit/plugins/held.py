@@ -194,7 +194,7 @@ def unhurried() -> Http:
         return False
 
     found = Http(clock=lambda: time.monotonic() + sum(pauses), sleep=sleep)
-    found.pauses = pauses  # type: ignore[attr-defined]
+    found.pauses = pauses
     return found
 
 
@@ -281,7 +281,7 @@ def signed_in(**facts: Any) -> Any:
 class HeldContext(Azure):
     """Azure with this Resource Manager (``arm``) and these registries; the data plane of no other can be reached."""
 
-    arm: HeldManager  # type: ignore[assignment]
+    arm: HeldManager
 
     def __init__(self, *registries: HeldAzure, manager: HeldManager | None = None, deadline: float | None = None) -> None:
         super().__init__(signed_in(), deadline)

@@ -142,7 +142,7 @@ class Azure:
     def engine(self, *, verified: bool = True, **options: Any) -> Engine:
         """An engine for which no time passes."""
         target: Any = self if verified else None
-        return Engine(self, self.resource, target, lambda _origin: {}, timeout=1800.0, threads=self.time, **options)  # type: ignore[arg-type]
+        return Engine(self, self.resource, target, lambda _origin: {}, timeout=1800.0, threads=self.time, **options)
 
     def run(self, *items: Item, verified: bool = True, more: Iterator[list[Item]] | None = None, **options: Any) -> list[Item]:
         """Carries out *items*, and returns what was, with how it ended."""
@@ -171,4 +171,4 @@ def nowhere(azure: Azure) -> None:
     def start(*arguments: Any) -> Operation:
         return Operation("", math.inf, real(*arguments).context)
 
-    azure.start_import = start  # type: ignore[method-assign]
+    azure.start_import = start

@@ -26,7 +26,7 @@ from tests.unit.plugins.held import HeldContext, HeldManager, resource
 try:
     from ansible.template import trust_as_template as template
 except ImportError:  # before ansible-core 2.19 every text may be one
-    template = str  # type: ignore[assignment]
+    template = str
 
 
 def registry(name: str, subscription: str = "s1", group: str = "RG-Registries", **properties: Any) -> RegistryResource:

@@ -395,7 +395,7 @@ def test_its_clock_is_its_own(registry: AzureRegistry, azure: Azure) -> None:
     azure.content["/acr/v1/team/app"] = answer
     assert registry.counts("team/app") and registry.now() == 1623405600.0
     there = Answer(200, {"Date": "Fri, 11 Jun 2021 11:00:00 GMT"}, strayed="cdn.test")
-    registry.http.request = lambda *_what, **_how: there  # type: ignore[method-assign]
+    registry.http.request = lambda *_what, **_how: there
     assert registry.get("reads", "/", "").strayed and registry.now() == 1623405600.0
     there.strayed = ""
     assert not registry.get("reads", "/", "").strayed and registry.now() == 1623409200.0

@@ -34,13 +34,13 @@ NO_GROUP = '{"error": {"code": "ResourceGroupNotFound", "message": "Resource gro
 @pytest.fixture
 def arm(http: Http, far_side: Any) -> Arm:
     """Of somebody who has no subscription of their own."""
-    return Arm(SignedIn(far_side.url), http)  # type: ignore[arg-type]
+    return Arm(SignedIn(far_side.url), http)
 
 
 @pytest.fixture
 def own(http: Http, far_side: Any) -> Arm:
     """Of somebody whose subscription is S1."""
-    return Arm(SignedIn(far_side.url, "S1"), http)  # type: ignore[arg-type]
+    return Arm(SignedIn(far_side.url, "S1"), http)
 
 
 def test_a_resource_id_takes_one_request(arm: Arm, far_side: Any) -> None:
@@ -79,7 +79,7 @@ def test_c7_a_resource_group_counts_whatever_else_is_given(
     http: Http, far_side: Any, subscription: str | None, registry_id: RegistryId
 ) -> None:
     """A registry of that name elsewhere is not the one that is meant."""
-    arm = Arm(SignedIn(far_side.url, subscription), http)  # type: ignore[arg-type]
+    arm = Arm(SignedIn(far_side.url, subscription), http)
     lists = {LIST.format(one): {"value": [resource(one)]} for one in ("S1", "s1", "s2")}
     groups = {GROUP.format(one) + "/contosoprod": resource(one) for one in ("S1", "s1", "s2")}
     missing = {OTHER.format(one): refuse(404, NO_GROUP) for one in ("S1", "s1", "s2", "s3")}

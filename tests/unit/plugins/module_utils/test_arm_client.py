@@ -18,7 +18,7 @@ from tests.unit.plugins.manager import SUBSCRIPTIONS, SignedIn, error_of, refuse
 
 @pytest.fixture
 def arm(http: Http, far_side: Any) -> ArmClient:
-    return ArmClient(SignedIn(far_side.url), http)  # type: ignore[arg-type]
+    return ArmClient(SignedIn(far_side.url), http)
 
 
 def test_all_pages(arm: ArmClient, far_side: Any) -> None:
@@ -140,7 +140,7 @@ def test_a_claims_challenge_is_answered_by_a_token_with_these_claims(arm: ArmCli
         lambda request: request.reply(401, body, headers), lambda request: request.reply(200, json.dumps(SUBSCRIPTIONS))
     )
     assert arm.subscriptions() == ["s1", "s2", "s3"]
-    assert arm.identity.claims == CLAIMS  # type: ignore[attr-defined]
+    assert arm.identity.claims == CLAIMS
     far_side.answer = lambda request: request.reply(401, body, headers)
     error = error_of(arm.subscriptions)
     assert (error.reason, error.cause, len(far_side.seen)) == ("unauthorized", "more proof", 4)
@@ -150,7 +150,7 @@ def test_a_claims_challenge_is_answered_by_a_token_with_these_claims(arm: ArmCli
 def test_what_is_no_claims_challenge_asks_for_nothing(arm: ArmClient, far_side: Any, value: str) -> None:
     far_side.answer = lambda request: request.reply(401, "{}", {"WWW-Authenticate": value})
     assert error_of(arm.subscriptions).cause != "more proof"
-    assert arm.identity.claims == ""  # type: ignore[attr-defined]
+    assert arm.identity.claims == ""
 
 
 @pytest.mark.parametrize(

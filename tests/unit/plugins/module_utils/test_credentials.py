@@ -14,7 +14,7 @@ from ansible_collections.registryops.acr.plugins.module_utils._credentials impor
 
 @pytest.mark.parametrize("show", [repr, str, "{}".format, "{!r}".format])
 def test_no_text_shows_the_password(show: object) -> None:
-    assert show(Credentials("user", "pass:wörd")) == "Credentials(username='user')"  # type: ignore[operator]
+    assert show(Credentials("user", "pass:wörd")) == "Credentials(username='user')"
 
 
 @pytest.mark.parametrize(("user", "sent"), [("user", "user"), ("ü", "ü"), (None, "0" * 8 + "-0000-0000-0000-" + "0" * 12)])

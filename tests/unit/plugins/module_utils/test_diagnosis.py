@@ -519,7 +519,7 @@ def test_b3_only_azures_own_form_says_that_a_tag_exists(code: str, text: str, ex
 @pytest.mark.parametrize("row", REFUSALS, ids=lambda row: row.name)
 def test_b2_codes_of_requests_mean_nothing_of_a_copy(row: object) -> None:
     for name, _status, code, text in ALL:
-        if name == row.name:  # type: ignore[attr-defined]
+        if name == row.name:
             error = explain_failure(code, text, 400, CONTEXT)
             assert error.cause == (name if name == "temporary" and code else None) and error.ends_run is False
 

@@ -33,9 +33,9 @@ def test_an_import_runs_on_real_threads_too() -> None:
         check()
         return Operation("", 0.0, context, done=True)
 
-    azure.start_import = start  # type: ignore[method-assign]
+    azure.start_import = start
     planned = iter([[item("b:1")], [item("c:1")]])
-    found = Engine(azure, RESOURCE, None, lambda _origin: {}, timeout=60.0).run([item("a:1")], None, planned)  # type: ignore[arg-type]
+    found = Engine(azure, RESOURCE, None, lambda _origin: {}, timeout=60.0).run([item("a:1")], None, planned)
     assert [(str(one.target), one.error, one.changed) for one in found] == [(name, None, True) for name in ("a:1", "b:1", "c:1")]
 
 
@@ -48,7 +48,7 @@ def test_an_import_that_is_not_waited_for_ends_with_its_operation() -> None:
 def test_azure_is_asked_no_sooner_than_it_says_and_the_registry_is_looked_at_meanwhile() -> None:
     azure = Azure()
     azure.lands = lambda number, target: False
-    azure.ends = lambda number: azure.hold("a", "1", A)  # type: ignore[func-returns-value]
+    azure.ends = lambda number: azure.hold("a", "1", A)
     [one] = azure.run(item("a:1"))
     assert one.error is None and 10.0 <= one.seconds < 10.5 and azure.asked == [0]
     assert {kind for kind, _place in azure.reads} == {"shown", "tag"} and 10 < len(azure.reads) < 30
@@ -65,7 +65,7 @@ def test_seconds_count_to_the_landing_and_not_to_the_check() -> None:
             azure.hold("a", "2", B)
 
     checks: list[float] = []
-    azure.ends, azure.damaged = ends, lambda repository: bool(checks.append(azure.time.now()))  # type: ignore[func-returns-value]
+    azure.ends, azure.damaged = ends, lambda repository: bool(checks.append(azure.time.now()))
     progress: set[tuple[int, int]] = set()
     found = azure.run(item("a:1"), item("a:2", B), notify=lambda numbers: progress.add((numbers.done, numbers.in_flight)))
     assert found[0].error is found[1].error is None
@@ -124,7 +124,7 @@ def test_what_waits_for_its_turn_is_dropped_at_a_stop_and_not_tried_again() -> N
             azure.time.wait(lambda: bool(waiting), 1000.0)
         return real(resource, body, context, check)
 
-    azure.start_import = start  # type: ignore[method-assign]
+    azure.start_import = start
     azure.lands = lambda number, target: False
     azure.refuses = lambda number: LOCKED if azure.targets[number] == ["x:1"] else None
     azure.ends = lambda number: PASSING
@@ -162,7 +162,7 @@ def test_nothing_is_started_after_the_deadline() -> None:
             raise PASSING
         operation.ask_at = azure.time.now() + 20.0
 
-    azure.ask = ask  # type: ignore[method-assign]
+    azure.ask = ask
     azure.lands = lambda number, target: False
     found = azure.run(item("a:1"), item("b:1", B), deadline=ends)
     assert all(one.error is not None for one in found) and len(azure.begun) == 6 and max(azure.begun) < ends
@@ -170,7 +170,7 @@ def test_nothing_is_started_after_the_deadline() -> None:
 
 def test_what_has_its_turn_only_after_the_deadline_is_not_sent() -> None:
     azure = Azure()
-    azure.refuses = lambda number: azure.time.sleep(100.0)  # type: ignore[func-returns-value]
+    azure.refuses = lambda number: azure.time.sleep(100.0)
     found = azure.run(item("a:1"), item("b:1", B), deadline=azure.time.now() + 50.0, concurrency=1)
     assert "The time limit passed before contosoprod.azurecr.test/b:1 could be imported." == str(found[1].error)
     assert len(azure.bodies) == 1 and not found[1].changed
@@ -181,14 +181,14 @@ def test_what_has_its_turn_only_after_the_deadline_is_not_sent() -> None:
 
 def test_c8_what_would_refuse_every_import_is_asked_for_once() -> None:
     azure = Azure()
-    azure.refuses = lambda number: azure.time.sleep(4.0) or DISABLED  # type: ignore[func-returns-value]
+    azure.refuses = lambda number: azure.time.sleep(4.0) or DISABLED
     found = azure.run(*many(30))
     assert {one.error for one in found} == {DISABLED} and len(azure.bodies) == 1
 
 
 def test_the_first_answer_is_not_waited_for_for_ever() -> None:
     azure = Azure()
-    azure.refuses = lambda number: None if number else azure.time.sleep(100.0)  # type: ignore[func-returns-value]
+    azure.refuses = lambda number: None if number else azure.time.sleep(100.0)
     azure.run(*many(3))
     gaps = [began - azure.begun[0] for began in azure.begun]
     assert gaps == [0.0, 10.0, 10.0], "5 s before the credentials are fetched, and 5 s when its turn has come"
@@ -319,7 +319,7 @@ def test_a_registry_that_can_not_be_signed_in_to_any_more_is_not_waited_for() ->
     def shown(repository: str, tag: str, *, hoped: str | None = None) -> Observed:
         raise IdentityError(SIGNED_OUT)
 
-    azure.shown = shown  # type: ignore[method-assign]
+    azure.shown = shown
     [one] = azure.run(item("a:1"))
     assert str(one.error) == SIGNED_OUT and one.changed and not azure.asked and azure.time.now() < 1004.0
 

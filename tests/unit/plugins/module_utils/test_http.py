@@ -72,7 +72,7 @@ def test_d2_a_host_that_nobody_gets_through_to_is_tried_once_until_it_answers(
 def test_d2_nothing_is_slept_after_the_last_try(http: Http, far_side: Any) -> None:
     far_side.answer = lambda request: request.reply(503)
     error_of(http, far_side.url)
-    assert len(http.pauses) == _http.TRIES - 1  # type: ignore[attr-defined]
+    assert len(http.pauses) == _http.TRIES - 1
 
 
 def test_d2_an_answer_of_another_class_is_no_sign_for_this_one(http: Http, far_side: Any, steady: None) -> None:
@@ -232,7 +232,7 @@ def test_other_answers_are_final(http: Http, far_side: Any, status: int) -> None
 def test_retry_after(http: Http, far_side: Any, retry_after: str, least: float, most: float) -> None:
     far_side.script(lambda request: request.reply(503, headers={"Retry-After": retry_after}), lambda request: request.reply(200))
     http.request("reads", "GET", far_side.url)
-    (pause,) = http.pauses  # type: ignore[attr-defined]
+    (pause,) = http.pauses
     assert least <= pause <= most
 
 
@@ -241,7 +241,7 @@ def test_d3_a_time_since_1970_is_waited_for(http: Http, far_side: Any) -> None:
         lambda request: request.reply(429, headers={"Retry-After": str(int(time.time()) + 20)}), lambda request: request.reply(200)
     )
     assert http.request("reads", "GET", far_side.url).status == 200
-    assert 17 < sum(http.pauses) < 21  # type: ignore[attr-defined]
+    assert 17 < sum(http.pauses) < 21
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -253,7 +253,7 @@ def test_d1_a_wait_beyond_our_patience_is_none(http: Http, far_side: Any, status
     far_side.answer = lambda request: request.reply(status, headers={"Retry-After": retry_after})
     error = error_of(http, far_side.url)
     assert error.passing and error.status == status and len(far_side.seen) == 1
-    assert http.pauses == []  # type: ignore[attr-defined]
+    assert http.pauses == []
     says = re.sub(r" \d{4}-\d\d-\d\d ", " ", str(error))  # tomorrow's date
     if retry_after in ("9999999", "1e999", "inf"):
         assert says.endswith("; run again later.") and " until " not in says, "nobody knows when that is"
@@ -426,7 +426,7 @@ def test_b1_another_hosts_refusals_are_its_own(http: Http, hops: Any) -> None:
     error = error_of(http, "https://registry.test/a", follow=True)
     assert str(error).startswith("other.test answers 'too many requests'") and str(error).endswith(" registry.test redirects there.")
     assert http.request("reads", "GET", "https://registry.test/c").status == 200
-    assert http.pauses == [] and len(asked) == 3  # type: ignore[attr-defined]
+    assert http.pauses == [] and len(asked) == 3
 
 
 def test_redirects_are_not_followed_unasked(http: Http, far_side: Any) -> None:
@@ -501,7 +501,7 @@ def test_a_host_that_is_not_there(http: Http, serve: Callable[..., Any]) -> None
     ("reason", "kind"),
     [
         (urllib3.exceptions.ProtocolError("Connection aborted.", RemoteDisconnected("refused to resolve")), "unavailable"),
-        (urllib3.exceptions.NewConnectionError(None, "no route"), "unreachable"),  # type: ignore[arg-type]
+        (urllib3.exceptions.NewConnectionError(None, "no route"), "unreachable"),
         (urllib3.exceptions.ProtocolError("Connection aborted.", ConnectionRefusedError(111, "no")), "unreachable"),
     ],
 )
@@ -616,7 +616,7 @@ def test_a_proxy_that_hangs_up_is_asked_as_often_as_a_host_that_does(http: Http,
 def test_a_proxy_that_refuses_says_so(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
     def send(*_args: Any, **_more: Any) -> None:
         refused = urllib3.exceptions.ProxyError("Cannot connect to proxy.", OSError("Tunnel connection failed: 403 Forbidden"))
-        raise requests.exceptions.ProxyError(urllib3.exceptions.MaxRetryError(None, "/", refused))  # type: ignore[arg-type]
+        raise requests.exceptions.ProxyError(urllib3.exceptions.MaxRetryError(None, "/", refused))
 
     monkeypatch.setattr(http.session.get_adapter("https://"), "send", send)
     error = error_of(http, "https://registry.test/")
@@ -631,7 +631,7 @@ def test_a_connection_lost_behind_a_proxy_is_no_proxy_that_can_not_be_reached(ht
     def send(prepared: Any, **_more: Any) -> None:
         tries.append(prepared.url)
         lost = urllib3.exceptions.ProxyError("Cannot connect to proxy.", RemoteDisconnected("Remote end closed connection"))
-        raise requests.exceptions.ProxyError(urllib3.exceptions.MaxRetryError(None, "/", lost))  # type: ignore[arg-type]
+        raise requests.exceptions.ProxyError(urllib3.exceptions.MaxRetryError(None, "/", lost))
 
     monkeypatch.setattr(http.session.get_adapter("https://"), "send", send)
     error = error_of(http, "https://registry.test/")

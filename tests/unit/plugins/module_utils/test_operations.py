@@ -33,7 +33,7 @@ NOT_THERE = '{"error": {"code": "ResourceNotFound", "message": "The Resource was
 
 
 def client(url: str, http: Http) -> ArmClient:
-    return ArmClient(SignedIn(url), http)  # type: ignore[arg-type]
+    return ArmClient(SignedIn(url), http)
 
 
 @pytest.fixture
@@ -251,7 +251,7 @@ def test_a_claims_challenge_that_the_sign_in_cannot_answer_is_a_failed_sign_in(a
             raise ClientAuthenticationError("This credential doesn't support claims challenges.")
         return AccessToken("token", int(time.time()) + 3600)
 
-    arm._arm.identity.credential = SimpleNamespace(get_token=get_token)  # type: ignore[misc]
+    arm._arm.identity.credential = SimpleNamespace(get_token=get_token)
     with pytest.raises(IdentityError, match="Signing in failed: This credential doesn't support claims challenges"):
         arm.start_import(RESOURCE, BODY, CONTEXT)
     assert len(far_side.seen) == 1
@@ -299,7 +299,7 @@ def test_b5_c8_what_would_hit_every_import_ends_the_run_and_only_as_the_answer_t
     assert len(far_side.seen) == (2 if status == 401 else 1), "it was tried again"
     reads = client(far_side.url, http)
     for ask in (lambda: arm.ask(operation), lambda: arm.update(RESOURCE, {"a": 1}), reads.subscriptions):
-        assert error_of(ask).ends_run is False  # type: ignore[arg-type]
+        assert error_of(ask).ends_run is False
 
 
 def test_a_right_that_is_missing_elsewhere_ends_no_run(arm: Operations, far_side: Any) -> None:

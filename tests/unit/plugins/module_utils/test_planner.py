@@ -81,7 +81,7 @@ def actions(items: list[Item]) -> dict[str, str]:
     found = {str(item.target): item.error.reason if item.error else item.action for item in items}
     assert len(found) == len(items), "each target once"
     assert None not in found.values(), "all are decided, or have failed"
-    return found  # type: ignore[return-value]
+    return found
 
 
 def error_of(item: Item) -> str:
@@ -270,7 +270,7 @@ def test_c2_what_fails_while_one_source_is_planned_is_no_failure_of_the_others(
     plan: Plan, target: HeldAzure, quay: HeldRegistry, azure: HeldAzure
 ) -> None:
     """A sign-in that one source needs, and a token for the target that is refused once the others are under way."""
-    quay.fails = {("describe",): IdentityError("Signing in failed.")}  # type: ignore[dict-item]
+    quay.fails = {("describe",): IdentityError("Signing in failed.")}
     other = {"source": SERVER + "/team/app:1.0", "target": ["other"]}
     items = plan(app(), app(target=["b"]), other)
     assert actions(items) == {"team/app:1.0": "sign_in", "b:1.0": "sign_in", "other:1.0": "import"}
@@ -282,7 +282,7 @@ def test_c2_what_fails_while_one_source_is_planned_is_no_failure_of_the_others(
 
 def test_a_sign_in_that_fails_while_referrers_are_looked_for_fails_their_image(plan: Plan, quay: HeldRegistry) -> None:
     """Or it would be imported without its signature, and nobody told."""
-    quay.fails = {("referrers",): IdentityError("Signing in failed.")}  # type: ignore[dict-item]
+    quay.fails = {("referrers",): IdentityError("Signing in failed.")}
     assert actions(plan(app(referrers=True))) == {"team/app:1.0": "sign_in"}
 
 
@@ -325,7 +325,7 @@ def test_d1_a_source_that_keeps_its_images_waiting_holds_up_no_other(
         assert answered.wait(10)
         return describe(repository, reference)
 
-    quay.describe = late  # type: ignore[method-assign]
+    quay.describe = late
     images = [app(target=[f"slow-{number}"]) for number in range(20)]
     images += [{"source": f"{SERVER}/team/app:{name}"} for name in TAGS]
     first: list[Any] = []

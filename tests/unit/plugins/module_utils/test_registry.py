@@ -160,7 +160,7 @@ def test_what_shows_late_is_there(registry: Registry, http: Http, absent: AcrErr
         return found
 
     assert registry.confirmed(ask) == "it"
-    assert http.pauses == list(CONFIRM_PAUSES[:late])  # type: ignore[attr-defined]
+    assert http.pauses == list(CONFIRM_PAUSES[:late])
 
 
 def test_what_is_not_there_time_and_again_is_believed(registry: Registry, http: Http) -> None:
@@ -172,7 +172,7 @@ def test_what_is_not_there_time_and_again_is_believed(registry: Registry, http: 
 
     assert error_of(lambda: registry.confirmed(ask)).reason == "not_found"
     assert registry.confirmed(lambda: None) is None
-    assert (len(asked), http.pauses) == (len(CONFIRM_PAUSES) + 1, list(CONFIRM_PAUSES) * 2)  # type: ignore[attr-defined]
+    assert (len(asked), http.pauses) == (len(CONFIRM_PAUSES) + 1, list(CONFIRM_PAUSES) * 2)
 
 
 def test_what_could_not_be_asked_again_is_not_confirmed(registry: Registry, http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +184,7 @@ def test_other_errors_need_no_confirmation(registry: Registry, http: Http) -> No
     def ask() -> None:
         raise AcrError("denied", "No.")
 
-    assert error_of(lambda: registry.confirmed(ask)).reason == "denied" and http.pauses == []  # type: ignore[attr-defined]
+    assert error_of(lambda: registry.confirmed(ask)).reason == "denied" and http.pauses == []
 
 
 class Shelf:

@@ -138,7 +138,7 @@ def test_a_source_that_does_not_answer_takes_no_threads_of_another(
         assert answers.wait(10)
         return describe(repository, reference)
 
-    quay.describe = late  # type: ignore[method-assign]
+    quay.describe = late
     slow = [item(sources, "quay.io", f"{number}") for number in range(20)]
     quay.tagged["team/app"] = {f"{number}": A for number in range(20)}
     resolver.start(slow)

@@ -64,7 +64,7 @@ def test_few_tags_are_asked_for_one_by_one_and_many_by_listings() -> None:
 def test_a_list_is_read_on_while_that_is_cheaper(count: int, wanted: list[int], listed: int, asked: int) -> None:
     registry = held(**{f"t{number}": digest(number) for number in range(count)})
     read, seen = registry.manifest_list, []
-    registry.manifest_list = lambda *args, **more: (seen.append(one) or one for one in read(*args, **more))  # type: ignore[method-assign]
+    registry.manifest_list = lambda *args, **more: (seen.append(one) or one for one in read(*args, **more))
     found = TargetRegistry(registry).tags("r", [f"t{number}" for number in wanted])
     assert found == {f"t{one}": Observed.there(digest(one)) if one < count else Observed.absent() for one in wanted}
     assert len(seen) == listed
@@ -255,7 +255,7 @@ def test_d7_many_indexes_are_looked_into_at_once() -> None:
         together.wait()  # until all are under way
         return read(repository, reference)
 
-    registry.manifest = manifest  # type: ignore[method-assign]
+    registry.manifest = manifest
     assert TargetRegistry(registry).damage("r", [digest(number) for number in range(8)]) == {digest(number): [] for number in range(8)}
 
 

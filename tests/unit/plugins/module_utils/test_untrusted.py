@@ -129,7 +129,7 @@ def answer(body: bytes, status: int = 200, **headers: str) -> Answer:
 def azure(*answers: Answer) -> AzureRegistry:
     """An Azure registry that is signed in to already."""
     registry = AzureRegistry("contosoprod.azurecr.io", Wire(*answers))
-    registry._authorization._header = lambda scope: "Bearer token"  # type: ignore[method-assign]
+    registry._authorization._header = lambda scope: "Bearer token"
     return registry
 
 
@@ -197,7 +197,7 @@ def test_manifests(body: bytes, status: int, media_type: str, digest: str, text:
 def test_choosing_a_platform(index: bytes, config: bytes, media_type: str) -> None:
     for answers in ([answer(index, Content_Type=media_type)], [answer(dump(MANIFEST)), answer(config)], [answer(config)]):
         source = Source(REGISTRY, Registry("registry.test", Wire(*answers)), None, {})
-        source.registry.blob = lambda repository, digest: config  # type: ignore[method-assign]
+        source.registry.blob = lambda repository, digest: config
         for platform in ("linux/amd64", "windows(10.0)/amd64"):
             survives(lambda: source.resolve(Origin(REGISTRY, "team/app", "1.0", None, platform)))
         survives(lambda: source.check_importable(Origin(REGISTRY, "team/app", None, A)))

@@ -29,10 +29,10 @@ def test_work_is_done_on_another_thread_and_what_follows_on_ours() -> None:
 
 
 def test_failures_are_handed_over_and_a_failed_sign_in_is_told_first() -> None:
-    loop, found = Loop(Virtual()), []  # type: ignore[arg-type]
+    loop, found = Loop(Virtual()), []
     told: list[AcrError] = []
     refused = AcrError("denied", "No.")
-    loop.signed_out = lambda error: told.append(error) or refused  # type: ignore[func-returns-value]
+    loop.signed_out = lambda error: told.append(error) or refused
     pool = loop.pool(1)
     for error in (refused, IdentityError("Signing in failed.")):
         loop.do(pool, lambda error=error: failing(error), lambda value, error: found.append((value, error)))
@@ -42,7 +42,7 @@ def test_failures_are_handed_over_and_a_failed_sign_in_is_told_first() -> None:
 
 
 def test_a_fault_of_ours_ends_the_run() -> None:
-    loop = Loop(Virtual())  # type: ignore[arg-type]
+    loop = Loop(Virtual())
     loop.do(loop.pool(1), lambda: failing(KeyError("x")), lambda value, error: None)
     with pytest.raises(KeyError):
         loop.take(10.0, 0.0, lambda: False)
@@ -50,7 +50,7 @@ def test_a_fault_of_ours_ends_the_run() -> None:
 
 def test_events_are_waited_for_so_long_and_those_that_follow_soon_are_taken_along() -> None:
     threads = Virtual()
-    loop, found = Loop(threads), []  # type: ignore[arg-type]
+    loop, found = Loop(threads), []
 
     def things() -> Any:
         for number in range(4):
@@ -70,7 +70,7 @@ def test_events_are_waited_for_so_long_and_those_that_follow_soon_are_taken_alon
 
 def test_what_has_not_begun_when_the_loop_closes_never_does() -> None:
     threads = Virtual()
-    loop, begun = Loop(threads), []  # type: ignore[arg-type]
+    loop, begun = Loop(threads), []
     pool = loop.pool(1)
     for number in range(3):
         loop.do(pool, lambda number=number: begun.append(number) or threads.sleep(5.0), lambda value, error: None)

@@ -91,7 +91,7 @@ def test_d1_what_is_planned_after_a_source_was_given_up_gets_one_try() -> None:
         azure.time.sleep(100.0)
         yield items(2, 0)[1:]
 
-    found = azure.run(items(1, 0)[0], more=later())  # type: ignore[arg-type]
+    found = azure.run(items(1, 0)[0], more=later())
     assert [one.error for one in found] == [THROTTLED, THROTTLED] and len(azure.bodies) == 6
 
 
@@ -107,7 +107,7 @@ def test_d1_a_source_is_not_waited_for_beyond_the_deadline() -> None:
 def test_what_was_started_after_the_last_refusal_and_is_pulled_opens_a_source() -> None:
     """Its turn came late, so it was sent although others had been refused."""
     azure = Azure()
-    azure.refuses = lambda number: azure.time.sleep(15.0) if number == 2 else None  # type: ignore[func-returns-value]
+    azure.refuses = lambda number: azure.time.sleep(15.0) if number == 2 else None
     azure.lands = lambda number, target: number in (2, 4, 5)
     azure.ends = lambda number: THROTTLED if number in (0, 1, 3) else None
     found = azure.run(*items(3, 0))
@@ -124,7 +124,7 @@ def test_what_a_look_finds_of_an_import_that_waits_for_its_source_is_left_to_its
         azure.time.sleep(13.0 if repository == "a0" else 10.5)  # until the other one has its next try, or just has failed
         return real(repository, tag)
 
-    azure.shown = shown  # type: ignore[method-assign]
+    azure.shown = shown
     azure.ends = lambda number: THROTTLED if number < 2 else None
     found = azure.run(*items(2, 0))
     assert all(one.error is None for one in found) and azure.targets == [["a0:1"], ["a1:1"], ["a0:1"], ["a1:1"]]

@@ -50,7 +50,7 @@ def test_an_unverified_import_takes_until_azure_calls_it_done() -> None:
 def test_another_digest_is_believed_sooner_than_none() -> None:
     azure = Azure()
     azure.lands = lambda number, target: False
-    azure.ends = lambda number: azure.hold("a", "1", B)  # type: ignore[func-returns-value]
+    azure.ends = lambda number: azure.hold("a", "1", B)
     [one] = azure.run(item("a:1"))
     assert one.error is not None and one.error.reason == "lost" and 1015.0 <= azure.time.now() < 1020.0
     assert str(one.error) == (
@@ -121,7 +121,7 @@ def test_a_target_that_exists_since_a_start_got_no_answer_was_imported_by_us(ver
 @VERIFIED
 def test_a_target_that_exists_since_a_start_that_got_no_answer_brought_it_was_imported_by_us(verified: bool) -> None:
     azure = Azure()
-    azure.refuses = lambda number: EXISTS if number else azure.hold("a", "1", A) or LOST  # type: ignore[func-returns-value]
+    azure.refuses = lambda number: EXISTS if number else azure.hold("a", "1", A) or LOST
     [one] = azure.run(item("a:1", if_exists="fail"), verified=verified)
     assert one.error is None and one.changed and one.action == "import" and len(azure.bodies) == 2
 
@@ -152,9 +152,9 @@ def test_a_look_that_is_under_way_may_find_what_azure_refuses_as_existing() -> N
         return replace(Observed.there(A), locks=())
 
     azure.lands = lambda number, target: False
-    azure.ends = lambda number: refused.append(True) or EXISTS  # type: ignore[func-returns-value]
-    azure.damaged = lambda repository: bool(azure.time.sleep(100.0))  # type: ignore[func-returns-value]  # not over before that
-    azure.shown, azure.examine = shown, examine  # type: ignore[method-assign]
+    azure.ends = lambda number: refused.append(True) or EXISTS
+    azure.damaged = lambda repository: bool(azure.time.sleep(100.0))  # not over before that
+    azure.shown, azure.examine = shown, examine
     [one] = azure.run(item("a:1"))
     assert one.error is None and not one.changed and one.action == "none" and looks == ["shown", "examine"]
 
@@ -169,10 +169,10 @@ def test_what_the_look_after_a_refusal_has_found_is_found_once() -> None:
         looks.append(azure.time.now())
         return Observed.there(A)
 
-    azure.shown = shown  # type: ignore[method-assign]
-    azure.refuses = lambda number: None if number else azure.hold("a", "1", A) or LOST  # type: ignore[func-returns-value]
+    azure.shown = shown
+    azure.refuses = lambda number: None if number else azure.hold("a", "1", A) or LOST
     azure.ends = lambda number: EXISTS
-    azure.damaged = lambda repository: bool(azure.time.sleep(60.0))  # type: ignore[func-returns-value]  # not over before that
+    azure.damaged = lambda repository: bool(azure.time.sleep(60.0))  # not over before that
     [one] = azure.run(item("a:1"))
     assert one.error is None and one.changed and one.action == "import" and len(azure.bodies) == 2 and looks
 
@@ -213,7 +213,7 @@ def test_a_target_that_can_not_be_examined_fails_alone() -> None:
             raise denied
         return real(desired)
 
-    azure.examine = examine  # type: ignore[method-assign]
+    azure.examine = examine
     azure.refuses = lambda number: EXISTS if number == 0 else None
     found = azure.run(item("a:1"), item("b:1"))
     assert found[0].error is denied and found[1].error is None and azure.targets == [["a:1", "b:1"], ["b:1"]]
@@ -223,7 +223,7 @@ def test_a_target_that_comes_and_goes_is_given_up() -> None:
     azure = Azure()
     azure.lands = lambda number, target: False
     azure.refuses = lambda number: EXISTS
-    azure.examine = lambda desired: replace(Observed.there(B), locks=())  # type: ignore[method-assign]
+    azure.examine = lambda desired: replace(Observed.there(B), locks=())
     [one] = azure.run(item("a:1"))
     assert len(azure.bodies) == 5 and str(one.error) == (
         "contosoprod.azurecr.test/a:1 kept appearing or disappearing over 5 tries: something else is changing it. Run again later."
@@ -242,7 +242,7 @@ def test_a5_a_push_by_hand_is_not_overwritten_since_one_look_missed_it() -> None
             looks.append(azure.time.now())
             return replace(Observed.there(B), locks=()) if len(looks) > 2 else Observed.absent()
 
-        azure.examine = examine  # type: ignore[method-assign]
+        azure.examine = examine
         [one] = azure.run(item("a:1", if_exists=if_exists))
         assert (error in str(one.error)) if error else one.error is None
         assert [body["mode"] for body in azure.bodies] == ["NoForce"] and not one.changed
@@ -255,7 +255,7 @@ def test_a5_what_was_there_all_along_is_not_repaired_as_if_we_had_brought_it(if_
     azure = Azure()
     azure.hold("a", "1", A)
     azure.lands = lambda number, target: False
-    azure.ends = lambda number: azure.time.sleep(60.0) or EXISTS  # type: ignore[func-returns-value]
+    azure.ends = lambda number: azure.time.sleep(60.0) or EXISTS
     azure.damaged = lambda repository: True
     [one] = azure.run(item("a:1", if_exists=if_exists))
     assert one.error is None and not one.changed and len(azure.bodies) == 1
@@ -267,14 +267,14 @@ def test_a_check_of_what_somebody_else_has_brought_ends_nothing() -> None:
     azure.hold("a", "1", A)
     azure.lands = lambda number, target: False
     azure.ends = lambda number: EXISTS
-    azure.damaged = lambda repository: bool(azure.time.sleep(30.0))  # type: ignore[func-returns-value]
+    azure.damaged = lambda repository: bool(azure.time.sleep(30.0))
     real = azure.examine
 
     def examine(desired: Desired) -> Observed:
         azure.time.sleep(60.0)
         return real(desired)
 
-    azure.examine = examine  # type: ignore[method-assign]
+    azure.examine = examine
     [one] = azure.run(item("a:1", if_exists="keep"))
     assert one.error is None and one.action == "keep" and not one.changed and one.seconds == 0.0
 
@@ -295,7 +295,7 @@ def test_a13_a_target_that_appeared_and_is_locked_is_not_overwritten() -> None:
     azure = Azure()
     azure.refuses = lambda number: EXISTS
     azure.lands = lambda number, target: False
-    azure.examine = lambda desired: replace(Observed.there(B), locks=("tag",))  # type: ignore[method-assign]
+    azure.examine = lambda desired: replace(Observed.there(B), locks=("tag",))
     [one] = azure.run(item("a:1"))
     assert "is locked against writing" in str(one.error) and len(azure.bodies) == 1
     assert one.error is not None and one.error.reason == "locked"

@@ -20,7 +20,7 @@ def test_what_landed_of_an_import_that_fails_is_checked_though_all_the_rest_is_o
     """Azure brings one of three targets and then fails; the two others are refused when each is tried alone."""
     azure = Azure()
     azure.lands = lambda number, target: target == "a:1"
-    azure.ends = lambda number: azure.wait_for_imports(0) or LOCKED  # type: ignore[func-returns-value]
+    azure.ends = lambda number: azure.wait_for_imports(0) or LOCKED
     azure.refuses = lambda number: LOCKED if number else None
 
     def damaged(repository: str) -> bool:
@@ -37,7 +37,7 @@ def test_what_landed_of_an_import_that_fails_is_checked_though_all_the_rest_is_o
 def test_after_a_passing_failure_only_what_did_not_land_is_imported_again() -> None:
     azure = Azure()
     azure.lands = lambda number, target: number > 0 or target == "a:1"
-    azure.ends = lambda number: azure.wait_for_imports(0) or (None if number else PASSING)  # type: ignore[func-returns-value]
+    azure.ends = lambda number: azure.wait_for_imports(0) or (None if number else PASSING)
     progress: list[int] = []
     found = azure.run(item("a:1"), item("b:1"), item("b:2"), notify=lambda numbers: progress.append(numbers.done))
     assert all(one.error is None for one in found)
@@ -48,7 +48,7 @@ def test_after_a_passing_failure_only_what_did_not_land_is_imported_again() -> N
 def test_a_passing_failure_is_tried_again_with_growing_pauses_and_once_more_at_the_end() -> None:
     azure = Azure()
     azure.refuses = lambda number: PASSING if azure.targets[number] == ["a:1"] else None
-    azure.ends = lambda number: azure.time.sleep(300.0)  # type: ignore[func-returns-value]
+    azure.ends = lambda number: azure.time.sleep(300.0)
     azure.lands = lambda number, target: False
     found = azure.run(item("a:1"), item("b:1", B))
     tries = [began for began, targets in zip(azure.begun, azure.targets) if targets == ["a:1"]]
@@ -97,10 +97,10 @@ def test_what_has_landed_is_not_imported_again_though_the_next_try_fails() -> No
         azure.time.sleep(160.0)
         return LOST
 
-    azure.shown = shown  # type: ignore[method-assign]
+    azure.shown = shown
     azure.ends = lambda number: PASSING
     azure.refuses = refuses
-    azure.damaged = lambda repository: bool(azure.time.sleep(240.0))  # type: ignore[func-returns-value]  # not over before that
+    azure.damaged = lambda repository: bool(azure.time.sleep(240.0))  # not over before that
     [one] = azure.run(item("a:1"))
     assert one.error is None and one.changed and len(azure.bodies) == 2
 
@@ -112,10 +112,10 @@ def test_of_a_next_try_whose_image_has_landed_meanwhile_nothing_is_asked() -> No
         azure.time.sleep(80.0)
         return Observed.there(A)
 
-    azure.shown = shown  # type: ignore[method-assign]
+    azure.shown = shown
     azure.ends = lambda number: PASSING
-    azure.refuses = lambda number: azure.time.sleep(160.0) if number else None  # type: ignore[func-returns-value]
-    azure.damaged = lambda repository: bool(azure.time.sleep(240.0))  # type: ignore[func-returns-value]  # not over before that
+    azure.refuses = lambda number: azure.time.sleep(160.0) if number else None
+    azure.damaged = lambda repository: bool(azure.time.sleep(240.0))  # not over before that
     [one] = azure.run(item("a:1"))
     assert one.error is None and one.changed and len(azure.bodies) == 2 and azure.asked == [0]
 
@@ -132,7 +132,7 @@ def test_what_lands_in_a_pause_is_not_asked_for_again() -> None:
         azure.time.sleep(11.0)
         return observed
 
-    azure.shown = shown  # type: ignore[method-assign]
+    azure.shown = shown
     found = azure.run(item("a:1"), item("b:1"))
     assert found[0].error is found[1].error is None and azure.targets == [["a:1", "b:1"], ["b:1"]]
 
@@ -165,7 +165,7 @@ def test_what_our_last_try_brought_is_no_conflict() -> None:
 def test_an_import_that_azure_never_ends_ends_with_its_time_limit() -> None:
     azure = Azure()
     azure.lands = lambda number, target: False
-    azure.ask = lambda operation: setattr(operation, "ask_at", azure.time.now() + 10.0)  # type: ignore[method-assign]
+    azure.ask = lambda operation: setattr(operation, "ask_at", azure.time.now() + 10.0)
     [one] = azure.run(item("a:1"))
     assert one.changed and azure.time.now() == pytest.approx(2800.0, abs=3.0)
     message = "Azure still reports the import of contosoprod.azurecr.test/a:1 as pending after 1800 s."
@@ -183,7 +183,7 @@ def test_a_look_that_the_time_limit_cuts_short_says_nothing_of_the_import() -> N
             azure.time.sleep(deadline - azure.time.now())
             raise AcrError("timeout", "The time limit passed before Azure could be asked.")
 
-    azure.ask = ask  # type: ignore[method-assign]
+    azure.ask = ask
     [one] = azure.run(item("a:1"), deadline=deadline)
     message = "Azure still reports the import of contosoprod.azurecr.test/a:1 as pending after the task's time limit."
     assert str(one.error) == f"{message} {SAFE}timeout."

@@ -27,7 +27,7 @@ def digests(count: int) -> list[str]:
 def test_a_few_tags_are_looked_at_one_by_one_cheaply_before_azure_is_done_and_thoroughly_after() -> None:
     azure = Azure()
     azure.lands = lambda number, target: False
-    azure.ends = lambda number: azure.reads.append(("asked", "")) or azure.hold("a", "1", A)  # type: ignore[func-returns-value]
+    azure.ends = lambda number: azure.reads.append(("asked", "")) or azure.hold("a", "1", A)
     assert azure.run(item("a:1"))[0].error is None
     before, after = azure.reads[:azure.reads.index(("asked", ""))], azure.reads[azure.reads.index(("asked", "")) + 1:]
     assert set(before) == {("shown", "a:1")} and after == [("tag", "a:1")]
@@ -89,9 +89,9 @@ def test_looks_become_rarer_the_longer_an_import_takes() -> None:
         times.append(azure.time.now() - azure.begun[0])
         return Observed.absent()
 
-    azure.shown = shown  # type: ignore[method-assign]
+    azure.shown = shown
     azure.lands = lambda number, target: False
-    azure.ask = lambda operation: setattr(operation, "ask_at", azure.time.now() + 10.0)  # type: ignore[method-assign]
+    azure.ask = lambda operation: setattr(operation, "ask_at", azure.time.now() + 10.0)
     azure.run(item("a:1"), deadline=azure.time.now() + 60.0)
     pauses = [later - earlier for earlier, later in zip(times, times[1:])]
     assert times[0] == pytest.approx(0.2) and pauses[0] == pytest.approx(0.2) and pauses[-1] == pytest.approx(2.0, abs=0.01)
@@ -109,7 +109,7 @@ def test_when_azure_calls_an_import_done_the_registry_is_looked_at_at_once() -> 
             done.append(azure.time.now())
             azure.hold("a", "1", A)
 
-    azure.ask = ask  # type: ignore[method-assign]
+    azure.ask = ask
     azure.lands = lambda number, target: False
     [one] = azure.run(item("a:1"))
     assert one.error is None and one.seconds == pytest.approx(done[0] - azure.begun[0], abs=0.05)
@@ -126,7 +126,7 @@ def test_what_lands_in_many_repositories_is_first_looked_for_in_one(landing: flo
         times.setdefault(repository, []).append(azure.time.now() - azure.begun[0])
         return real(repository, tag)
 
-    azure.shown = shown  # type: ignore[method-assign]
+    azure.shown = shown
     late = {"a{0}".format(number) for number in range(20)}
     azure.lands = lambda number, target: False
 
@@ -147,7 +147,7 @@ def test_a_registry_is_not_asked_more_often_than_its_tier_allows() -> None:
     """Half of what it takes: 8 looks a second, after 100 at once."""
     azure = Azure()
     azure.lands = lambda number, target: False
-    azure.ask = lambda operation: setattr(operation, "ask_at", azure.time.now() + 10.0)  # type: ignore[method-assign]
+    azure.ask = lambda operation: setattr(operation, "ask_at", azure.time.now() + 10.0)
     resource = azure.resource._replace(sku="Basic")
     azure.resource = resource
     azure.run(*(item("a{0}:1".format(number)) for number in range(40)), deadline=azure.time.now() + 60.0)
@@ -169,7 +169,7 @@ def test_only_a_look_that_began_late_enough_says_that_an_import_is_not_there() -
         azure.time.sleep(160.0)
         return Observed.there(A)
 
-    azure.shown, azure.tag = shown, tag  # type: ignore[method-assign]
+    azure.shown, azure.tag = shown, tag
     assert azure.run(item("a:1"))[0].error is None and looks == ["shown", "tag"]
     azure = Azure()
     azure.lands = lambda number, target: False
@@ -192,7 +192,7 @@ def test_c1_a_target_that_can_not_be_read_is_no_failure_of_its_neighbours() -> N
             raise refusal
         return tag(repository, name, expected=expected)
 
-    azure.shown, azure.tag = shown_or_not, tag_or_not  # type: ignore[method-assign]
+    azure.shown, azure.tag = shown_or_not, tag_or_not
     found = azure.run(item("a:1"), item("a:locked", B))
     assert found[0].error is None
     assert "was imported, but this can't be checked: The operation is disallowed." in str(found[1].error)
@@ -206,7 +206,7 @@ def test_a_listing_that_fails_is_no_failure_of_what_was_asked_for_by_itself() ->
         failures.append(AcrError("unavailable", "Not now."))
         raise failures[-1]
 
-    azure.newest = newest  # type: ignore[method-assign]
+    azure.newest = newest
     found = azure.run(*(item("a:{0}".format(number), digest) for number, digest in enumerate(digests(8))))
     assert failures and all(one.error is None for one in found)
 
@@ -217,7 +217,7 @@ def test_a_listing_that_fails_is_no_failure_of_what_was_asked_for_by_itself() ->
 def test_c2_an_index_that_can_not_be_read_is_no_failure_of_its_neighbours() -> None:
     azure = Azure()
     denied = AcrError("denied", "No.")
-    azure.damage = lambda repository, digests, *, expected: {  # type: ignore[method-assign]
+    azure.damage = lambda repository, digests, *, expected: {
         one: denied if one == B else [] for one in digests
     }
     found = azure.run(item("a:1"), item("a:2", B))
@@ -283,7 +283,7 @@ def test_a6_children_that_come_after_their_tag_are_waited_for(looks: int) -> Non
 def test_a6_children_are_waited_for_while_azure_is_still_copying() -> None:
     azure = Azure()
     copied: list[bool] = []
-    azure.ends = lambda number: azure.time.sleep(600.0) or copied.append(True)  # type: ignore[func-returns-value]
+    azure.ends = lambda number: azure.time.sleep(600.0) or copied.append(True)
     azure.damaged = lambda repository: not copied
     assert azure.run(item("a:1"))[0].error is None and len(azure.bodies) == 1
 
@@ -306,7 +306,7 @@ def test_children_of_what_lands_in_a_pause_are_waited_for_too() -> None:
         azure.time.sleep(11.0)
         return real(repository, tag)
 
-    azure.shown = shown  # type: ignore[method-assign]
+    azure.shown = shown
     azure.ends = lambda number: PASSING
     azure.damaged = lambda repository: azure.time.now() < 1050.0
     [one] = azure.run(item("a:1"))
@@ -317,8 +317,8 @@ def test_a6_nothing_is_imported_again_since_one_answer_missed_a_child() -> None:
     """Another target of the import fails, so that nothing more will come for the one that has: it is asked about again."""
     azure = Azure()
     azure.lands = lambda number, target: target == "a:1"
-    azure.ends = lambda number: azure.wait_for_imports(0) or LOCKED  # type: ignore[func-returns-value]
-    azure.damage = lambda repository, digests, *, expected: {  # type: ignore[method-assign]
+    azure.ends = lambda number: azure.wait_for_imports(0) or LOCKED
+    azure.damage = lambda repository, digests, *, expected: {
         one: [] if expected else [one] for one in digests
     }
     found = azure.run(item("a:1"), item("b:1"))
@@ -328,7 +328,7 @@ def test_a6_nothing_is_imported_again_since_one_answer_missed_a_child() -> None:
 def test_a6_what_is_incomplete_when_the_time_is_over_is_not_imported_again() -> None:
     """Azure may still be copying."""
     azure = Azure()
-    azure.ask = lambda operation: setattr(operation, "ask_at", azure.time.now() + 20.0)  # type: ignore[method-assign]
+    azure.ask = lambda operation: setattr(operation, "ask_at", azure.time.now() + 20.0)
     azure.damaged = lambda repository: True
     [one] = azure.run(item("a:1"), deadline=azure.time.now() + 100.0)
     assert len(azure.bodies) == 1 and one.error is not None and one.error.reason == "timeout"
@@ -344,7 +344,7 @@ def test_what_stays_incomplete_is_imported_once_more_unless_it_is_locked() -> No
     azure = Azure()
     azure.damaged = lambda repository: len(azure.bodies) < 2
     gone: list[bool] = []
-    azure.guarded = lambda desired, observed: gone.append(observed.gone) or replace(  # type: ignore[func-returns-value, method-assign]
+    azure.guarded = lambda desired, observed: gone.append(observed.gone) or replace(
         observed, locks=("manifest",)
     )
     [one] = azure.run(item("a:1"))
@@ -355,8 +355,8 @@ def test_what_stays_incomplete_is_imported_once_more_unless_it_is_locked() -> No
 def test_a13_what_is_gone_again_is_not_repaired_by_force() -> None:
     azure = Azure()
     azure.damaged = lambda repository: True
-    azure.ends = lambda number: azure.time.sleep(60.0)  # type: ignore[func-returns-value]  # the tag is seen before that
-    azure.tag = lambda repository, tag, *, expected=False: Observed.absent()  # type: ignore[method-assign]
+    azure.ends = lambda number: azure.time.sleep(60.0)  # the tag is seen before that
+    azure.tag = lambda repository, tag, *, expected=False: Observed.absent()
     [one] = azure.run(item("a:1"))
     assert len(azure.bodies) == 1 and "the registry lacks 1 of the manifests it lists" in str(one.error)
 
@@ -364,7 +364,7 @@ def test_a13_what_is_gone_again_is_not_repaired_by_force() -> None:
 def test_a13_what_somebody_has_moved_is_not_repaired_by_force() -> None:
     azure = Azure()
     azure.damaged = lambda repository: True
-    azure.tag = lambda repository, tag, *, expected=False: Observed.there(B)  # type: ignore[method-assign]
+    azure.tag = lambda repository, tag, *, expected=False: Observed.there(B)
     [one] = azure.run(item("a:1"))
     assert len(azure.bodies) == 1 and f"it has digest {B} instead of {A}" in str(one.error)
 
@@ -396,7 +396,7 @@ def test_what_landed_of_an_import_that_failed_is_not_checked_beyond_the_deadline
     azure = Azure()
     azure.damaged = lambda repository: True
     azure.lands = lambda number, target: target == "a:1"
-    azure.ends = lambda number: azure.time.sleep(5.0) or LOCKED  # type: ignore[func-returns-value]
+    azure.ends = lambda number: azure.time.sleep(5.0) or LOCKED
     ends = azure.time.now() + 33.0
     found = azure.run(item("a:1"), item("b:1"), deadline=ends)
     assert [str(one.error and one.error.reason) for one in found] == ["timeout", "locked"] and azure.time.now() < ends + 0.5
